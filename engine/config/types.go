@@ -1,0 +1,102 @@
+// Package config turns the files of a directory into evaluated blocks: it loads
+// them, with every error at once, and evaluates variables, locals, functions,
+// for_each and references.
+//
+// [Load] is the first half, [Module.Evaluate] the second. The package reads
+// files and nothing else.
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Config is a fully evaluated configuration.
+type Config struct {
+	// Dir is the absolute path of the directory.
+	Dir string
+	// Providers as declared, in order of their names. A provider that is used
+	// and not declared has no entry here.
+	Providers []Provider
+	// Instances of all blocks that describe something (server, nameserver,
+	// domain, user, alias, zone, record), ordered by type, name, key (numbers
+	// by value).
+	Instances []Instance
+}
+
+// A Provider is one provider block.
+type Provider struct {
+	Name, Alias string
+	Value       cty.Value // object by the block type's schema
+	Range       hcl.Range
+}
+
+// Target is what resources call the provider instance.
+func (p *Provider) Target() string {
+	if p.Alias == "" {
+		return p.Name
+	}
+	return p.Name + "." + p.Alias
+}
+
+// An Instance is one instance of a block.
+type Instance struct {
+	Ref schema.Ref
+	// Body is an object by the block type's schema: every attribute is there,
+	// null where it was left out, already converted to its type; a nested block
+	// is an object or null, a repeatable one a list of objects. References are
+	// schema.RefType capsules. Values may be unknown or marked sensitive.
+	Body           cty.Value
+	DependsOn      []schema.Ref
+	PreventDestroy bool
+	// Range is the block's header.
+	Range hcl.Range
+	// Source finds where an attribute was written, for errors about its value.
+	Source Source
+}
+
+// Source finds the source range of an attribute of a block by its path, such as
+// "mx[0].preference" or "quota". It falls back to the nearest thing around it.
+type Source interface {
+	AttrRange(path string) hcl.Range
+}
+
+// An Output is an evaluated output block.
+type Output struct {
+	Name        string
+	Value       cty.Value
+	Description string
+	Sensitive   bool
+	Range       hcl.Range
+}
+
+// SensitiveMark marks sensitive values.
+type sensitiveMark struct{}
+
+// Sensitive is the mark of sensitive values.
+var Sensitive = sensitiveMark{}
+
+// GoString keeps test failures readable.
+func (sensitiveMark) GoString() string { return "config.Sensitive" }
+
+// Options are what a command line gives to evaluation.
+type Options struct {
+	// Vars holds -var arguments and -var-file contents in the order given; the
+	// later wins. Variables from MF_VAR_ and *.auto.mfvars come before them.
+	Vars []VarArg
+	// Environ is the environment, as os.Environ.
+	Environ []string
+}
+
+// A VarArg is one -var or -var-file argument.
+type VarArg struct {
+	File  string // path, for -var-file
+	Name  string // for -var
+	Value string
+}
+
+// Computed holds values born in apply that are already known, by the address
+// of the block they belong to ("domain.example"): an object of the block's
+// computed attributes. A block that is not in it has unknown ones.
+type Computed map[string]cty.Value

@@ -1,0 +1,119 @@
+// Package plan compares what the files say, what is there, and what was last
+// applied, and makes of it a plan: a value that is shown, saved and carried out
+// exactly.
+//
+// [Make] computes a plan. The renderers beside it write one as text, as JSON in
+// Terraform's form, and as a stream of events.
+package plan
+
+import (
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// An Action is what a plan does with a resource.
+type Action string
+
+// The actions of a plan.
+const (
+	NoOp    Action = "no-op"
+	Create  Action = "create"
+	Update  Action = "update"
+	Delete  Action = "delete"
+	Replace Action = "replace" // one address, another identity: made new, then the old one deleted
+	Adopt   Action = "adopt"   // is there, not yet ours: taken over, changed where it differs
+	Forget  Action = "forget"  // is ours by the state, and gone
+	Move    Action = "move"    // the same thing under another address
+)
+
+// A Change is what a plan does with one resource.
+type Change struct {
+	Action  Action
+	Address string
+	// PrevAddress is the former address of something moved.
+	PrevAddress string
+	ID          schema.ID
+	// PrevID is the identity that a Replace deletes; else equal to ID.
+	PrevID schema.ID
+	// Before is what is there (null for create), After what will be (null for
+	// delete). Objects of the kind's type; sensitive values are fingerprints, so
+	// that the plan can be stored and shown; values born in apply are unknown.
+	Before, After cty.Value
+	// Observed is what the plan saw, for compare and set; its Attrs are not
+	// stored. nil where there was nothing.
+	Observed *providers.Observed
+	// Wanted is the desired resource with its real values; nil for Delete and Forget.
+	Wanted         *schema.Resource
+	DependsOn      []string
+	PreventDestroy bool
+	// Notes are sentences for the reader: what becomes of stored mail.
+	Notes []string
+}
+
+// A Drift is a difference between what was last applied and what is there.
+type Drift struct {
+	Address string
+	ID      schema.ID
+	// Action is Update (changed) or Delete (gone).
+	Action        Action
+	Before, After cty.Value // as in Change
+}
+
+// A Foreign is something at a target that is neither declared nor ours.
+type Foreign struct {
+	ID schema.ID
+}
+
+// An OutputChange is what becomes of an output.
+type OutputChange struct {
+	Name          string
+	Action        Action // NoOp, Create, Update, Delete
+	Before, After cty.Value
+	Sensitive     bool
+}
+
+// A Phase is a set of changes that run before the next one begins: a batch for
+// each target.
+type Phase struct {
+	Batches []Batch
+}
+
+// A Batch is what one provider gets in one phase: indexes into Plan.Changes.
+type Batch struct {
+	Target string
+	// Deletes marks a batch that takes away; of a Replace the old half.
+	Deletes bool
+	Changes []int
+}
+
+// Mode is what sort of plan was asked for.
+type Mode string
+
+// The modes.
+const (
+	Normal      Mode = "normal"
+	Destroy     Mode = "destroy"
+	RefreshOnly Mode = "refresh-only"
+)
+
+// A Plan is ready to be shown, saved and carried out.
+type Plan struct {
+	Mode    Mode
+	Targets []string // -target arguments
+	// Lineage and Serial of the state that the plan was made from.
+	Lineage string
+	Serial  uint64
+	// Changes by order of address, NoOp ones included.
+	Changes []Change
+	Drift   []Drift
+	Foreign []Foreign
+	Outputs []OutputChange
+	Phases  []Phase
+	// Records are what the one who runs the zone must enter, for domains
+	// without a nameserver: lines of a zone file, by domain name.
+	Records map[string][]string
+	// Config is what the plan was made from; nil in a plan read from a file.
+	Config *config.Config
+}

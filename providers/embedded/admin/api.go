@@ -1,0 +1,87 @@
+// Package admin is the control interface of the embedded daemon: JSON over
+// HTTP on a Unix socket in the data directory. This file has the messages;
+// server.go serves them, client.go calls them.
+package admin
+
+import "encoding/json"
+
+// A Resource is one thing that the daemon holds, as GET /v1/resources lists it.
+// Attrs has the attributes of the kind by their names in package schema.
+type Resource struct {
+	Kind     string          `json:"kind"`
+	Key      string          `json:"key"`
+	Owner    string          `json:"owner,omitempty"`   // address in the configuration
+	Lineage  string          `json:"lineage,omitempty"` // state that the owner belongs to
+	Revision string          `json:"revision"`
+	Retained bool            `json:"retained,omitempty"`
+	Attrs    json.RawMessage `json:"attrs"`
+}
+
+// A Change is one entry of POST /v1/apply.
+type Change struct {
+	Action  string `json:"action"` // "create", "update", "delete"
+	Kind    string `json:"kind"`
+	Key     string `json:"key"`
+	Owner   string `json:"owner,omitempty"`
+	Lineage string `json:"lineage,omitempty"`
+	// Revision is what the caller saw; empty: nothing was there. The whole
+	// batch is refused where that is no longer so.
+	Revision string          `json:"revision,omitempty"`
+	Attrs    json.RawMessage `json:"attrs,omitempty"`
+}
+
+// ApplyRequest is a batch: all of it is done, durably, or nothing.
+type ApplyRequest struct {
+	Changes []Change `json:"changes"`
+}
+
+// ApplyResponse holds a resource for each change, in the order of the request;
+// for a deleted one only kind and key.
+type ApplyResponse struct {
+	Resources []Resource `json:"resources"`
+}
+
+// Resources is the answer of GET /v1/resources.
+type Resources struct {
+	Version   string     `json:"version"`
+	Resources []Resource `json:"resources"`
+}
+
+// Status is the answer of GET /v1/status.
+type Status struct {
+	Version   string           `json:"version"`
+	PID       int              `json:"pid"`
+	DataDir   string           `json:"data_dir"`
+	Started   string           `json:"started"` // RFC 3339
+	Listeners []ListenerStatus `json:"listeners"`
+	Accounts  int              `json:"accounts"`
+	Messages  int64            `json:"messages"`
+	Bytes     int64            `json:"bytes"`
+	Queued    int              `json:"queued"`
+	Zones     int              `json:"zones"`
+}
+
+// ListenerStatus is one open socket.
+type ListenerStatus struct {
+	Owner       string `json:"owner"`
+	Service     string `json:"service"`
+	Address     string `json:"address"`
+	TLS         bool   `json:"tls,omitempty"`
+	Connections int    `json:"connections"`
+}
+
+// Error is the body of every answer that is not 2xx.
+type Error struct {
+	Code    string `json:"code"` // "conflict", "invalid", "internal"
+	Message string `json:"message"`
+	// Kind and Key name the change that was refused, where one was.
+	Kind string `json:"kind,omitempty"`
+	Key  string `json:"key,omitempty"`
+}
+
+func (e *Error) Error() string {
+	if e.Key == "" {
+		return e.Message
+	}
+	return e.Kind + " " + e.Key + ": " + e.Message
+}

@@ -1,0 +1,93 @@
+// Package providers is the contract between the engine and the systems that
+// mailform reconciles. Each folder below is one provider.
+//
+// The contract is made for batches: a provider reads all it has in one go and
+// is handed all changes of a phase at once, so that nothing costs a round trip
+// a resource. Start at [Provider].
+package providers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Provider reconciles resources of some kinds in one live system.
+// The engine calls it from one goroutine at a time.
+type Provider interface {
+	// Configure is called once, before everything else, with the attributes of
+	// the provider block (an object; null where there is no block).
+	Configure(ctx context.Context, cfg Config) hcl.Diagnostics
+
+	// Read lists what the system has, in bulk. It must not change anything. A
+	// system that is not there yet has nothing: that is no error.
+	Read(ctx context.Context, scope Scope) ([]Observed, error)
+
+	// Apply carries out a batch, in one transaction where the system has one,
+	// and calls done once for each change as soon as it is durable or has
+	// failed. A change whose Prior is no longer what the system holds fails with
+	// ErrConflict and changes nothing. An error from done stops the batch. The
+	// returned error is for what concerns no single change.
+	Apply(ctx context.Context, batch []Change, done func(Change, Observed, error) error) error
+}
+
+// Config is what a provider is set up with.
+type Config struct {
+	// Value is the provider block's body: an object, or null.
+	Value cty.Value
+	// Dir is the absolute path of the configuration's directory, which relative
+	// paths start from.
+	Dir string
+	// Lineage names the state that the changes belong to. The provider marks
+	// what it makes with it.
+	Lineage string
+}
+
+// Scope says what the engine is interested in. A provider may return more;
+// what is in no configuration and no state is then listed as foreign.
+type Scope struct {
+	// Wanted holds what is declared at this target.
+	Wanted []schema.Resource
+	// Prior holds the identities that the state knows at this target.
+	Prior []schema.ID
+}
+
+// Observed is one thing that a live system has.
+type Observed struct {
+	Kind, Key string
+	// Attrs is an object of the kind's type. Sensitive values are real ones.
+	Attrs cty.Value
+	// Owner is the address that the thing was made for, where the system can
+	// keep such a mark and the mark is of this state's lineage; else empty.
+	Owner string
+	// Revision is opaque: it is another one after each change.
+	Revision string
+	// Retained is set for something that was deleted and whose data is still
+	// kept: it is not there, but creating it brings the data back.
+	Retained bool
+}
+
+// Action is what a change does.
+type Action string
+
+// The actions that reach a provider.
+const (
+	Create Action = "create"
+	Update Action = "update"
+	Delete Action = "delete"
+)
+
+// A Change is one resource to create, update or delete.
+type Change struct {
+	Action Action
+	// Resource is what is wanted; for Delete what is to go.
+	Resource schema.Resource
+	// Prior is what the plan saw; nil where it saw nothing.
+	Prior *Observed
+}
+
+// ErrConflict is the error of a change whose prior state is no longer true.
+var ErrConflict = errors.New("changed since the plan was made")

@@ -1,0 +1,212 @@
+package schema
+
+import (
+	"sort"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Kind is one sort of resource, the same for every provider.
+type Kind struct {
+	Name string
+	// Rank orders the work: a plan creates and updates by rising rank and
+	// deletes by falling rank. See Rank constants for the reasons.
+	Rank int
+	Doc  string
+	// Attributes in the order in which they are documented and shown.
+	Attributes []KindAttribute
+}
+
+// A KindAttribute is one attribute of a kind.
+type KindAttribute struct {
+	Name string
+	Type cty.Type
+	Doc  string
+	// Sensitive values never leave the process but as a [Fingerprint].
+	Sensitive bool
+	// Computed values are decided at the target and only read from there.
+	Computed bool
+	// Info marks a computed value that changes by itself (a message count): it
+	// is shown where it helps, never compared and never kept in the state.
+	Info bool
+	// Immutable attributes are part of what the thing is: another value means
+	// another thing, so the resource is replaced.
+	Immutable bool
+}
+
+// Names of the kinds.
+const (
+	KindProcess    = "process"
+	KindDKIMKey    = "dkimkey"
+	KindSetting    = "setting"
+	KindMailDomain = "maildomain"
+	KindMailbox    = "mailbox"
+	KindRoute      = "route"
+	KindListener   = "listener"
+	KindZone       = "zone"
+	KindRRset      = "rrset"
+)
+
+// Kinds returns all kinds, ordered by rank.
+func Kinds() []*Kind { return kinds }
+
+// KindByName finds a kind. It returns nil for a name that is none.
+func KindByName(name string) *Kind { return kindsByName[name] }
+
+// Type is the object type of the kind's attributes.
+func (k *Kind) Type() cty.Type { return kindTypes[k.Name] }
+
+// Attribute finds an attribute. It returns nil for a name that is none.
+func (k *Kind) Attribute(name string) *KindAttribute {
+	for i := range k.Attributes {
+		if k.Attributes[i].Name == name {
+			return &k.Attributes[i]
+		}
+	}
+	return nil
+}
+
+// The order protects mail: whoever is sent to a server by DNS must find its
+// port open, whoever finds the port open must find the users known. So
+// listeners come after what they serve (a listener opened before its users
+// would answer 550 for them), and records after the listeners that they name.
+var kinds = []*Kind{
+	{
+		Name: KindProcess, Rank: 0,
+		Doc: "The running daemon of an embedded provider instance.",
+		Attributes: []KindAttribute{
+			{Name: "data_dir", Type: cty.String, Immutable: true, Doc: "Absolute path of the data directory: store, queue, keys."},
+			{Name: "running", Type: cty.Bool, Doc: "Whether the process runs. Always true as declared."},
+			{Name: "version", Type: cty.String, Doc: "Version of the mailform binary that runs."},
+		},
+	},
+	{
+		Name: KindDKIMKey, Rank: 10,
+		Doc: "A DKIM signing key (RFC 6376), made and kept where it signs.",
+		Attributes: []KindAttribute{
+			{Name: "domain", Type: cty.String, Immutable: true, Doc: "Signing domain (the d= tag), an A-label name without trailing dot."},
+			{Name: "selector", Type: cty.String, Immutable: true, Doc: "Selector (the s= tag)."},
+			{Name: "algorithm", Type: cty.String, Immutable: true, Doc: "\"rsa\" or \"ed25519\" (RFC 8463)."},
+			{Name: "bits", Type: cty.Number, Immutable: true, Doc: "Length of an RSA key; 0 for ed25519."},
+			{Name: "txt", Type: cty.String, Computed: true, Doc: "Text of the key's DNS record: v=DKIM1; k=rsa; p=…"},
+		},
+	},
+	{
+		Name: KindSetting, Rank: 20,
+		Doc: "The settings of a mail server as a whole.",
+		Attributes: []KindAttribute{
+			{Name: "hostname", Type: cty.String, Doc: "Name in greetings, Received fields and the certificate."},
+			{Name: "addresses", Type: cty.List(cty.String), Doc: "Addresses under which the server is reached."},
+			{Name: "message_size_limit", Type: cty.Number, Doc: "Largest message accepted, in bytes."},
+			{Name: "retention", Type: cty.Number, Doc: "How long the mail of a closed account is kept, in seconds."},
+			{Name: "tls_certificate", Type: cty.String, Doc: "Absolute path of a PEM file with the certificate chain; empty: the server makes its own."},
+			{Name: "tls_key", Type: cty.String, Doc: "Absolute path of a PEM file with the key; empty: the server makes its own."},
+			{Name: "relay_host", Type: cty.String, Doc: "host:port that all mail for elsewhere is handed to; empty: delivery by MX."},
+			{Name: "retry", Type: cty.List(cty.Number), Doc: "Seconds between attempts to deliver to another server; after the last the message bounces."},
+		},
+	},
+	{
+		Name: KindMailDomain, Rank: 30,
+		Doc: "A domain that a mail server accepts mail for.",
+		Attributes: []KindAttribute{
+			{Name: "name", Type: cty.String, Immutable: true, Doc: "Domain name, an A-label name without trailing dot."},
+		},
+	},
+	{
+		Name: KindMailbox, Rank: 40,
+		Doc: "An account with its mail.",
+		Attributes: []KindAttribute{
+			{Name: "address", Type: cty.String, Immutable: true, Doc: "Address, also the login name."},
+			{Name: "password_hash", Type: cty.List(cty.String), Sensitive: true, Doc: "Verifiers of the password; empty: no login."},
+			{Name: "quota", Type: cty.Number, Doc: "Largest size of all messages together, in bytes; 0: no limit."},
+			{Name: "protocols", Type: cty.List(cty.String), Doc: "Protocols that may read the mail: imap, pop3. Sorted."},
+			{Name: "mail", Type: cty.String, Doc: "\"enabled\", \"disabled\" (mail is refused, login too) or \"forward\" (mail goes to the account's forward route)."},
+			{Name: "messages", Type: cty.Number, Computed: true, Info: true, Doc: "Messages stored."},
+			{Name: "bytes", Type: cty.Number, Computed: true, Info: true, Doc: "Bytes stored."},
+		},
+	},
+	{
+		Name: KindRoute, Rank: 50,
+		Doc: "Where mail for an address goes: an alias, a forward, a catch-all.",
+		Attributes: []KindAttribute{
+			{Name: "address", Type: cty.String, Immutable: true, Doc: "Address; \"@example.com\" is every address of the domain that nothing else takes."},
+			{Name: "type", Type: cty.String, Doc: "\"alias\", \"forward\" or \"catch_all\"."},
+			{Name: "members", Type: cty.List(cty.String), Doc: "Addresses that the mail goes to. Sorted."},
+			{Name: "keep_copy", Type: cty.Bool, Doc: "For a forward: whether the account keeps a copy."},
+		},
+	},
+	{
+		Name: KindListener, Rank: 60,
+		Doc: "A service that listens on the network.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server or nameserver block."},
+			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\" or \"dns\"."},
+			{Name: "hostname", Type: cty.String, Doc: "Name of the server."},
+			{Name: "listen", Type: cty.List(cty.String), Doc: "host:port, plain or with STARTTLS; dns: UDP and TCP. Sorted."},
+			{Name: "listen_tls", Type: cty.List(cty.String), Doc: "host:port with TLS from the first byte. Sorted."},
+		},
+	},
+	{
+		Name: KindZone, Rank: 70,
+		Doc: "A DNS zone with its SOA; the serial belongs to the server.",
+		Attributes: []KindAttribute{
+			{Name: "name", Type: cty.String, Immutable: true, Doc: "Zone name with trailing dot."},
+			{Name: "primary", Type: cty.String, Doc: "SOA MNAME, with trailing dot."},
+			{Name: "contact", Type: cty.String, Doc: "SOA RNAME in its DNS form, with trailing dot."},
+			{Name: "refresh", Type: cty.Number, Doc: "SOA REFRESH, seconds."},
+			{Name: "retry", Type: cty.Number, Doc: "SOA RETRY, seconds."},
+			{Name: "expire", Type: cty.Number, Doc: "SOA EXPIRE, seconds."},
+			{Name: "negative_ttl", Type: cty.Number, Doc: "SOA MINIMUM and TTL (RFC 2308), seconds."},
+		},
+	},
+	{
+		Name: KindRRset, Rank: 80,
+		Doc: "All records of one name and type.",
+		Attributes: []KindAttribute{
+			{Name: "zone", Type: cty.String, Immutable: true, Doc: "Zone name with trailing dot."},
+			{Name: "name", Type: cty.String, Immutable: true, Doc: "Owner name with trailing dot."},
+			{Name: "type", Type: cty.String, Immutable: true, Doc: "Record type."},
+			{Name: "ttl", Type: cty.Number, Doc: "Time to live, seconds."},
+			{Name: "values", Type: cty.List(cty.String), Doc: "RDATA in canonical presentation form; for TXT the plain text, not split. Sorted."},
+		},
+	},
+}
+
+// RankPointer is the rank of record sets that send mail or queries somewhere
+// (MX, NS, SRV and mail policies): after the addresses they point to.
+const RankPointer = 90
+
+// RankOf is the rank of one resource: that of its kind, but that record sets
+// which point at others come after those that hold addresses. rrtype is only
+// looked at for record sets.
+func RankOf(kind, rrtype string) int {
+	k := KindByName(kind)
+	if k == nil {
+		return 0
+	}
+	if kind == KindRRset {
+		switch rrtype {
+		case "A", "AAAA":
+		default:
+			return RankPointer
+		}
+	}
+	return k.Rank
+}
+
+var (
+	kindsByName = map[string]*Kind{}
+	kindTypes   = map[string]cty.Type{}
+)
+
+func init() {
+	for _, k := range kinds {
+		kindsByName[k.Name] = k
+		atys := map[string]cty.Type{}
+		for _, a := range k.Attributes {
+			atys[a.Name] = a.Type
+		}
+		kindTypes[k.Name] = cty.Object(atys)
+	}
+	sort.SliceStable(kinds, func(i, j int) bool { return kinds[i].Rank < kinds[j].Rank })
+}

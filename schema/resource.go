@@ -1,0 +1,68 @@
+package schema
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Resource is one thing that a provider reconciles: a mailbox, a record set,
+// a listener. Blocks of the language expand to resources.
+type Resource struct {
+	// Address says where the resource comes from in the configuration, in the
+	// words of the configuration: user.alice.mailbox, domain.example.dkim["s1"].
+	// Unique in a configuration.
+	Address string
+	// Kind is the name of a [Kind]: "mailbox".
+	Kind string
+	// Target is the provider instance that holds the resource: "embedded", or
+	// "embedded.second" for a provider with an alias.
+	Target string
+	// Key is the natural identity at the target: "alice@example.com" for a
+	// mailbox, "example.com/www.example.com./A" for a record set. Unique among
+	// the resources of a kind at a target, canonical, and always known.
+	Key string
+	// Attrs is an object of the kind's type. Values that are born in apply are
+	// unknown until then. The values of sensitive attributes are real ones here;
+	// what leaves the process holds a [Fingerprint] instead.
+	Attrs cty.Value
+	// DependsOn holds the addresses of the resources that have to exist first,
+	// beyond what the rank of the kind says already. Sorted.
+	DependsOn []string
+	// PreventDestroy makes a plan that would delete the resource an error.
+	PreventDestroy bool
+	// Range is the block that declares the resource.
+	Range hcl.Range
+}
+
+// ID names a resource among all live ones, whatever its address is.
+type ID struct{ Target, Kind, Key string }
+
+// ID is the identity of the resource in the world, as against its address in
+// the configuration.
+func (r *Resource) ID() ID { return ID{r.Target, r.Kind, r.Key} }
+
+// Less orders identities: by target, kind, key.
+func (a ID) Less(b ID) bool {
+	if a.Target != b.Target {
+		return a.Target < b.Target
+	}
+	if a.Kind != b.Kind {
+		return a.Kind < b.Kind
+	}
+	return a.Key < b.Key
+}
+
+// FingerprintPrefix starts every fingerprint, so that one is never taken for a value.
+const FingerprintPrefix = "fingerprint:"
+
+// Fingerprint stands for a secret where the secret itself must not be: in
+// state, in a plan, in output. Equal secrets have equal fingerprints. What it
+// is used for (password hashes with their salt, keys) has enough entropy of its
+// own that nothing can be guessed from it.
+func Fingerprint(secret string) string {
+	sum := sha256.Sum256([]byte("mailform secret\x00" + secret))
+	return FingerprintPrefix + hex.EncodeToString(sum[:16])
+}
