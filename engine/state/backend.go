@@ -1,0 +1,73 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mailform/mailform/schema"
+)
+
+// A Backend keeps one state. [Local] keeps it in files; others may keep it in a
+// database or behind HTTP.
+type Backend interface {
+	// Load reads the state. One that was never written is an empty state
+	// without lineage, not an error. It needs no lock.
+	Load(ctx context.Context) (*State, error)
+
+	// Append makes entries durable, in order, and raises the serial by one; it
+	// returns when they cannot be lost any more. The first Append makes the
+	// lineage. Without entries it makes the lineage and nothing else. It needs
+	// the lock: without it the error is ErrNotLocked.
+	Append(ctx context.Context, entries []Entry) error
+
+	// Lock takes the lock, waiting for it up to timeout (0: not at all). Where
+	// another holds it the error is a *LockedError. A lock ends with its holder,
+	// however that one ends.
+	Lock(ctx context.Context, info LockInfo, timeout time.Duration) (unlock func() error, err error)
+}
+
+// An Entry is one thing that came to be; exactly one field is set.
+type Entry struct {
+	// Put is a resource as it was left: new, changed or under another address.
+	Put *Resource
+	// Delete is the identity of a resource that is no longer ours.
+	Delete *schema.ID
+	// Outputs replaces all outputs, where it is not nil.
+	Outputs map[string]Output
+}
+
+// ErrNotLocked is the error of a write by someone who does not hold the lock.
+var ErrNotLocked = errors.New("the state is not locked")
+
+// A LockedError says that another process holds the lock.
+type LockedError struct {
+	// Info of the holder. Its fields are zero where it could not be read.
+	Info LockInfo
+}
+
+// Error names the holder, so that the reader knows whom to wait for.
+func (e *LockedError) Error() string {
+	i := e.Info
+	if i.Who == "" && i.PID == 0 {
+		return "the state is locked by another mailform process"
+	}
+	return fmt.Sprintf("the state is locked by %s (process %d, operation %s, since %s, lock id %s); "+
+		"the lock ends when that process ends", i.Who, i.PID, i.Operation, i.Created.UTC().Format(time.RFC3339), i.ID)
+}
+
+// A DamageError says that a state file cannot be trusted. The files are left as
+// they are.
+type DamageError struct {
+	Path   string
+	Line   int // 0: not a single line
+	Reason string
+}
+
+func (e *DamageError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("state file %s is damaged: %s", e.Path, e.Reason)
+	}
+	return fmt.Sprintf("state file %s is damaged at line %d: %s", e.Path, e.Line, e.Reason)
+}
