@@ -1,0 +1,71 @@
+# Everything that one does with this tree. `make quickstart` and `make test` are
+# the two that matter; they need Go, and install the rest where they can.
+
+VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//' || true)
+ifeq ($(strip $(VERSION)),)
+VERSION := 0.1.0-dev
+endif
+GO ?= go
+export CGO_ENABLED = 0
+LDFLAGS = -s -w -X main.version=$(VERSION)
+
+.PHONY: all build quickstart stop-quickstart test check bench fuzz generate peers clean
+
+all: build
+
+build: bin/mailform
+
+# Go knows itself what has changed.
+bin/mailform: FORCE
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/mailform
+FORCE:
+
+# Build, apply the example, tell how to try it.
+quickstart: build
+	@cd examples/quickstart && ../../bin/mailform apply -auto-approve
+	@cat examples/quickstart/TRY.txt
+
+stop-quickstart: build
+	@cd examples/quickstart && ../../bin/mailform destroy -auto-approve
+
+# The programs that the tests run beside mailform itself.
+peers:
+	@.ci/peers
+
+# Everything that this machine allows. Tests name what they skip.
+test: peers build
+	$(GO) vet ./...
+	$(GO) test -shuffle=on -timeout 30m ./...
+
+# What a change has to pass before it is pushed.
+check: peers
+	@test -z "$$(gofmt -l .)" || { echo "gofmt is wanted for:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... || echo "govulncheck: not clean, or its database cannot be reached"
+	$(MAKE) generate
+	@git diff --exit-code -- docs/reference
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 40m ./...
+
+generate:
+	$(GO) generate ./...
+
+# Benchmarks: Go's own, and mailform beside Postfix. Figures are ratios within
+# one run.
+bench: peers build
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./schema/... ./engine/... ./providers/...
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./cmd/...
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+clean:
+	rm -rf bin dist
