@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mailform/mailform/engine"
+	"github.com/mailform/mailform/engine/apply"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/plan/planfile"
+	"github.com/mailform/mailform/engine/plan/text"
+)
+
+// apply plans, asks, and carries out; or carries out a saved plan.
+func (a *app) apply(ctx context.Context, args []string) int {
+	var o operation
+	fs := flag.NewFlagSet("apply", flag.ContinueOnError)
+	o.flags(fs)
+	approve := fs.Bool("auto-approve", false, "do not ask")
+	fs.BoolVar(&o.destroy, "destroy", false, "take everything away, as \"mailform destroy\"")
+	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only take over into the state what was changed outside of mailform")
+	rest, err := a.parse(fs, args, 1)
+	if err != nil {
+		return usageExit(err)
+	}
+	if len(rest) == 1 {
+		return a.applySaved(ctx, rest[0], &o)
+	}
+	return a.applyNew(ctx, &o, *approve)
+}
+
+// destroy is apply -destroy.
+func (a *app) destroy(ctx context.Context, args []string) int {
+	o := operation{destroy: true}
+	fs := flag.NewFlagSet("destroy", flag.ContinueOnError)
+	o.flags(fs)
+	approve := fs.Bool("auto-approve", false, "do not ask")
+	if _, err := a.parse(fs, args, 0); err != nil {
+		return usageExit(err)
+	}
+	return a.applyNew(ctx, &o, *approve)
+}
+
+func (a *app) applyNew(ctx context.Context, o *operation, approve bool) int {
+	if o.json && !approve {
+		return a.fail(errors.New("-json needs -auto-approve or a saved plan: there is no one to ask"))
+	}
+	s, m, err := a.open(ctx, o, "apply")
+	if err != nil {
+		return exitError
+	}
+	defer s.Close()
+	p, err := a.makePlan(ctx, s, m, o)
+	if err != nil {
+		return exitError
+	}
+	if err := a.showPlan(o, p); err != nil {
+		return a.fail(err)
+	}
+	if !p.Empty() && !approve {
+		if err := a.confirm(o); err != nil {
+			return a.fail(err)
+		}
+	}
+	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: p})
+}
+
+// confirm asks before anything is changed.
+func (a *app) confirm(o *operation) error {
+	if !o.input {
+		return errors.New("this needs a confirmation, and -input=false forbids to ask. Give -auto-approve, or apply a saved plan")
+	}
+	question := "Do you want to carry out these actions?"
+	if o.destroy {
+		question = "Do you really want to take all of this away?"
+	}
+	fmt.Fprintf(a.stdout, "\n%s\n  Only \"yes\" is taken as a yes.\n\n  Enter a value: ", question)
+	answer, err := bufio.NewReader(io.LimitReader(a.stdin, 1024)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	fmt.Fprintln(a.stdout)
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("apply was not confirmed; nothing has been changed")
+	}
+	return nil
+}
+
+// carryOut applies a plan and tells how it went.
+func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module, o *operation, opts engine.ApplyOptions) int {
+	view := a.progress(o, opts.Plan)
+	opts.Observer = view
+	sum, diags := s.Apply(ctx, opts)
+	view.Close()
+	if len(diags) > 0 {
+		a.report(o, m, diags)
+	}
+	if err := a.showApplied(ctx, s, o, opts.Plan, sum, !diags.HasErrors()); err != nil {
+		return a.fail(err)
+	}
+	if diags.HasErrors() {
+		return exitError
+	}
+	return exitOK
+}
+
+// showApplied tells what was done, and the outputs if all of it was.
+func (a *app) showApplied(ctx context.Context, s *engine.Session, o *operation, p *plan.Plan, sum apply.Summary, whole bool) error {
+	st, err := s.State(ctx)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		operation := "apply"
+		if p.Mode == plan.Destroy {
+			operation = "destroy"
+		}
+		a.events().Applied(operation, sum)
+		if whole {
+			a.events().Outputs(st.Outputs)
+		}
+		return a.events().Err()
+	}
+	if err := text.Applied(a.stdout, p, sum, a.style(a.stdout)); err != nil {
+		return err
+	}
+	if !whole || len(st.Outputs) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.stdout, "\nOutputs:\n")
+	return a.printOutputs(st.Outputs, formText)
+}
+
+// applySaved carries out a plan file: exactly that, or nothing.
+func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
+	if o.destroy || o.refreshOnly || len(o.targets) > 0 {
+		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only and -target go with \"mailform plan -out\""))
+	}
+	saved, meta, err := readPlan(path)
+	if err != nil {
+		return a.fail(err)
+	}
+	// The plan has the public variables; secret ones come again from the
+	// command line, the environment or the files, and are compared.
+	o.vars = append(planVars(meta), o.vars...)
+	o.targets = saved.Targets
+	o.destroy = saved.Mode == plan.Destroy
+	o.refreshOnly = saved.Mode == plan.RefreshOnly
+	s, m, err := a.open(ctx, o, "apply")
+	if err != nil {
+		return exitError
+	}
+	defer s.Close()
+	fresh, err := a.makePlan(ctx, s, m, o)
+	if err != nil {
+		return exitError
+	}
+	if why, same := plan.Same(saved, fresh); !same {
+		fmt.Fprintf(a.stderr, "Error: Saved plan is stale\n\nSomething has changed since %s was made, so that it no longer says what would\nhappen: %s. Nothing has been changed. Make a new plan.\n", filepath.Base(path), why)
+		return exitError
+	}
+	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: fresh, Saved: true})
+}
+
+func readPlan(path string) (*plan.Plan, planfile.Meta, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, planfile.Meta{}, fmt.Errorf("read the plan: %w", err)
+	}
+	defer f.Close()
+	p, meta, err := planfile.Read(f)
+	if err != nil {
+		return nil, planfile.Meta{}, fmt.Errorf("read the plan %s: %w", path, err)
+	}
+	return p, meta, nil
+}

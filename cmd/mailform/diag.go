@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/term"
+)
+
+// diagnostics prints warnings and errors with the lines of the files that they
+// are about, in the order of files and lines.
+func (a *app) diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
+	sort.SliceStable(diags, func(i, j int) bool {
+		x, y := diags[i].Subject, diags[j].Subject
+		switch {
+		case x == nil || y == nil:
+			return x == nil && y != nil
+		case x.Filename != y.Filename:
+			return x.Filename < y.Filename
+		default:
+			return x.Start.Byte < y.Start.Byte
+		}
+	})
+	width := uint(0)
+	if f, ok := a.stderr.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			width = uint(w)
+		}
+	}
+	// The writer's only errors are those of the stream: there is no one to tell.
+	_ = hcl.NewDiagnosticTextWriter(a.stderr, files, width, a.color(a.stderr)).WriteDiagnostics(diags)
+}
+
+// suggest finds the word that was probably meant; "" where none is near.
+func suggest(given string, words []string) string {
+	best, most := "", 3
+	for _, w := range words {
+		if d := levenshtein.Distance(strings.ToLower(given), w, nil); d < most {
+			best, most = w, d
+		}
+	}
+	return best
+}

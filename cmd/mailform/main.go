@@ -1,0 +1,250 @@
+// Command mailform reconciles mail services and DNS zones with a directory of
+// HCL files. Each command is in a file of its own; this one finds the command
+// and its flags.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/mailform/mailform/engine/plan/planjson"
+	"golang.org/x/term"
+)
+
+// version is set by the build; see the Makefile.
+var version = "0.1.0-dev"
+
+// Exit codes, as Terraform's.
+const (
+	exitOK      = 0
+	exitError   = 1
+	exitChanges = 2 // only under -detailed-exitcode
+)
+
+// An app is one run of the program: its streams and what all commands share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+
+	chdir   string
+	noColor bool
+
+	stream *planjson.Stream // under -json, see events
+}
+
+// A command is one verb of the command line.
+type command struct {
+	name, args, summary string
+	run                 func(a *app, ctx context.Context, args []string) int
+}
+
+// commands in the order in which help shows them.
+func commands() []command {
+	return []command{
+		{"validate", "", "Check the files, without looking at anything else", (*app).validate},
+		{"plan", "", "Show what apply would change", (*app).plan},
+		{"apply", "[PLAN]", "Make it so", (*app).apply},
+		{"destroy", "", "Take away all that was applied; stored mail is kept", (*app).destroy},
+		{"show", "[PLAN]", "Show the state, or a saved plan", (*app).show},
+		{"output", "[NAME]", "Print outputs", (*app).output},
+		{"fmt", "[FILE or DIR...]", "Rewrite files in canonical style", (*app).fmt},
+		{"state", "list|show", "Look into the state", (*app).state},
+		{"passwd", "", "Make a password hash", (*app).passwd},
+		{"status", "", "Tell what runs", (*app).status},
+		{"start", "", "Start the daemon of the embedded servers", (*app).start},
+		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},
+		{"serve", "", "Run the daemon in the foreground", (*app).serve},
+		{"version", "", "Print the version", (*app).version},
+	}
+}
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the work between two batches, cleanly; the second
+	// one, no longer caught, ends the process at once.
+	go func() { <-ctx.Done(); cancel() }()
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	os.Exit(a.main(ctx, os.Args[1:]))
+}
+
+func (a *app) main(ctx context.Context, args []string) int {
+	args, err := a.globalFlags(args)
+	if err != nil {
+		return a.fail(err)
+	}
+	if a.chdir != "" {
+		if err := os.Chdir(a.chdir); err != nil {
+			return a.fail(fmt.Errorf("cannot change to the directory given by -chdir: %w", err))
+		}
+	}
+	if len(args) == 0 {
+		a.help(a.stderr)
+		return exitError
+	}
+	name := strings.TrimLeft(args[0], "-")
+	switch name {
+	case "help", "h":
+		a.help(a.stdout)
+		return exitOK
+	case "v":
+		name = "version"
+	}
+	var names []string
+	for _, c := range commands() {
+		if c.name == name {
+			return c.run(a, ctx, args[1:])
+		}
+		names = append(names, c.name)
+	}
+	hint := ""
+	if s := suggest(name, names); s != "" {
+		hint = fmt.Sprintf(" Did you mean %q?", s)
+	}
+	return a.fail(fmt.Errorf("there is no command %q.%s Run \"mailform help\" for the list", args[0], hint))
+}
+
+// globalFlags takes -chdir and -no-color out of the arguments: they are
+// understood before the command as well as after it.
+func (a *app) globalFlags(args []string) ([]string, error) {
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		name, value, has := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(args[i], "-"), "-"), "=")
+		switch {
+		case args[i] == "--":
+			return append(rest, args[i:]...), nil
+		case !strings.HasPrefix(args[i], "-"):
+			rest = append(rest, args[i])
+		case name == "chdir":
+			if !has {
+				if i++; i == len(args) {
+					return nil, errors.New("-chdir needs a directory: -chdir=DIR")
+				}
+				value = args[i]
+			}
+			a.chdir = value
+		case name == "no-color":
+			a.noColor = !has || value != "false"
+		default:
+			rest = append(rest, args[i])
+		}
+	}
+	return rest, nil
+}
+
+func (a *app) help(w io.Writer) {
+	fmt.Fprint(w, `Usage: mailform [-chdir=DIR] COMMAND [OPTIONS]
+
+mailform reads the *.mf.hcl files of a directory, which describe domains, users
+and servers, and reconciles mail services and DNS zones with them.
+
+`)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range commands() {
+		fmt.Fprintf(tw, "  %s\t%s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
+	}
+	tw.Flush()
+	fmt.Fprint(w, `
+Options of all commands:
+  -chdir=DIR  work in another directory
+  -no-color   no colours (also: the environment variable NO_COLOR)
+
+"mailform COMMAND -help" lists the options of a command. Options may be written
+with one dash or with two.
+`)
+}
+
+// errUsage is an error of the command line that has been reported already.
+var errUsage = errors.New("usage")
+
+// parse reads a command's flags; other arguments may stand among them. It
+// reports what is wrong itself.
+func (a *app) parse(fs *flag.FlagSet, args []string, positional int) ([]string, error) {
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	var rest []string
+	for {
+		err := fs.Parse(args)
+		if errors.Is(err, flag.ErrHelp) {
+			a.commandHelp(fs)
+			return nil, flag.ErrHelp
+		}
+		if err != nil {
+			a.fail(fmt.Errorf("mailform %s: %w. \"mailform %s -help\" lists the options", fs.Name(), err, fs.Name()))
+			return nil, errUsage
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		rest = append(rest, fs.Arg(0))
+		args = fs.Args()[1:]
+	}
+	if len(rest) > positional {
+		a.fail(fmt.Errorf("mailform %s: too many arguments: %q is one more than it takes", fs.Name(), rest[positional]))
+		return nil, errUsage
+	}
+	return rest, nil
+}
+
+// usageExit is the exit code after parse has returned an error.
+func usageExit(err error) int {
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	return exitError
+}
+
+func (a *app) commandHelp(fs *flag.FlagSet) {
+	for _, c := range commands() {
+		if c.name == strings.Fields(fs.Name())[0] {
+			fmt.Fprintf(a.stdout, "Usage: mailform %s [OPTIONS] %s\n\n%s.\n\nOptions:\n", c.name, c.args, c.summary)
+		}
+	}
+	tw := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fs.VisitAll(func(f *flag.Flag) {
+		fmt.Fprintf(tw, "  -%s\t%s\n", f.Name, f.Usage)
+	})
+	tw.Flush()
+}
+
+// fail prints an error that has no place in a file and returns the exit code.
+func (a *app) fail(err error) int {
+	fmt.Fprintf(a.stderr, "Error: %v\n", err)
+	return exitError
+}
+
+// color reports whether a stream takes colours.
+func (a *app) color(w io.Writer) bool {
+	if a.noColor {
+		return false
+	}
+	for _, e := range a.environ {
+		if v, ok := strings.CutPrefix(e, "NO_COLOR="); ok && v != "" {
+			return false
+		}
+	}
+	return isTerminal(w)
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// dir is the absolute path of the directory that a command works in.
+func (a *app) dir() (string, error) {
+	dir, err := filepath.Abs(".")
+	if err != nil {
+		return "", fmt.Errorf("find the working directory: %w", err)
+	}
+	return dir, nil
+}

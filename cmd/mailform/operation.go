@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/embedded"
+)
+
+// An operation holds the flags that plan, apply and destroy share.
+type operation struct {
+	vars        []config.VarArg
+	targets     []string
+	lockTimeout time.Duration
+	input       bool
+	json        bool
+	destroy     bool
+	refreshOnly bool
+}
+
+// varFlag collects -var and -var-file in the order in which they stand.
+type varFlag struct {
+	to   *[]config.VarArg
+	file bool
+}
+
+func (f varFlag) String() string { return "" }
+
+func (f varFlag) Set(arg string) error {
+	if f.file {
+		*f.to = append(*f.to, config.VarArg{File: arg})
+		return nil
+	}
+	name, value, ok := strings.Cut(arg, "=")
+	if !ok || strings.TrimSpace(name) == "" {
+		// The argument is not repeated: it may be a secret.
+		return errors.New("a variable is given as NAME=VALUE")
+	}
+	*f.to = append(*f.to, config.VarArg{Name: strings.TrimSpace(name), Value: value})
+	return nil
+}
+
+type listFlag struct{ to *[]string }
+
+func (f listFlag) String() string { return "" }
+
+func (f listFlag) Set(arg string) error {
+	*f.to = append(*f.to, arg)
+	return nil
+}
+
+func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
+	fs.Var(varFlag{to: vars}, "var", "NAME=VALUE: set a variable; may be given several times")
+	fs.Var(varFlag{to: vars, file: true}, "var-file", "FILE: set the variables of a .mfvars file; may be given several times")
+}
+
+func (o *operation) flags(fs *flag.FlagSet) {
+	varFlags(fs, &o.vars)
+	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; may be given several times")
+	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
+	fs.BoolVar(&o.input, "input", true, "ask where something is missing; -input=false for pipelines")
+	fs.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
+}
+
+func (o *operation) mode() (plan.Mode, error) {
+	switch {
+	case o.destroy && o.refreshOnly:
+		return "", errors.New("-destroy and -refresh-only exclude each other")
+	case o.destroy:
+		return plan.Destroy, nil
+	case o.refreshOnly:
+		return plan.RefreshOnly, nil
+	default:
+		return plan.Normal, nil
+	}
+}
+
+// workspace is the configuration in the working directory.
+func (a *app) workspace() (*engine.Workspace, error) {
+	dir, err := a.dir()
+	if err != nil {
+		return nil, err
+	}
+	return &engine.Workspace{Dir: dir, Version: version, NewProvider: newProvider}, nil
+}
+
+// newProvider lists the providers of this binary.
+func newProvider(name string) providers.Provider {
+	switch name {
+	case "embedded":
+		exe, err := os.Executable()
+		if err != nil {
+			exe = os.Args[0]
+		}
+		return &embedded.Provider{Executable: exe, Version: version}
+	default:
+		return nil
+	}
+}
+
+// errReported is an error that has been printed already.
+var errReported = errors.New("reported")
+
+// load reads the files of the working directory and prints what is wrong.
+func (a *app) load() (*engine.Workspace, *config.Module, error) {
+	ws, err := a.workspace()
+	if err != nil {
+		a.fail(err)
+		return nil, nil, errReported
+	}
+	module, diags := ws.Load()
+	if len(diags) > 0 {
+		a.diagnostics(diags, module.Files())
+	}
+	if diags.HasErrors() {
+		return nil, nil, errReported
+	}
+	if module.Empty() {
+		fmt.Fprintf(a.stderr, `Error: No configuration files
+
+The directory %s has no files that end in .mf.hcl. Write one that describes a
+domain, a server and a user (examples/quickstart is one to start from), or name
+another directory: mailform -chdir=DIR plan
+`, ws.Dir)
+		return nil, nil, errReported
+	}
+	return ws, module, nil
+}
+
+// open loads the files and locks the state.
+func (a *app) open(ctx context.Context, o *operation, operation string) (*engine.Session, *config.Module, error) {
+	ws, module, err := a.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := ws.Open(ctx, module, engine.Options{
+		Config:      config.Options{Vars: o.vars, Environ: a.environ},
+		Operation:   operation,
+		LockTimeout: o.lockTimeout,
+	})
+	var locked *state.LockedError
+	if errors.As(err, &locked) {
+		fmt.Fprintf(a.stderr, "Error: Error acquiring the state lock\n\n%v\n\nWait for it to end, or give -lock-timeout=1m.\n", locked)
+		return nil, nil, errReported
+	}
+	if err != nil {
+		a.fail(err)
+		return nil, nil, errReported
+	}
+	return s, module, nil
+}
+
+// makePlan plans and prints what is wrong.
+func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module, o *operation) (*plan.Plan, error) {
+	mode, err := o.mode()
+	if err != nil {
+		a.fail(err)
+		return nil, errReported
+	}
+	p, diags := s.Plan(ctx, mode, o.targets)
+	if len(diags) > 0 {
+		a.report(o, m, diags)
+	}
+	if diags.HasErrors() {
+		return nil, errReported
+	}
+	return p, nil
+}
+
+// report prints diagnostics as text, or as events under -json.
+func (a *app) report(o *operation, m *config.Module, diags hcl.Diagnostics) {
+	if o.json {
+		a.events().Diagnostics(diags)
+		return
+	}
+	a.diagnostics(diags, m.Files())
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/mailform/mailform/providers/embedded/auth"
+	"golang.org/x/term"
+)
+
+// maxPassword bounds what passwd reads: longer than any password, short enough
+// that a wrong file on standard input is an error and not a hash.
+const maxPassword = 1024
+
+// passwd makes a password hash. On a terminal it asks twice; otherwise it reads
+// one line from standard input. It prints the hash and nothing else.
+func (a *app) passwd(_ context.Context, args []string) int {
+	fs := flag.NewFlagSet("passwd", flag.ContinueOnError)
+	if _, err := a.parse(fs, args, 0); err != nil {
+		return usageExit(err)
+	}
+	password, err := a.readPassword()
+	if err != nil {
+		return a.fail(fmt.Errorf("read the password: %w", err))
+	}
+	hash, err := auth.Hash(password)
+	if err != nil {
+		return a.fail(err)
+	}
+	fmt.Fprintln(a.stdout, hash)
+	return exitOK
+}
+
+func (a *app) readPassword() ([]byte, error) {
+	f, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return passwordLine(a.stdin)
+	}
+	ask := func(prompt string) ([]byte, error) {
+		fmt.Fprint(a.stderr, prompt)
+		defer fmt.Fprintln(a.stderr)
+		return term.ReadPassword(int(f.Fd()))
+	}
+	first, err := ask("Password: ")
+	if err != nil {
+		return nil, err
+	}
+	second, err := ask("Once more: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, second) {
+		return nil, errors.New("the two passwords are not the same")
+	}
+	return checkPassword(first)
+}
+
+// passwordLine reads the first line; the line end is not part of the password.
+func passwordLine(r io.Reader) ([]byte, error) {
+	line, err := bufio.NewReaderSize(io.LimitReader(r, maxPassword+2), maxPassword+2).ReadBytes('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return checkPassword(bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")))
+}
+
+func checkPassword(p []byte) ([]byte, error) {
+	switch {
+	case len(p) == 0:
+		return nil, errors.New("it is empty")
+	case len(p) > maxPassword:
+		return nil, fmt.Errorf("it is longer than %d bytes", maxPassword)
+	case bytes.IndexByte(p, 0) >= 0:
+		return nil, errors.New("it holds a NUL byte")
+	}
+	return p, nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/plan/planfile"
+	"github.com/mailform/mailform/engine/plan/planjson"
+	"github.com/mailform/mailform/engine/plan/text"
+)
+
+// plan shows what apply would change.
+func (a *app) plan(ctx context.Context, args []string) int {
+	var o operation
+	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
+	o.flags(fs)
+	out := fs.String("out", "", "FILE: save the plan, for \"mailform apply FILE\"")
+	detailed := fs.Bool("detailed-exitcode", false, "exit code 2 if there are changes")
+	fs.BoolVar(&o.destroy, "destroy", false, "plan to take everything away")
+	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only look for what was changed outside of mailform")
+	if _, err := a.parse(fs, args, 0); err != nil {
+		return usageExit(err)
+	}
+	s, m, err := a.open(ctx, &o, "plan")
+	if err != nil {
+		return exitError
+	}
+	defer s.Close()
+	p, err := a.makePlan(ctx, s, m, &o)
+	if err != nil {
+		return exitError
+	}
+	if err := a.showPlan(&o, p); err != nil {
+		return a.fail(err)
+	}
+	if *out != "" {
+		if err := a.savePlan(*out, p, m, &o); err != nil {
+			return a.fail(err)
+		}
+	}
+	if *detailed && !p.Empty() {
+		return exitChanges
+	}
+	return exitOK
+}
+
+// events is the stream of JSON events of this run; its first event is there.
+func (a *app) events() *planjson.Stream {
+	if a.stream == nil {
+		a.stream = planjson.NewStream(a.stdout, time.Now)
+		a.stream.Version(version)
+	}
+	return a.stream
+}
+
+// style is how text for a stream looks.
+func (a *app) style(w io.Writer) text.Style {
+	if a.color(w) {
+		return text.Style{Palette: text.ANSI}
+	}
+	return text.Style{}
+}
+
+// showPlan prints a plan as text, or as events under -json.
+func (a *app) showPlan(o *operation, p *plan.Plan) error {
+	if o.json {
+		a.events().Plan(p)
+		return a.events().Err()
+	}
+	return text.Plan(a.stdout, p, a.style(a.stdout))
+}
+
+// savePlan writes a plan file, whole or not at all, that only its owner reads.
+func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, o *operation) error {
+	var buf bytes.Buffer
+	if err := planfile.Save(&buf, p, planMeta(m, o.vars)); err != nil {
+		return fmt.Errorf("save the plan: %w", err)
+	}
+	if err := writePrivate(path, buf.Bytes()); err != nil {
+		return fmt.Errorf("save the plan: %w", err)
+	}
+	if !o.json {
+		fmt.Fprintf(a.stdout, "\nSaved the plan to: %s\n\nTo carry out exactly these actions, run:\n    mailform apply %q\n", path, filepath.ToSlash(path))
+	}
+	return nil
+}
+
+// planMeta says what a plan was made from: variables by their values where they
+// are public, by their names alone where not.
+func planMeta(m *config.Module, vars []config.VarArg) planfile.Meta {
+	meta := planfile.Meta{Mailform: version, Vars: map[string]string{}, Files: map[string]string{}}
+	for _, v := range vars {
+		switch {
+		case v.File != "":
+			meta.VarFiles = append(meta.VarFiles, v.File)
+		case m.SensitiveVariable(v.Name):
+			meta.SensitiveVars = append(meta.SensitiveVars, v.Name)
+		default:
+			meta.Vars[v.Name] = v.Value
+		}
+	}
+	for name, sum := range m.Sources() {
+		meta.Files[name] = hex.EncodeToString(sum[:])
+	}
+	return meta
+}
+
+// planVars is the other way round: what a saved plan's variables were.
+func planVars(meta planfile.Meta) []config.VarArg {
+	var vars []config.VarArg
+	for _, f := range meta.VarFiles {
+		vars = append(vars, config.VarArg{File: f})
+	}
+	for _, name := range slices.Sorted(maps.Keys(meta.Vars)) {
+		vars = append(vars, config.VarArg{Name: name, Value: meta.Vars[name]})
+	}
+	return vars
+}

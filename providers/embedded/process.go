@@ -1,0 +1,137 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/mailform/mailform/providers/embedded/admin"
+)
+
+// startTimeout bounds the wait for a new daemon's first answer. It answers in
+// well under a second; a large store after a crash has its log to replay.
+const startTimeout = 60 * time.Second
+
+// stopTimeout bounds the wait for a daemon's end: it lets running transactions
+// finish first.
+const stopTimeout = 40 * time.Second
+
+// LogFile is where the daemon of a data directory writes.
+func LogFile(dataDir string) string { return filepath.Join(dataDir, "mailform.log") }
+
+// ensureRunning starts the daemon where none runs and replaces one of another
+// version.
+func (p *Provider) ensureRunning(ctx context.Context) error {
+	version, err := admin.NewClient(p.dataDir).Version(ctx)
+	switch {
+	case err == nil && version == p.Version:
+		return nil
+	case err == nil:
+		if err := Stop(ctx, p.dataDir); err != nil {
+			return fmt.Errorf("replace the daemon of version %s: %w", version, err)
+		}
+	case !errors.Is(err, admin.ErrNotRunning):
+		return err
+	}
+	return Start(ctx, p.Executable, p.dataDir)
+}
+
+// Start starts `executable serve -data dataDir` in a session of its own, so that
+// it outlives whoever started it, and waits until it answers.
+func Start(ctx context.Context, executable, dataDir string) error {
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	log, err := os.OpenFile(LogFile(dataDir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	defer log.Close()
+	logged, err := log.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	cmd := exec.Command(executable, "serve", "-data", dataDir)
+	cmd.Args[0] = "mailform" // what a process list shows
+	cmd.Dir = dataDir
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the daemon: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	client := admin.NewClient(dataDir)
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		_, err := client.Version(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case err := <-ended:
+			// Another process may have been quicker: then its daemon answers.
+			if _, verr := client.Version(ctx); verr == nil {
+				return nil
+			}
+			return fmt.Errorf("the daemon ended at once (%v)%s", err, tail(LogFile(dataDir), logged))
+		case <-ctx.Done():
+			return fmt.Errorf("the daemon does not answer: %w%s", err, tail(LogFile(dataDir), logged))
+		case <-time.After(wait):
+		}
+	}
+}
+
+// tail is the last line that the daemon logged after the offset from.
+func tail(path string, from int64) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	const most = 4096
+	if st, err := f.Stat(); err == nil && st.Size()-from > most {
+		from = st.Size() - most
+	}
+	buf := make([]byte, most)
+	n, _ := f.ReadAt(buf, from)
+	lines := bytes.Split(bytes.TrimSpace(buf[:n]), []byte("\n"))
+	last := bytes.TrimSpace(lines[len(lines)-1])
+	if len(last) == 0 {
+		return ""
+	}
+	return ": " + string(last)
+}
+
+// Stop asks the daemon of a data directory to end and waits until it has. That
+// none runs is no error.
+func Stop(ctx context.Context, dataDir string) error {
+	client := admin.NewClient(dataDir)
+	err := client.Stop(ctx)
+	if errors.Is(err, admin.ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop the daemon: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		if _, err := client.Version(ctx); errors.Is(err, admin.ErrNotRunning) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the daemon of %s does not end: %w", dataDir, ctx.Err())
+		case <-time.After(wait):
+		}
+	}
+}
