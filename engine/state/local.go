@@ -1,27 +1,203 @@
 package state
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
-	"time"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/mailform/mailform/schema"
 )
 
-// Local keeps a state in files: a snapshot at a path, a journal and a lock
-// file beside it. It may be used by one goroutine at a time.
+// Local keeps a state in files: a snapshot at a path, and beside it a journal
+// (path.journal) and a lock (path.lock). It may be used by one goroutine at a
+// time.
+//
+// Append only ever adds to the journal, so its cost does not depend on the size
+// of the state. Releasing the lock writes the snapshot anew where the journal
+// has grown longer than half of it.
 type Local struct {
 	path string
+
+	locked *os.File // nil: not locked
+	// What is on disk, as this process knows it since it took the lock.
+	known bool
+	disk  disk
+}
+
+// A disk is what has to be known to add to a journal.
+type disk struct {
+	lineage string
+	serial  uint64
+	// size of the journal without what a crash has cut off; 0: no header yet.
+	size int64
 }
 
 // OpenLocal names the files; it touches none.
-func OpenLocal(path string) (*Local, error) { return &Local{path: path}, nil }
+func OpenLocal(path string) *Local { return &Local{path: path} }
 
-// Load implements [Backend].
-func (l *Local) Load(ctx context.Context) (*State, error) { return nil, errors.ErrUnsupported }
+func (l *Local) journalPath() string { return l.path + ".journal" }
+
+// Load implements [Backend]. Errors that can be tested for: *DamageError,
+// *VersionError.
+func (l *Local) Load(ctx context.Context) (*State, error) {
+	s, d, err := l.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if l.locked != nil {
+		l.disk, l.known = d, true
+	}
+	return s, nil
+}
+
+func (l *Local) read(ctx context.Context) (*State, disk, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, disk{}, err
+	}
+	// The journal first: should the snapshot be replaced meanwhile, it holds
+	// what the journal held, and not the other way round.
+	j, err := readJournal(l.journalPath())
+	if err != nil {
+		return nil, disk{}, err
+	}
+	s, ok, err := readSnapshot(l.path)
+	if err != nil {
+		return nil, disk{}, err
+	}
+	if !ok {
+		if j.lineage != "" {
+			return nil, disk{}, &DamageError{l.path, 0, "it is missing, but its journal " + l.journalPath() + " is there"}
+		}
+		return &State{Resources: map[schema.ID]*Resource{}}, disk{}, nil
+	}
+	if j.lineage != "" && j.lineage != s.Lineage {
+		return nil, disk{}, &DamageError{l.journalPath(), 1, "it belongs to another state than " + l.path}
+	}
+	base := s.Serial
+	for i, r := range j.records {
+		// What the snapshot has already is there when a crash came between
+		// writing it and emptying the journal.
+		if r.serial <= base {
+			continue
+		}
+		if s.Serial == base && r.serial != base+1 {
+			return nil, disk{}, &DamageError{l.journalPath(), i + 2,
+				fmt.Sprintf("write %d follows a snapshot of write %d: %s is older than its journal", r.serial, base, l.path)}
+		}
+		s.apply(r)
+		s.Serial = r.serial
+	}
+	return s, disk{s.Lineage, s.Serial, j.size}, nil
+}
 
 // Append implements [Backend].
-func (l *Local) Append(ctx context.Context, entries []Entry) error { return errors.ErrUnsupported }
+func (l *Local) Append(ctx context.Context, entries []Entry) error {
+	if l.locked == nil {
+		return fmt.Errorf("append to state: %w", ErrNotLocked)
+	}
+	if !l.known {
+		if _, err := l.Load(ctx); err != nil {
+			return err
+		}
+	}
+	if l.disk.lineage == "" {
+		s := &State{Lineage: newLineage()}
+		if err := writeSnapshot(l.path, s); err != nil {
+			return err
+		}
+		l.disk = disk{lineage: s.Lineage}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	var buf bytes.Buffer
+	if l.disk.size == 0 {
+		if err := frame(&buf, journalHeader{formatVersion, l.disk.lineage}); err != nil {
+			return fmt.Errorf("append to state: %w", err)
+		}
+	}
+	serial := l.disk.serial + 1
+	for _, e := range entries {
+		r, err := e.record(serial)
+		if err != nil {
+			return err
+		}
+		if err := frame(&buf, r); err != nil {
+			return fmt.Errorf("append to state: %w", err)
+		}
+	}
+	if err := l.write(buf.Bytes()); err != nil {
+		// How much of it is on disk is not known: look again before the next.
+		l.known = false
+		return fmt.Errorf("append to state: %w", err)
+	}
+	l.disk.serial = serial
+	l.disk.size += int64(buf.Len())
+	return nil
+}
 
-// Lock implements [Backend].
-func (l *Local) Lock(ctx context.Context, info LockInfo, timeout time.Duration) (func() error, error) {
-	return nil, errors.ErrUnsupported
+// write adds to the journal, after what is known to be whole in it.
+func (l *Local) write(data []byte) error {
+	f, err := os.OpenFile(l.journalPath(), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(l.disk.size)
+	if err == nil {
+		_, err = f.WriteAt(data, l.disk.size)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if l.disk.size == 0 { // the file may be a new one
+		return syncDir(filepath.Dir(l.path))
+	}
+	return nil
+}
+
+// compactAbove is the length that a journal may have, whatever the snapshot's.
+const compactAbove = 256 << 10
+
+// compact writes the snapshot anew and empties the journal, where it is long.
+func (l *Local) compact(ctx context.Context) error {
+	if !l.known || l.disk.size <= compactAbove {
+		return nil
+	}
+	info, err := os.Stat(l.path)
+	if err != nil {
+		return fmt.Errorf("compact state: %w", err)
+	}
+	if l.disk.size <= info.Size()/2 {
+		return nil
+	}
+	s, d, err := l.read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := writeSnapshot(l.path, s); err != nil {
+		return err
+	}
+	// The snapshot has it all by now, so nothing depends on when the journal
+	// becomes empty.
+	if err := os.Truncate(l.journalPath(), 0); err != nil {
+		return fmt.Errorf("compact state: %w", err)
+	}
+	l.disk = disk{lineage: d.lineage, serial: d.serial}
+	return nil
+}
+
+// newLineage makes a random UUID (RFC 9562, version 4).
+func newLineage() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -1,0 +1,196 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+)
+
+// A record is one line of a journal or of a snapshot's body.
+type record struct {
+	// Serial of the write that the line belongs to; 0 in a snapshot.
+	Serial  uint64            `json:"serial,omitempty"`
+	Put     *resourceRecord   `json:"put,omitempty"`
+	Delete  *idRecord         `json:"delete,omitempty"`
+	Outputs map[string]Output `json:"outputs,omitempty"`
+	// NoOutputs tells an empty set of outputs from none given.
+	NoOutputs bool `json:"no_outputs,omitempty"`
+}
+
+type idRecord struct {
+	Target string `json:"target"`
+	Kind   string `json:"kind"`
+	Key    string `json:"key"`
+}
+
+type resourceRecord struct {
+	idRecord
+	Address        string          `json:"address"`
+	Attrs          json.RawMessage `json:"attrs"`
+	DependsOn      []string        `json:"depends_on,omitempty"`
+	PreventDestroy bool            `json:"prevent_destroy,omitempty"`
+}
+
+func (e Entry) record(serial uint64) (record, error) {
+	r := record{Serial: serial}
+	switch {
+	case e.Put != nil:
+		put, err := e.Put.record()
+		if err != nil {
+			return r, err
+		}
+		r.Put = put
+	case e.Delete != nil:
+		r.Delete = &idRecord{e.Delete.Target, e.Delete.Kind, e.Delete.Key}
+	case len(e.Outputs) > 0:
+		r.Outputs = e.Outputs
+	case e.Outputs != nil:
+		r.NoOutputs = true
+	default:
+		return r, fmt.Errorf("encode state entry: nothing is set")
+	}
+	return r, nil
+}
+
+func (r *Resource) record() (*resourceRecord, error) {
+	if r.Attrs == cty.NilVal || !r.Attrs.IsWhollyKnown() {
+		return nil, fmt.Errorf("encode state of %s: attributes are not all known", r.Address)
+	}
+	attrs, err := ctyjson.Marshal(r.Attrs, r.Attrs.Type())
+	if err != nil {
+		return nil, fmt.Errorf("encode state of %s: %w", r.Address, err)
+	}
+	return &resourceRecord{
+		idRecord:       idRecord{r.ID.Target, r.ID.Kind, r.ID.Key},
+		Address:        r.Address,
+		Attrs:          attrs,
+		DependsOn:      r.DependsOn,
+		PreventDestroy: r.PreventDestroy,
+	}, nil
+}
+
+// A loaded is a record whose values are decoded. Exactly one of put, del and
+// outputs is meant, as in an Entry.
+type loaded struct {
+	serial  uint64
+	put     *Resource
+	del     *schema.ID
+	outputs map[string]Output
+}
+
+func decodeRecord(line []byte) (loaded, error) {
+	var r record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return loaded{}, err
+	}
+	out := loaded{serial: r.Serial}
+	switch {
+	case r.Put != nil:
+		attrs, err := decodeAttrs(r.Put.Kind, r.Put.Attrs)
+		if err != nil {
+			return loaded{}, fmt.Errorf("attributes of %s: %w", r.Put.Address, err)
+		}
+		out.put = &Resource{
+			ID:             schema.ID{Target: r.Put.Target, Kind: r.Put.Kind, Key: r.Put.Key},
+			Address:        r.Put.Address,
+			Attrs:          attrs,
+			DependsOn:      r.Put.DependsOn,
+			PreventDestroy: r.Put.PreventDestroy,
+		}
+	case r.Delete != nil:
+		out.del = &schema.ID{Target: r.Delete.Target, Kind: r.Delete.Kind, Key: r.Delete.Key}
+	case r.Outputs != nil:
+		out.outputs = r.Outputs
+	case r.NoOutputs:
+		out.outputs = map[string]Output{}
+	default:
+		return loaded{}, fmt.Errorf("a line that says nothing")
+	}
+	return out, nil
+}
+
+// decodeAttrs reads attributes as the kind has them now: one that the kind has
+// gained since is null, one that it has lost is dropped. Attributes of a kind
+// that this version does not know are kept as they are.
+func decodeAttrs(kind string, raw json.RawMessage) (cty.Value, error) {
+	k := schema.KindByName(kind)
+	if k == nil {
+		ty, err := ctyjson.ImpliedType(raw)
+		if err != nil {
+			return cty.NilVal, err
+		}
+		return ctyjson.Unmarshal(raw, ty)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return cty.NilVal, err
+	}
+	vals := make(map[string]cty.Value, len(k.Attributes))
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		field, ok := fields[a.Name]
+		if !ok || bytes.Equal(field, null) {
+			vals[a.Name] = cty.NullVal(a.Type)
+			continue
+		}
+		v, err := decodeValue(field, a.Type)
+		if err != nil {
+			return cty.NilVal, fmt.Errorf("%s: %w", a.Name, err)
+		}
+		vals[a.Name] = v
+	}
+	return cty.ObjectVal(vals), nil
+}
+
+var null = []byte("null")
+
+// decodeValue is ctyjson.Unmarshal with a short way for what nearly all
+// attributes are: it makes loading a large state several times faster.
+func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
+	switch {
+	case ty == cty.String && raw[0] == '"':
+		if s, ok := plainString(raw); ok {
+			return cty.StringVal(s), nil
+		}
+	case ty == cty.Number:
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			return cty.NumberIntVal(n), nil
+		}
+	case ty.IsListType() && ty.ElementType() == cty.String:
+		var elems []*string
+		if err := json.Unmarshal(raw, &elems); err != nil {
+			return cty.NilVal, err
+		}
+		if len(elems) == 0 {
+			return cty.ListValEmpty(cty.String), nil
+		}
+		vals := make([]cty.Value, len(elems))
+		for i, e := range elems {
+			vals[i] = cty.NullVal(cty.String)
+			if e != nil {
+				vals[i] = cty.StringVal(*e)
+			}
+		}
+		return cty.ListVal(vals), nil
+	}
+	return ctyjson.Unmarshal(raw, ty)
+}
+
+// plainString unquotes a JSON string without escapes.
+func plainString(raw []byte) (string, bool) {
+	if len(raw) < 2 {
+		return "", false
+	}
+	body := raw[1 : len(raw)-1]
+	for _, c := range body {
+		if c == '\\' || c < 0x20 || c >= 0x80 {
+			return "", false
+		}
+	}
+	return string(body), true
+}

@@ -1,0 +1,78 @@
+package state
+
+import (
+	"strings"
+
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Redact replaces the values of sensitive attributes by their fingerprints, so
+// that the object can be stored and shown. Fingerprints stay as they are, null
+// and unknown values too. Marks are taken off. An object of an unknown kind,
+// null and cty.NilVal come back unchanged.
+func Redact(kind string, attrs cty.Value) cty.Value {
+	return project(kind, attrs, nil)
+}
+
+// Keep is what the state remembers of a resource: redacted, and without the
+// attributes that change by themselves.
+func Keep(kind string, attrs cty.Value) cty.Value {
+	return project(kind, attrs, func(a *schema.KindAttribute) bool { return a.Info })
+}
+
+// project redacts and sets to null what drop says.
+func project(kind string, attrs cty.Value, drop func(*schema.KindAttribute) bool) cty.Value {
+	if attrs == cty.NilVal {
+		return attrs
+	}
+	attrs, _ = attrs.UnmarkDeep()
+	k := schema.KindByName(kind)
+	if k == nil || attrs.IsNull() || !attrs.IsKnown() || !attrs.Type().IsObjectType() {
+		return attrs
+	}
+	var vals map[string]cty.Value
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		dropped := drop != nil && drop(a)
+		if (!a.Sensitive && !dropped) || !attrs.Type().HasAttribute(a.Name) {
+			continue
+		}
+		if vals == nil {
+			vals = attrs.AsValueMap()
+		}
+		if dropped {
+			vals[a.Name] = cty.NullVal(a.Type)
+		} else {
+			vals[a.Name] = fingerprint(vals[a.Name])
+		}
+	}
+	if vals == nil {
+		return attrs
+	}
+	return cty.ObjectVal(vals)
+}
+
+// fingerprint replaces all strings in a value. Sensitive attributes are strings
+// or lists of strings; a test holds the kinds to it.
+func fingerprint(v cty.Value) cty.Value {
+	if v.IsNull() || !v.IsKnown() {
+		return v
+	}
+	if v.Type() == cty.String {
+		s := v.AsString()
+		if strings.HasPrefix(s, schema.FingerprintPrefix) {
+			return v
+		}
+		return cty.StringVal(schema.Fingerprint(s))
+	}
+	if !v.Type().IsListType() || v.LengthInt() == 0 {
+		return v
+	}
+	elems := make([]cty.Value, 0, v.LengthInt())
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		elems = append(elems, fingerprint(e))
+	}
+	return cty.ListVal(elems)
+}
