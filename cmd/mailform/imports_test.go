@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// importRules says which of our packages a package may import, by the longest
+// folder that names it. docs/architecture.md explains the rules; data flows one
+// way, and so do imports.
+var importRules = []struct {
+	folder  string
+	imports []string
+}{
+	{"schema", []string{"schema"}},
+	{"providers", []string{"schema"}}, // the contract
+	{"providers/embedded", []string{"schema", "providers"}},
+	{"engine/config", []string{"schema", "engine/config"}},
+	{"engine/expand", []string{"schema", "engine/config", "engine/expand"}},
+	{"engine/order", []string{"schema", "engine/order"}},
+	{"engine/state", []string{"schema", "engine/state"}},
+	{"engine/plan", []string{"schema", "providers$", "engine/config", "engine/order", "engine/state", "engine/plan"}},
+	{"engine/plan/text", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
+	{"engine/plan/planjson", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
+	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},
+	{"engine", []string{"schema", "providers$", "engine"}},
+	{"cmd", []string{"schema", "providers", "engine", "cmd"}},
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	const module = "github.com/mailform/mailform/"
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	packages := 0
+	for {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages++
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed := rulesFor(name)
+		if allowed == nil {
+			t.Errorf("%s is in a folder that no rule speaks of", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			imp, ours := strings.CutPrefix(imp, module)
+			if ours && !allows(allowed, imp) {
+				t.Errorf("%s imports %s; it may import only %s", name, imp, strings.Join(allowed, ", "))
+			}
+		}
+	}
+	if packages < 10 {
+		t.Fatalf("looked at %d packages only", packages)
+	}
+}
+
+func rulesFor(name string) []string {
+	var allowed []string
+	longest := -1
+	for _, r := range importRules {
+		if within(name, r.folder) && len(r.folder) > longest {
+			longest, allowed = len(r.folder), r.imports
+		}
+	}
+	return allowed
+}
+
+// allows reports whether a rule names the package or a folder around it; a "$"
+// at the end of a rule means this package alone.
+func allows(allowed []string, imp string) bool {
+	for _, a := range allowed {
+		exact, alone := strings.CutSuffix(a, "$")
+		if alone && imp == exact || !alone && within(imp, a) {
+			return true
+		}
+	}
+	return false
+}
+
+func within(name, folder string) bool {
+	return name == folder || strings.HasPrefix(name, folder+"/")
+}
