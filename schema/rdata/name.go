@@ -88,9 +88,6 @@ func ParseName(s string) (Name, error) {
 	if n, ok := fastName(s); ok {
 		return n, nil
 	}
-	if _, err := netip.ParseAddr(strings.TrimSuffix(s, ".")); err == nil {
-		return "", ErrAddress
-	}
 	labels, err := splitLabels(s)
 	if err != nil {
 		return "", err
@@ -100,8 +97,14 @@ func ParseName(s string) (Name, error) {
 			return "", err
 		}
 	}
-	name := strings.Join(labels, ".") + "."
-	return checkLength(name)
+	n, err := checkLength(strings.Join(labels, ".") + ".")
+	if err != nil {
+		return "", err
+	}
+	if _, err := netip.ParseAddr(n.Host()); err == nil {
+		return "", ErrAddress
+	}
+	return n, nil
 }
 
 // fastName takes what nearly all names are: plain ASCII labels.
