@@ -44,10 +44,14 @@ func (p *Provider) Target() string {
 type Instance struct {
 	Ref schema.Ref
 	// Body is an object by the block type's schema: every attribute is there,
-	// null where it was left out, already converted to its type; a nested block
-	// is an object or null, a repeatable one a list of objects. References are
-	// schema.RefType capsules. Values may be unknown or marked sensitive.
-	Body           cty.Value
+	// already converted to its type. One that was left out is its schema default,
+	// null where it has none. A nested block is an object or null, a repeatable
+	// one a list of objects, empty where there is none. References are
+	// schema.RefType capsules; they name blocks and instances that exist. Values
+	// may be unknown or marked sensitive.
+	Body cty.Value
+	// DependsOn as written, sorted. A reference without a key to a block with
+	// for_each or count means all its instances.
 	DependsOn      []schema.Ref
 	PreventDestroy bool
 	// Range is the block's header.
@@ -87,6 +91,13 @@ type Options struct {
 	Vars []VarArg
 	// Environ is the environment, as os.Environ.
 	Environ []string
+	// Version of mailform, which required_version is held against; empty: it is
+	// not checked.
+	Version string
+	// AllowUnset takes a variable that is not set as unknown instead of refusing
+	// it. A block whose for_each or count hangs on one then has no instances, and
+	// references to them are unknown.
+	AllowUnset bool
 }
 
 // A VarArg is one -var or -var-file argument.

@@ -1,0 +1,118 @@
+package schema
+
+import (
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// All block types, in the order of the documentation: how to begin, what runs,
+// what it serves, who uses it, and what of Terraform's language stands around.
+var blocks = slices.Concat(
+	[]*BlockType{mailformBlock},
+	[]*BlockType{serverBlock, nameserverBlock},
+	[]*BlockType{domainBlock},
+	[]*BlockType{userBlock, aliasBlock},
+	[]*BlockType{zoneBlock, recordBlock},
+	[]*BlockType{providerBlock, variableBlock, localsBlock, outputBlock},
+)
+
+var mailformBlock = &BlockType{
+	Type: "mailform",
+	Doc:  "Settings of mailform itself for this directory.",
+	Example: `mailform {
+  required_version = ">= 0.1"
+}`,
+	Attributes: []Attribute{
+		{Name: "required_version", Type: cty.String, Static: true,
+			Doc: "Versions of mailform that may work with this directory, as constraints separated by commas: `>= 0.1, < 2.0`, `~> 1.4`."},
+	},
+}
+
+var variableBlock = &BlockType{
+	Type:  "variable",
+	Label: "name",
+	Doc: "A value that is set from outside: by `-var` or `-var-file`, in `mailform.mfvars` or `*.auto.mfvars`, or as " +
+		"`MF_VAR_name` in the environment. Read it as `var.name`.",
+	Example: `variable "alice_password_hash" {
+  type        = string
+  sensitive   = true
+  description = "Made with mailform passwd."
+}`,
+	Attributes: []Attribute{
+		{Name: "type", Type: cty.DynamicPseudoType, Static: true,
+			Doc: "A type constraint: `string`, `number`, `bool`, `list(string)`, `map(object({ quota = optional(string, \"1GiB\") }))`. Left out: any type."},
+		{Name: "default", Type: cty.DynamicPseudoType, Static: true,
+			Doc: "The value where none is set. Left out: one has to be set."},
+		{Name: "description", Type: cty.String, Static: true,
+			Doc: "What the variable is for."},
+		{Name: "sensitive", Type: cty.Bool, Static: true, Default: cty.False,
+			Doc: "Whether the value, and all that is made of it, is kept out of every output."},
+		{Name: "nullable", Type: cty.Bool, Static: true, Default: cty.True,
+			Doc: "Whether null is a value. Where it is not, null stands for the default."},
+	},
+	Blocks: []NestedBlock{
+		{Type: "validation", Repeatable: true, Doc: "A condition that the value has to meet.",
+			Attributes: []Attribute{
+				{Name: "condition", Type: cty.Bool, Required: true, Doc: "An expression over `var.name` that has to be true."},
+				{Name: "error_message", Type: cty.String, Required: true, Doc: "What is said when it is not."},
+			}},
+	},
+}
+
+var localsBlock = &BlockType{
+	Type: "locals",
+	Doc:  "Names for expressions. Each argument is one; read it as `local.name`. The block may stand any number of times.",
+	Example: `locals {
+  staff = { for person in csvdecode(file("staff.csv")) : person.name => person }
+}`,
+}
+
+var outputBlock = &BlockType{
+	Type:  "output",
+	Label: "name",
+	Doc:   "A value that is shown after an apply and by `mailform output`.",
+	Example: `output "dns" {
+  description = "What the one who runs the zone has to enter."
+  value       = domain.example.zone_file
+}`,
+	Attributes: []Attribute{
+		{Name: "value", Type: cty.DynamicPseudoType, Required: true,
+			Doc: "Any expression. A block named bare is shown as its address."},
+		{Name: "description", Type: cty.String, Static: true,
+			Doc: "What the value is."},
+		{Name: "sensitive", Type: cty.Bool, Static: true, Default: cty.False,
+			Doc: "Has to be true where the value is made of sensitive values. It is then shown as `(sensitive value)`."},
+	},
+}
+
+var providerBlock = &BlockType{
+	Type:  "provider",
+	Label: "provider",
+	Doc: "A system that mailform works with. A block may be left out where the defaults will do. With `alias` there can be " +
+		"more than one of a sort; `provider = embedded.second` names one.",
+	Example: `provider "embedded" {
+  data_dir = "./mail"
+}`,
+	Attributes: []Attribute{aliasAttribute},
+}
+
+var aliasAttribute = Attribute{Name: "alias", Type: cty.String, Static: true, Form: FormIdentifier,
+	Doc: "A name for this instance of the provider. Left out: it is the default instance."}
+
+var providers = []*BlockType{
+	{
+		Type:  "provider",
+		Label: "embedded",
+		Doc: "The mail and name server that mailform brings along. One instance is one `mailform serve` process with one data " +
+			"directory, started by `mailform apply`.",
+		Example: `provider "embedded" {
+  data_dir = "./mail"
+}`,
+		Attributes: []Attribute{
+			aliasAttribute,
+			{Name: "data_dir", Type: cty.String, Default: cty.StringVal("./mail"), Form: FormPath,
+				Doc: "Directory of the store, the queue and the keys. A relative path starts from the directory of the configuration."},
+		},
+	},
+}

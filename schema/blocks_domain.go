@@ -1,0 +1,78 @@
+package schema
+
+import "github.com/zclconf/go-cty/cty"
+
+var domainBlock = &BlockType{
+	Type:  "domain",
+	Label: "name",
+	Doc: "A domain that receives mail, with the records that this takes. Without a `nameserver` no records are made; the " +
+		"plan and the attributes `records` and `zone_file` then say what the one who runs the zone has to enter.",
+	Example: `domain "example" {
+  name       = "example.com"
+  nameserver = nameserver.ns1
+  postmaster = user.alice
+
+  mx {
+    server     = server.main
+    preference = 10
+  }
+
+  spf   { policy = "fail" }
+  dkim  { selector = "s1" }
+  dmarc { policy = "reject" }
+}`,
+	Instances: true,
+	Attributes: []Attribute{
+		{Name: "name", Type: cty.String, Required: true, Form: FormDomain,
+			Doc: "The domain. International names may be written as they are read."},
+		{Name: "nameserver", Type: RefType, Refs: []string{"nameserver"},
+			Doc: "The name server that holds the zone of the domain. Left out: no records are made."},
+		{Name: "server", Type: RefType, Refs: []string{"server"},
+			Doc: "The server that holds the mailboxes. Left out: the server of the `mx` block with the lowest preference that names one."},
+		{Name: "postmaster", Type: cty.DynamicPseudoType, Refs: []string{"user", "alias"}, Target: OneTarget, Form: FormAddress,
+			Doc: "Who receives mail for `postmaster`, which every domain has to accept (RFC 5321 §4.5.1)."},
+		{Name: "catch_all", Type: cty.DynamicPseudoType, Refs: []string{"user", "alias"}, Target: OneTarget, Form: FormAddress,
+			Doc: "Who receives mail for addresses that nobody has. Left out: such mail is refused."},
+		{Name: "ttl", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL,
+			Doc: "Time to live of the records that are made for the domain."},
+	},
+	Blocks: []NestedBlock{
+		{Type: "mx", Repeatable: true, Doc: "A server that receives mail for the domain: either `server` or `host`.",
+			Attributes: []Attribute{
+				{Name: "server", Type: RefType, Refs: []string{"server"}, Doc: "A server of this configuration."},
+				{Name: "host", Type: cty.String, Form: FormHost, Doc: "Name of a server that mailform does not run."},
+				{Name: "preference", Type: cty.Number, Default: cty.NumberIntVal(10), Form: FormUint16, Doc: "The lowest is tried first."},
+				{Name: "ttl", Type: cty.String, Form: FormTTL, Doc: "Time to live of the MX records. Left out: that of the domain."},
+			}},
+		{Type: "spf", Doc: "Who may send mail from the domain (RFC 7208): its MX, and what is listed here.",
+			Attributes: []Attribute{
+				{Name: "policy", Type: cty.String, Default: cty.StringVal("fail"), Form: oneOf("fail", "softfail", "neutral", "none"),
+					Doc: "What is said of all others: `-all`, `~all`, `?all`, or nothing."},
+				{Name: "include", Type: cty.List(cty.String), Form: FormDomain, Doc: "Domains whose senders may send for this one too."},
+				{Name: "ip4", Type: cty.List(cty.String), Form: FormIPv4, Doc: "Further IPv4 addresses and networks."},
+				{Name: "ip6", Type: cty.List(cty.String), Form: FormIPv6, Doc: "Further IPv6 addresses and networks."},
+			}},
+		{Type: "dkim", Repeatable: true, Doc: "A key that signs mail from the domain (RFC 6376). It is made where it is used and never leaves it.",
+			Attributes: []Attribute{
+				{Name: "selector", Type: cty.String, Required: true, Form: FormSelector, Doc: "Name of the key, unique in the domain."},
+				{Name: "algorithm", Type: cty.String, Default: cty.StringVal("rsa"), Form: oneOf("rsa", "ed25519"), Doc: "Sort of the key. Not every receiver knows ed25519 (RFC 8463)."},
+				{Name: "bits", Type: cty.Number, Default: cty.NumberIntVal(2048), Form: FormRSABits, Doc: "Length of an RSA key. Ignored for ed25519."},
+			}},
+		{Type: "dmarc", Doc: "What receivers shall do with mail that only pretends to be from the domain (RFC 7489).",
+			Attributes: []Attribute{
+				{Name: "policy", Type: cty.String, Required: true, Form: oneOf("none", "quarantine", "reject"), Doc: "For the domain itself."},
+				{Name: "subdomain_policy", Type: cty.String, Form: oneOf("none", "quarantine", "reject"), Doc: "For its subdomains. Left out: the same."},
+				{Name: "rua", Type: cty.DynamicPseudoType, Target: TargetList, OrOne: true, Refs: []string{"user", "alias"}, Form: FormReportAddress, Doc: "Who receives aggregate reports."},
+				{Name: "ruf", Type: cty.DynamicPseudoType, Target: TargetList, OrOne: true, Refs: []string{"user", "alias"}, Form: FormReportAddress, Doc: "Who receives failure reports."},
+				{Name: "pct", Type: cty.Number, Form: FormPercent, Doc: "Share of messages that the policy applies to. Left out: all."},
+				{Name: "adkim", Type: cty.String, Form: oneOf("relaxed", "strict"), Doc: "How closely the DKIM domain has to match. Left out: relaxed."},
+				{Name: "aspf", Type: cty.String, Form: oneOf("relaxed", "strict"), Doc: "How closely the SPF domain has to match. Left out: relaxed."},
+			}},
+	},
+	Parts: []Part{{Name: "zone", Doc: "The zone that the domain makes at its name server, for `record` blocks."}},
+	Computed: []ComputedAttribute{
+		{Name: "dkim_txt", Type: cty.Map(cty.String), Doc: "Text of the DKIM record by selector. Known after the key has been made."},
+		{Name: "records", Type: cty.List(cty.String), OutputOnly: true, Doc: "The records of the domain, each a line of a zone file. For outputs only."},
+		{Name: "zone_file", Type: cty.String, OutputOnly: true, Doc: "The same as one text. For outputs only."},
+	},
+}

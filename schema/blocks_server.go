@@ -1,0 +1,103 @@
+package schema
+
+import "github.com/zclconf/go-cty/cty"
+
+var serverBlock = &BlockType{
+	Type:  "server",
+	Label: "name",
+	Doc: "A mail service that runs. It offers the services that have a block below; one without a block is not offered. " +
+		"It makes its own certificate unless it is given one.",
+	Example: `server "main" {
+  hostname  = "mail.example.com"
+  addresses = ["127.0.0.1"]
+
+  smtp       { listen = ["127.0.0.1:2525"] }
+  submission { listen = ["127.0.0.1:2587"] }
+  imap       { listen = ["127.0.0.1:2143"] }
+  pop3       { listen = ["127.0.0.1:2110"] }
+}`,
+	Instances: true,
+	Attributes: []Attribute{
+		{Name: "hostname", Type: cty.String, Required: true, Form: FormHost,
+			Doc: "Name of the server in the DNS, in its greetings and in its certificate. MX records point at it."},
+		addressesAttribute,
+		providerAttribute,
+		{Name: "retention", Type: cty.String, Default: cty.StringVal("30d"), Form: FormDuration,
+			Doc: "How long the mail of a removed user is kept."},
+		{Name: "message_size_limit", Type: cty.String, Default: cty.StringVal("50MiB"), Form: FormSize,
+			Doc: "Largest message that is accepted."},
+		{Name: "retry", Type: cty.List(cty.String), Form: FormDuration, NonEmpty: true,
+			Default: stringList("5m", "15m", "30m", "1h", "2h", "4h", "8h", "16h", "24h", "24h", "24h"),
+			Doc: "Times between attempts to hand a message to another server. After the last one the message is returned to its " +
+				"sender. The default gives up after a little more than four days (RFC 5321 §4.5.4.1)."},
+	},
+	Blocks: []NestedBlock{
+		service("smtp", "Mail from other servers (RFC 5321).", "[\":25\"]", ""),
+		service("submission", "Mail from users, who have to log in (RFC 6409).", "[\":587\"]", "[\":465\"]"),
+		service("imap", "Access to mailboxes (RFC 9051, RFC 3501).", "[\":143\"]", "[\":993\"]"),
+		service("pop3", "Access to the inbox (RFC 1939).", "[\":110\"]", "[\":995\"]"),
+		{Type: "tls", Doc: "A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory.",
+			Attributes: []Attribute{
+				{Name: "certificate", Type: cty.String, Required: true, Form: FormPath,
+					Doc: "PEM file with the certificate and its chain. A relative path starts from the directory of the configuration."},
+				{Name: "key", Type: cty.String, Required: true, Form: FormPath,
+					Doc: "PEM file with the private key."},
+			}},
+		{Type: "relay", Doc: "A server that all mail for elsewhere is handed to. Left out: mail goes to the MX of its domain.",
+			Attributes: []Attribute{
+				{Name: "host", Type: cty.String, Required: true, Form: FormHostPort,
+					Doc: "Name or address of the server, with a port: `smtp.example.net:587`."},
+			}},
+	},
+}
+
+// service describes the block of one protocol. The default ports are words
+// here and not default values, because naming one sort of port switches off the
+// default of the other.
+func service(name, doc, listen, listenTLS string) NestedBlock {
+	plain := "Where to listen, with STARTTLS: `host:port`, or `:port` for all addresses. Left out together with `listen_tls`: `" + listen + "`; otherwise nothing."
+	tls := "Where to listen with TLS from the first byte. Left out together with `listen`: `" + listenTLS + "`; otherwise nothing."
+	if listenTLS == "" {
+		tls = "Where to listen with TLS from the first byte. Left out: nowhere."
+	}
+	return NestedBlock{Type: name, Doc: doc, Attributes: []Attribute{
+		{Name: "listen", Type: cty.List(cty.String), Form: FormListen, Doc: plain},
+		{Name: "listen_tls", Type: cty.List(cty.String), Form: FormListen, Doc: tls},
+		{Name: "enabled", Type: cty.Bool, Default: cty.True, Doc: "Whether the service runs. `false` stops it and keeps the block."},
+	}}
+}
+
+var nameserverBlock = &BlockType{
+	Type:  "nameserver",
+	Label: "name",
+	Doc:   "An authoritative name server.",
+	Example: `nameserver "ns1" {
+  hostname = "ns1.example.com"
+  listen   = ["127.0.0.1:2053"]
+}`,
+	Instances: true,
+	Attributes: []Attribute{
+		{Name: "hostname", Type: cty.String, Required: true, Form: FormHost,
+			Doc: "Name of the server. NS records point at it."},
+		addressesAttribute,
+		providerAttribute,
+		{Name: "listen", Type: cty.List(cty.String), Form: FormListen, NonEmpty: true, Default: stringList(":53"),
+			Doc: "Where to listen, UDP and TCP: `host:port`, or `:port` for all addresses."},
+	},
+}
+
+var addressesAttribute = Attribute{Name: "addresses", Type: cty.List(cty.String), Form: FormIP,
+	Doc: "IP addresses under which others reach the server. Where its name lies in a zone of this configuration, A and AAAA " +
+		"records are made of them. Left out: none are made."}
+
+var providerAttribute = Attribute{Name: "provider", Type: cty.List(cty.String), Providers: true, Static: true, OrOne: true, NonEmpty: true,
+	Default: stringList("embedded"),
+	Doc:     "The provider that runs it, named by a bare word: `embedded`, `embedded.second`; or a list of several that do it together."}
+
+func stringList(items ...string) cty.Value {
+	vals := make([]cty.Value, len(items))
+	for i, s := range items {
+		vals[i] = cty.StringVal(s)
+	}
+	return cty.ListVal(vals)
+}

@@ -1,0 +1,52 @@
+package schema
+
+import "github.com/zclconf/go-cty/cty"
+
+var zoneBlock = &BlockType{
+	Type:  "zone",
+	Label: "name",
+	Doc:   "A DNS zone without mail. The zone of a `domain` needs no block: it is `domain.NAME.zone`.",
+	Example: `zone "internal" {
+  name       = "internal.example.com"
+  nameserver = nameserver.ns1
+}`,
+	Instances: true,
+	Attributes: []Attribute{
+		{Name: "name", Type: cty.String, Required: true, Form: FormDomain, Doc: "Name of the zone."},
+		{Name: "nameserver", Type: RefType, Required: true, Refs: []string{"nameserver"}, Doc: "The name server that holds the zone."},
+		{Name: "ttl", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "Time to live of records that have none of their own."},
+		{Name: "contact", Type: cty.String, Form: FormAddress, Doc: "Address of the one who is responsible. Left out: `hostmaster` in the zone."},
+		{Name: "primary", Type: cty.String, Form: FormHost, Doc: "Name of the primary server in the SOA record. Left out: the hostname of the name server."},
+		{Name: "refresh", Type: cty.String, Default: cty.StringVal("4h"), Form: FormTTL, Doc: "How often secondaries look for changes (SOA REFRESH)."},
+		{Name: "retry", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How soon they try again after a failure (SOA RETRY)."},
+		{Name: "expire", Type: cty.String, Default: cty.StringVal("2w"), Form: FormTTL, Doc: "When they give up (SOA EXPIRE)."},
+		{Name: "negative_ttl", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How long the answer that there is no such name may be kept (RFC 2308)."},
+	},
+}
+
+var recordBlock = &BlockType{
+	Type:  "record",
+	Label: "name",
+	Doc:   "Records in a zone, beyond those that mailform makes: all those of one name and type.",
+	Example: `record "www" {
+  zone   = domain.example.zone
+  name   = "www"
+  type   = "A"
+  ttl    = "1h"
+  values = ["192.0.2.80"]
+}`,
+	Instances: true,
+	Attributes: []Attribute{
+		{Name: "zone", Type: RefType, Required: true, Refs: []string{"zone", "domain.zone"}, Doc: "A zone: `zone.internal`, or that of a domain: `domain.example.zone`."},
+		{Name: "name", Type: cty.String, Required: true, Form: FormOwner, Doc: "Name below the zone: `www`; `@` is the zone itself, `*` all names that are not there."},
+		{Name: "type", Type: cty.String, Required: true, Form: oneOf(RecordTypes()...), Doc: "Type of the records."},
+		{Name: "ttl", Type: cty.String, Form: FormTTL, Doc: "Time to live. Left out: that of the zone."},
+		{Name: "values", Type: cty.List(cty.String), Required: true, NonEmpty: true, OrOne: true, Doc: "The data of each record as in a zone file; of a TXT record the plain text. Names without a dot at the end are below the zone."},
+	},
+}
+
+// RecordTypes are the types that a record block can have. SOA is not among
+// them: it belongs to the zone.
+func RecordTypes() []string {
+	return []string{"A", "AAAA", "CAA", "CNAME", "DNAME", "DS", "HTTPS", "LOC", "MX", "NAPTR", "NS", "OPENPGPKEY", "PTR", "SMIMEA", "SRV", "SSHFP", "SVCB", "TLSA", "TXT", "URI"}
+}

@@ -1,0 +1,190 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Form is what a value has to look like beyond its type: a size, a host
+// name, one of a few words.
+type Form struct {
+	Name string // as in "must be …": "a size", "a host name"
+	// Doc explains the form once for all attributes that have it. Empty where the
+	// name says all.
+	Doc string
+	// Words are the only values, where there are only some.
+	Words []string
+
+	check func(cty.Value) error
+}
+
+// Check judges a known value of type string or number. The error says what is
+// wrong in a few words that follow the value and a colon; it may quote parts of
+// the value, so that it must not be shown for a sensitive one.
+func (f *Form) Check(v cty.Value) error { return f.check(v) }
+
+// The forms of values.
+var (
+	FormSize = stringForm("a size",
+		"A number with a unit: `\"2GiB\"`, `\"500MB\"`. KiB, MiB, GiB and TiB are powers of 1024, KB, MB, GB and TB powers of 1000. Without a unit it is bytes.",
+		ParseSize)
+	FormDuration = stringForm("a duration",
+		"Numbers with units from weeks to seconds: `\"1h\"`, `\"30d\"`, `\"1h30m\"`. The units are w, d, h, m and s.",
+		ParseDuration)
+	FormTTL = stringForm("a time to live",
+		"A duration such as `\"1h\"`, or a number of seconds, up to 2147483647 seconds (RFC 2181 §8).",
+		ParseTTL)
+	FormDomain = stringForm("a domain name",
+		"A name such as `example.com`, with or without a dot at the end. International names may be written as they are read.",
+		ParseDomainName)
+	FormHost = stringForm("a host name",
+		"A domain name of letters, digits and hyphens, not an address.",
+		ParseHostName)
+	FormOwner = stringForm("a record name",
+		"Labels below the zone: `www`, `_dmarc`, `*.dev`; `@` for the zone itself. A name that ends in a dot is complete.",
+		ParseOwner)
+	FormSelector = stringForm("a selector",
+		"One or more labels of letters, digits and hyphens (RFC 6376 §3.1).",
+		parseSelector)
+	FormLocalPart = stringForm("a local part",
+		"What stands before the `@`: up to 64 letters, digits and any of ``.!#$%&'*+-/=?^_`{|}~`` (RFC 5321 §4.1.2). Upper and lower case are the same.",
+		ParseLocalPart)
+	FormAddress = stringForm("a mail address",
+		"A local part, `@`, and a domain name: `alice@example.com`.",
+		ParseAddress)
+	FormReportAddress = stringForm("a mail address",
+		"A mail address, with or without `mailto:`.",
+		ParseReportAddress)
+	FormIP     = stringForm("an IP address", "An IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`.", parseIP)
+	FormIPv4   = stringForm("an IPv4 address or network", "`192.0.2.1` or `192.0.2.0/24`.", parseIPv4)
+	FormIPv6   = stringForm("an IPv6 address or network", "`2001:db8::1` or `2001:db8::/32`.", parseIPv6)
+	FormListen = stringForm("an address to listen on",
+		"An IP address and a port: `127.0.0.1:25`, `[::1]:25`; `:25` for all addresses.",
+		ParseListen)
+	FormHostPort = stringForm("a host and a port",
+		"A host name or an IP address, and a port: `smtp.example.net:587`.",
+		ParseHostPort)
+	FormPasswordHash = stringForm("a password hash",
+		"A verifier that `mailform passwd` prints: argon2id (`$argon2id$…`), bcrypt (`$2b$…`), SHA-crypt (`$6$…`, `$5$…`), PBKDF2 or SCRAM (`{SCRAM-SHA-256}…`). Never the password itself.",
+		func(s string) (string, error) { return ParsePasswordHash(s) })
+	FormPath       = stringForm("a path", "", parsePath)
+	FormIdentifier = stringForm("an identifier", "Letters, digits, `_` and `-`, not beginning with a digit.", parseIdentifier)
+	FormUint16     = integer(0, 65535)
+	FormPercent    = integer(0, 100)
+	FormRSABits    = integers(2048, 3072, 4096)
+)
+
+// stringForm makes a form out of a parser.
+func stringForm[T any](name, doc string, parse func(string) (T, error)) *Form {
+	return &Form{Name: name, Doc: doc, check: func(v cty.Value) error {
+		_, err := parse(v.AsString())
+		return err
+	}}
+}
+
+// oneOf is the form of a few words.
+func oneOf(words ...string) *Form {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = fmt.Sprintf("%q", w)
+	}
+	return &Form{Name: Or(quoted), Words: words, check: func(v cty.Value) error {
+		s := v.AsString()
+		if slices.Contains(words, s) {
+			return nil
+		}
+		if near := Suggest(s, words); near != "" {
+			return fmt.Errorf("did you mean %q", near)
+		}
+		return errors.New("it is none of these words")
+	}}
+}
+
+// integer is the form of a whole number from low to high.
+func integer(low, high int64) *Form {
+	return &Form{Name: fmt.Sprintf("a whole number from %d to %d", low, high), check: func(v cty.Value) error {
+		n := v.AsBigFloat()
+		switch {
+		case !n.IsInt():
+			return errors.New("it is not a whole number")
+		case n.Cmp(big.NewFloat(float64(low))) < 0:
+			return fmt.Errorf("it is less than %d", low)
+		case n.Cmp(big.NewFloat(float64(high))) > 0:
+			return fmt.Errorf("it is more than %d", high)
+		}
+		return nil
+	}}
+}
+
+// integers is the form of a few numbers.
+func integers(allowed ...int64) *Form {
+	words := make([]string, len(allowed))
+	for i, n := range allowed {
+		words[i] = fmt.Sprint(n)
+	}
+	return &Form{Name: Or(words), check: func(v cty.Value) error {
+		for _, n := range allowed {
+			if v.AsBigFloat().Cmp(new(big.Float).SetInt64(n)) == 0 {
+				return nil
+			}
+		}
+		return errors.New("it is none of these numbers")
+	}}
+}
+
+// Or joins words as a sentence does: a, b or c.
+func Or(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// Suggest finds the word that was probably meant; "" where none is near enough.
+func Suggest(given string, words []string) string {
+	best, most := "", min(3, (len(given)+2)/2)
+	for _, w := range words {
+		if d := distance(strings.ToLower(given), strings.ToLower(w), most); d < most {
+			best, most = w, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to add, remove, replace or swap with a
+// neighbour to make b of a; limit where it is limit or more.
+func distance(a, b string, limit int) int {
+	if max(len(a), len(b))-min(len(a), len(b)) >= limit {
+		return limit
+	}
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		least := i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+			least = min(least, row[j])
+		}
+		if least > limit {
+			return limit
+		}
+		before, last, row = last, row, before
+	}
+	return min(last[len(b)], limit)
+}

@@ -1,0 +1,183 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// idnaProfile maps names as people type them (upper case, full-width dots) to
+// A-labels, as UTS 46 says for look-ups, and holds them to STD 3.
+var idnaProfile = idna.New(
+	idna.MapForLookup(),
+	idna.Transitional(false),
+	idna.StrictDomainName(true),
+	idna.BidiRule(),
+	idna.VerifyDNSLength(true),
+)
+
+// ParseDomainName reads a domain name of at least two labels, with or without a
+// dot at the end. The result is in lower case, of A-labels (RFC 5890), without
+// that dot.
+func ParseDomainName(s string) (string, error) {
+	name, err := ParseHostName(s)
+	if err != nil {
+		return "", err
+	}
+	if !strings.Contains(name, ".") {
+		return "", errors.New("it has only one label")
+	}
+	return name, nil
+}
+
+// ParseHostName reads the name of a host: labels of letters, digits and
+// hyphens. The result is in lower case, of A-labels, without a dot at the end.
+func ParseHostName(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("it is empty")
+	}
+	if strings.Contains(s, "@") {
+		return "", errors.New("it is a mail address")
+	}
+	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return "", errors.New("it is an IP address")
+	}
+	trimmed := strings.TrimSuffix(s, ".")
+	if len(s) > 1000 { // idna takes its time, and no name is near that long
+		return "", errors.New("it is longer than 253 bytes")
+	}
+	if err := checkLabels(trimmed); err != nil {
+		return "", err
+	}
+	name, err := idnaProfile.ToASCII(trimmed)
+	if err != nil {
+		return "", nameError(trimmed)
+	}
+	if err := checkLabels(name); err != nil {
+		return "", err
+	}
+	if last := name[strings.LastIndexByte(name, '.')+1:]; isDigits(last) {
+		return "", errors.New("its last label is a number")
+	}
+	return name, nil
+}
+
+// checkLabels finds what idna would only call invalid: its messages name code
+// points and rules, not what was typed.
+func checkLabels(name string) error {
+	if isASCII(name) && len(name) > 253 {
+		return errors.New("it is longer than 253 bytes")
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		switch {
+		case label == "":
+			return errors.New("it has an empty label")
+		case isASCII(label) && len(label) > 63:
+			return fmt.Errorf("its label %q is longer than 63 bytes", label[:20]+"…")
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return fmt.Errorf("its label %q begins or ends with a hyphen", label)
+		}
+		for _, r := range label {
+			if r < 0x80 && !isAlnum(byte(r)) && r != '-' {
+				return fmt.Errorf("it holds %q", r)
+			}
+		}
+	}
+	return nil
+}
+
+// nameError words a name that looked right and that idna refuses all the same.
+func nameError(name string) error {
+	for label := range strings.SplitSeq(name, ".") {
+		if _, err := idnaProfile.ToASCII(label); err != nil {
+			return fmt.Errorf("its label %q is not valid in an international name", label)
+		}
+	}
+	return errors.New("it is longer than 253 bytes")
+}
+
+// ParseOwner reads the name of a record as it is written in a zone: relative
+// ("www", "_sip._tcp", "*.dev"), "@" for the zone itself, or complete with a dot
+// at the end. The result is in lower case and of A-labels; the dot stays.
+func ParseOwner(s string) (string, error) {
+	if s == "@" {
+		return s, nil
+	}
+	if s == "" {
+		return "", errors.New("it is empty; the zone itself is \"@\"")
+	}
+	if len(s) > 1000 {
+		return "", errors.New("it is longer than 253 bytes")
+	}
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	for i, label := range labels {
+		switch {
+		case label == "":
+			return "", errors.New("it has an empty label")
+		case label == "*" && i == 0:
+			continue
+		case isASCII(label):
+			for _, r := range label {
+				if !isAlnum(byte(r)) && r != '-' && r != '_' && r != '/' {
+					return "", fmt.Errorf("it holds %q", r)
+				}
+			}
+			if len(label) > 63 {
+				return "", fmt.Errorf("its label %q is longer than 63 bytes", label[:20]+"…")
+			}
+			labels[i] = strings.ToLower(label)
+		default:
+			ascii, err := idnaProfile.ToASCII(label)
+			if err != nil {
+				return "", fmt.Errorf("its label %q is not valid in an international name", label)
+			}
+			labels[i] = ascii
+		}
+	}
+	name := strings.Join(labels, ".")
+	if len(name) > 253 {
+		return "", errors.New("it is longer than 253 bytes")
+	}
+	if strings.HasSuffix(s, ".") {
+		name += "."
+	}
+	return name, nil
+}
+
+func parseSelector(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("it is empty")
+	}
+	if !isASCII(s) {
+		return "", errors.New("it holds letters beyond ASCII")
+	}
+	if err := checkLabels(s); err != nil {
+		return "", err
+	}
+	return strings.ToLower(s), nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

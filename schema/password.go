@@ -1,0 +1,45 @@
+package schema
+
+import (
+	"errors"
+	"strings"
+)
+
+// hashSchemes are the ways in which password verifiers begin. The last column
+// is the least number of $-separated fields that follow.
+var hashSchemes = []struct {
+	prefix, name string
+	fields       int
+}{
+	{"$argon2id$", "argon2id", 4}, // v=19$m=…,t=…,p=…$salt$digest
+	{"$2a$", "bcrypt", 2},
+	{"$2b$", "bcrypt", 2},
+	{"$2y$", "bcrypt", 2},
+	{"$6$", "sha512-crypt", 2},
+	{"$5$", "sha256-crypt", 2},
+	{"$pbkdf2-sha256$", "pbkdf2-sha256", 3},
+	{"$pbkdf2-sha512$", "pbkdf2-sha512", 3},
+	{"{SCRAM-SHA-256}", "scram-sha-256", 1},
+	{"{SCRAM-SHA-1}", "scram-sha-1", 1},
+	{"{PBKDF2}", "pbkdf2", 1},
+}
+
+// ParsePasswordHash names the scheme of a password verifier. Its errors never
+// hold any part of the value, which may be a password in plain text.
+func ParsePasswordHash(s string) (scheme string, err error) {
+	for _, h := range hashSchemes {
+		rest, ok := strings.CutPrefix(s, h.prefix)
+		if !ok {
+			continue
+		}
+		fields := strings.Split(rest, "$")
+		if len(fields) < h.fields || fields[len(fields)-1] == "" || strings.ContainsAny(s, " \t\r\n\x00") {
+			return "", errors.New("it begins like a " + h.name + " hash and is not complete")
+		}
+		return h.name, nil
+	}
+	if s == "" {
+		return "", errors.New("it is empty; leave the argument out for a user who cannot log in")
+	}
+	return "", errors.New("it is not a hash of a scheme that mailform knows; mailform passwd makes one, plain text is never accepted")
+}
