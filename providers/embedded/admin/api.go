@@ -63,10 +63,12 @@ type Status struct {
 
 // ListenerStatus is one open socket.
 type ListenerStatus struct {
-	Owner       string `json:"owner"`
-	Service     string `json:"service"`
-	Address     string `json:"address"`
-	TLS         bool   `json:"tls,omitempty"`
+	Owner   string `json:"owner"`
+	Service string `json:"service"`
+	Address string `json:"address"`
+	TLS     bool   `json:"tls,omitempty"`
+	// Error says why the socket is not open; it is tried again.
+	Error       string `json:"error,omitempty"`
 	Connections int    `json:"connections"`
 }
 
