@@ -56,3 +56,6 @@ type Summary struct {
 
 // Run carries out a plan.
 func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) { return Summary{}, nil }
+
+// Complete reports whether all of the plan was done.
+func (s Summary) Complete() bool { return s.Failed == 0 && s.Skipped == 0 && !s.Cancelled }

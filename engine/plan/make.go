@@ -1,14 +1,19 @@
 package plan
 
 import (
+	"fmt"
+	"sort"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// Input is what a plan is made from.
+// Input is what a plan is made from. Make changes nothing of it.
 type Input struct {
 	// Desired is what the configuration expands to, in any order.
 	Desired []schema.Resource
@@ -27,22 +32,352 @@ type Input struct {
 
 // Make compares and plans. The plan is nil if and only if the diagnostics have
 // errors. Equal inputs make equal plans, whatever their order.
-func Make(in Input) (*Plan, hcl.Diagnostics) { return nil, nil }
-
-// Summary counts what a plan does, in the words of its last line.
-type Summary struct {
-	Import, Add, Change, Destroy, Forget int
+//
+// Things are compared by their identity, not by their address: the same mailbox
+// under another address is moved, another mailbox under the same address is a
+// replacement.
+func Make(in Input) (*Plan, hcl.Diagnostics) {
+	m := newMaker(in)
+	if m.diags.HasErrors() {
+		return nil, m.diags
+	}
+	switch m.plan.Mode {
+	case Normal:
+		for _, r := range m.desired {
+			if m.selected.wants(r.Address) {
+				m.want(r)
+			}
+		}
+		m.takeAway()
+	case Destroy:
+		m.takeAway()
+	case RefreshOnly:
+	default:
+		m.errorf(nil, "Unknown mode of planning", "There is no mode %q.", m.plan.Mode)
+	}
+	m.drift()
+	m.foreign()
+	m.outputs()
+	sort.SliceStable(m.plan.Changes, func(i, j int) bool {
+		a, b := &m.plan.Changes[i], &m.plan.Changes[j]
+		if a.Address != b.Address {
+			return a.Address < b.Address
+		}
+		return a.ID.Less(b.ID)
+	})
+	if m.diags.HasErrors() {
+		return nil, m.diags
+	}
+	m.phases()
+	if m.diags.HasErrors() {
+		return nil, m.diags
+	}
+	return m.plan, m.diags
 }
 
-// Summary counts the changes. A replaced resource counts as added and as
-// destroyed, an adopted one that is changed too as imported and as changed.
-func (p *Plan) Summary() Summary { return Summary{} }
+// A maker holds what one call of Make works with.
+type maker struct {
+	in    Input
+	prior *state.State
+	plan  *Plan
+	diags hcl.Diagnostics
 
-// Empty reports whether applying the plan would do nothing that a reader
-// needs to know of: no change, no output, and for refresh-only no drift.
-func (p *Plan) Empty() bool { return false }
+	desired   []*schema.Resource // by address; attributes conform to the kind
+	byID      map[schema.ID]*schema.Resource
+	byAddress map[string]*schema.Resource
+	// observed is what is there; retained what was deleted and can come back.
+	observed, retained map[schema.ID]*providers.Observed
+	// former finds by address what the state knows.
+	former   map[string][]schema.ID
+	selected selection
+	// replaced are the old identities that some Replace takes away.
+	replaced map[schema.ID]bool
+}
 
-// Same reports whether two plans would do the same to the same world; if not,
-// diff says in a few lines where they differ first. Notes and message counts
-// do not matter: mail that arrives makes no plan stale.
-func Same(a, b *Plan) (diff string, ok bool) { return "", false }
+func newMaker(in Input) *maker {
+	m := &maker{
+		in:        in,
+		prior:     in.Prior,
+		plan:      &Plan{Mode: in.Mode, Targets: in.Targets, Records: in.Records, Config: in.Config},
+		byID:      make(map[schema.ID]*schema.Resource, len(in.Desired)),
+		byAddress: make(map[string]*schema.Resource, len(in.Desired)),
+		observed:  map[schema.ID]*providers.Observed{},
+		retained:  map[schema.ID]*providers.Observed{},
+		former:    map[string][]schema.ID{},
+		replaced:  map[schema.ID]bool{},
+	}
+	if m.plan.Mode == "" {
+		m.plan.Mode = Normal
+	}
+	if m.prior == nil {
+		m.prior = &state.State{}
+	}
+	m.plan.Lineage, m.plan.Serial = m.prior.Lineage, m.prior.Serial
+	m.indexDesired()
+	for target, list := range in.Observed {
+		for i := range list {
+			o := &list[i]
+			id := schema.ID{Target: target, Kind: o.Kind, Key: o.Key}
+			if o.Retained {
+				m.retained[id] = o
+			} else {
+				m.observed[id] = o
+			}
+		}
+	}
+	for _, id := range m.prior.IDs() {
+		a := m.prior.Resources[id].Address
+		m.former[a] = append(m.former[a], id)
+	}
+	m.selectTargets()
+	return m
+}
+
+func (m *maker) indexDesired() {
+	for i := range m.in.Desired {
+		r := m.in.Desired[i]
+		k := schema.KindByName(r.Kind)
+		if k == nil {
+			m.errorf(&r, "Unknown kind of resource", "%s is a %q, which is no kind of resource. This is a bug in mailform.", r.Address, r.Kind)
+			continue
+		}
+		attrs, _ := r.Attrs.UnmarkDeep()
+		if !attrs.IsWhollyKnown() {
+			attrs, _ = state.Plain(attrs) // as a saved plan has it
+		}
+		if !attrs.Type().Equals(k.Type()) {
+			conv, err := convert.Convert(attrs, k.Type())
+			if err != nil {
+				m.errorf(&r, "Unsuitable attributes", "The attributes of %s do not fit a %s: %s. This is a bug in mailform.", r.Address, r.Kind, err)
+				continue
+			}
+			attrs = conv
+		}
+		r.Attrs = attrs
+		if other := m.byID[r.ID()]; other != nil {
+			m.errorf(&r, "Declared twice", "%s and %s (at %s) are the same %s %s. Declare it once.",
+				r.Address, other.Address, other.Range, r.Kind, r.Key)
+			continue
+		}
+		if other := m.byAddress[r.Address]; other != nil {
+			m.errorf(&r, "Declared twice", "%s stands for the %s %s and for the %s %s. This is a bug in mailform.",
+				r.Address, other.Kind, other.Key, r.Kind, r.Key)
+			continue
+		}
+		m.byID[r.ID()], m.byAddress[r.Address] = &r, &r
+		m.desired = append(m.desired, &r)
+	}
+	sort.Slice(m.desired, func(i, j int) bool { return m.desired[i].Address < m.desired[j].Address })
+}
+
+func (m *maker) errorf(r *schema.Resource, summary, format string, args ...any) {
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...)}
+	if r != nil && r.Range.Filename != "" {
+		d.Subject = r.Range.Ptr()
+	}
+	m.diags = append(m.diags, d)
+}
+
+// want plans one declared resource.
+func (m *maker) want(r *schema.Resource) {
+	id := r.ID()
+	obs, st := m.observed[id], m.prior.Resources[id]
+	c := Change{
+		Address: r.Address, ID: id, PrevID: id,
+		Observed: obs, DependsOn: r.DependsOn, PreventDestroy: r.PreventDestroy,
+	}
+	if obs == nil {
+		m.create(r, c)
+		return
+	}
+	k := schema.KindByName(r.Kind)
+	have := conform(k, obs.Attrs)
+	want, changed := settle(k, r.Attrs, have, m.sourceChanges(r))
+	c.Before = show(k, have)
+	c.After = c.Before
+	if len(changed) > 0 {
+		c.After = show(k, want)
+	}
+	c.Wanted = withAttrs(r, want)
+	var immutable []string
+	for _, name := range changed {
+		if k.Attribute(name).Immutable {
+			immutable = append(immutable, name)
+		}
+	}
+	ours := st != nil || obs.Owner != ""
+	if st != nil && st.Address != r.Address {
+		c.PrevAddress = st.Address
+	}
+	switch {
+	case !ours && len(immutable) > 0:
+		m.errorf(r, "Cannot take over what is there",
+			"The %s %s is there already, but was not made by mailform, and its %s is not what %s declares. "+
+				"That cannot be changed without deleting it first. Declare it as it is, or delete it by hand.",
+			r.Kind, r.Key, list(immutable), r.Address)
+		return
+	case !ours:
+		c.Action = Adopt
+	case len(immutable) > 0:
+		c.Action = Replace
+		want = born(k, r.Attrs)
+		c.After, c.Wanted = show(k, want), withAttrs(r, want)
+		m.guard(r, id, c.Address)
+	case len(changed) > 0:
+		c.Action = Update
+	case c.PrevAddress != "":
+		c.Action = Move
+	default:
+		c.Action = NoOp
+	}
+	if r.Kind == schema.KindProcess && c.Action != NoOp && isFalse(have.GetAttr("running")) {
+		c.Notes = append(c.Notes, "the daemon is not running; apply starts it")
+	}
+	m.plan.Changes = append(m.plan.Changes, c)
+}
+
+// create plans a declared resource that is not there: it is made, and where its
+// address stood for another thing, takes that one's place.
+func (m *maker) create(r *schema.Resource, c Change) {
+	k := schema.KindByName(r.Kind)
+	want := born(k, r.Attrs)
+	c.Action, c.Before, c.After = Create, cty.NullVal(k.Type()), show(k, want)
+	c.Wanted = withAttrs(r, want)
+	if kept := m.retained[c.ID]; kept != nil {
+		c.Observed = kept
+		if n := comesBack(kept.Attrs); n != "" {
+			c.Notes = append(c.Notes, n)
+		}
+	}
+	if old, ok := m.predecessor(r); ok {
+		obs := m.observed[old]
+		m.replaced[old] = true
+		m.guard(r, old, c.Address)
+		c.Action, c.PrevID, c.Observed = Replace, old, obs
+		c.Before = showAll(k, conform(k, obs.Attrs))
+		c.Notes = append(c.Notes, m.deleteNotes(old, obs)...)
+	}
+	m.plan.Changes = append(m.plan.Changes, c)
+}
+
+// predecessor finds what the address of a resource that is to be created stood
+// for until now, if that is there and nobody else wants it.
+func (m *maker) predecessor(r *schema.Resource) (schema.ID, bool) {
+	for _, old := range m.former[r.Address] {
+		if old.Kind == r.Kind && old != r.ID() && m.byID[old] == nil && m.observed[old] != nil {
+			return old, true
+		}
+	}
+	return schema.ID{}, false
+}
+
+// takeAway plans what is ours and no longer wanted.
+func (m *maker) takeAway() {
+	for _, id := range m.ours() {
+		if m.replaced[id] || (m.plan.Mode != Destroy && m.byID[id] != nil) {
+			continue
+		}
+		st, obs := m.prior.Resources[id], m.observed[id]
+		c := Change{Action: Delete, ID: id, PrevID: id, Observed: obs}
+		if st != nil {
+			c.Address, c.DependsOn, c.PreventDestroy = st.Address, st.DependsOn, st.PreventDestroy
+		} else {
+			c.Address = obs.Owner
+		}
+		if !m.selected.takes(c.Address) {
+			continue
+		}
+		k := schema.KindByName(id.Kind)
+		if obs == nil {
+			c.Action = Forget
+			c.Before = st.Attrs
+			c.Notes = []string{"it is gone already"}
+		} else if k == nil {
+			c.Before = obs.Attrs
+		} else {
+			c.Before = showAll(k, conform(k, obs.Attrs))
+			m.guard(m.byID[id], id, c.Address)
+			c.Notes = m.deleteNotes(id, obs)
+		}
+		c.After = cty.NullVal(c.Before.Type())
+		m.plan.Changes = append(m.plan.Changes, c)
+	}
+}
+
+// ours lists what the state knows, and what bears our mark without being in
+// the state: what a killed run has done and not written down.
+func (m *maker) ours() []schema.ID {
+	ids := m.prior.IDs()
+	for id, o := range m.observed {
+		if o.Owner != "" && m.prior.Resources[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	sort.Slice(ids, func(i, j int) bool { return ids[i].Less(ids[j]) })
+	return ids
+}
+
+// guard refuses the deletion of what is protected, be it in the files or, where
+// the block is gone, as it was last applied. r may be nil.
+func (m *maker) guard(r *schema.Resource, id schema.ID, address string) {
+	st := m.prior.Resources[id]
+	switch {
+	case r != nil && r.PreventDestroy:
+		m.errorf(r, "Protected from deletion",
+			"The plan would delete the %s %s (%s), but its block has lifecycle.prevent_destroy set. "+
+				"Take prevent_destroy out of the block first if it is really to go.", id.Kind, id.Key, address)
+	case st != nil && st.PreventDestroy && r == nil:
+		m.errorf(nil, "Protected from deletion",
+			"The plan would delete the %s %s (%s): its block is gone from the files, but had lifecycle.prevent_destroy set "+
+				"when it was last applied. Put the block back; if it is really to go, apply it once without prevent_destroy first.",
+			id.Kind, id.Key, address)
+	}
+}
+
+// drift lists what is no longer as it was last applied. What agrees with the
+// files by now, or is on its way out, is none that a reader has to know of,
+// but for a plan that only refreshes.
+func (m *maker) drift() {
+	for _, id := range m.prior.IDs() {
+		st, obs := m.prior.Resources[id], m.observed[id]
+		if !m.selected.either(st.Address) {
+			continue
+		}
+		k := schema.KindByName(id.Kind)
+		if k == nil {
+			continue
+		}
+		was := conform(k, st.Attrs)
+		if obs == nil {
+			m.plan.Drift = append(m.plan.Drift, Drift{
+				Address: st.Address, ID: id, Action: Delete, Before: was, After: cty.NullVal(k.Type()),
+			})
+			continue
+		}
+		is := state.Keep(id.Kind, conform(k, obs.Attrs))
+		if !drifted(k, was, is) {
+			continue
+		}
+		if r := m.byID[id]; r != nil && m.plan.Mode == Normal {
+			if _, changed := settle(k, r.Attrs, conform(k, obs.Attrs), false); len(changed) == 0 {
+				continue
+			}
+		}
+		m.plan.Drift = append(m.plan.Drift, Drift{Address: st.Address, ID: id, Action: Update, Before: was, After: is})
+	}
+	sort.SliceStable(m.plan.Drift, func(i, j int) bool { return m.plan.Drift[i].Address < m.plan.Drift[j].Address })
+}
+
+// foreign lists what is not ours and stays as it is.
+func (m *maker) foreign() {
+	if len(m.in.Targets) > 0 {
+		return // whoever looks at a part does not want the whole
+	}
+	for id, o := range m.observed {
+		declared := m.byID[id] != nil && m.plan.Mode != Destroy
+		if !declared && o.Owner == "" && m.prior.Resources[id] == nil {
+			m.plan.Foreign = append(m.plan.Foreign, Foreign{ID: id})
+		}
+	}
+	sort.Slice(m.plan.Foreign, func(i, j int) bool { return m.plan.Foreign[i].ID.Less(m.plan.Foreign[j].ID) })
+}

@@ -121,7 +121,7 @@ func TestOutputs(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "x.mfstate")
-	l := OpenLocal(path)
+	l := open(f, path)
 	unlock := lock(f, l)
 	appendTo(f, l, Entry{Put: mailbox(1)}, Entry{Delete: &mailbox(2).ID})
 	j, _ := os.ReadFile(path + ".journal")
@@ -156,7 +156,7 @@ func (s *State) encode(t testing.TB) []byte {
 
 func BenchmarkLoad100k(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "x.mfstate")
-	l := OpenLocal(path)
+	l := open(b, path)
 	unlock := lock(b, l)
 	var batch []Entry
 	for i := range 100_000 {
@@ -172,7 +172,7 @@ func BenchmarkLoad100k(b *testing.B) {
 }
 
 func BenchmarkAppendOne(b *testing.B) {
-	l := OpenLocal(filepath.Join(b.TempDir(), "x.mfstate"))
+	l := open(b, filepath.Join(b.TempDir(), "x.mfstate"))
 	unlock := lock(b, l)
 	defer unlock()
 	var batch []Entry

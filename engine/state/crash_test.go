@@ -30,15 +30,18 @@ func TestMain(m *testing.M) {
 // standard output what has been acknowledged.
 func appendForEver(path string) error {
 	ctx := context.Background()
-	for i := len(must(OpenLocal(path).Load(ctx)).Resources); ; {
-		l := OpenLocal(path)
+	l, err := OpenLocal(path)
+	if err != nil {
+		return err
+	}
+	for i := len(must(l.Load(ctx)).Resources); ; {
 		unlock, err := l.Lock(ctx, LockInfo{}, time.Minute)
 		if err != nil {
 			return err
 		}
 		for range 40 {
 			var batch []Entry
-			for range 25 {
+			for range 5 {
 				batch = append(batch, Entry{Put: mailbox(i)})
 				i++
 			}
@@ -100,7 +103,7 @@ func TestAKilledProcessLosesNothingThatWasAcknowledged(t *testing.T) {
 				t.Fatalf("round %d: resource %d of %d is lost", round, i, acked)
 			}
 		}
-		lock(t, OpenLocal(path))() // no lock is left behind
+		lock(t, open(t, path))() // no lock is left behind
 	}
 	if acked == 0 {
 		t.Fatal("nothing was ever written")

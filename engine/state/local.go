@@ -36,8 +36,15 @@ type disk struct {
 	size int64
 }
 
-// OpenLocal names the files; it touches none.
-func OpenLocal(path string) *Local { return &Local{path: path} }
+// OpenLocal names the files; it touches none. A relative path counts from the
+// working directory as it is now.
+func OpenLocal(path string) (*Local, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open state: %w", err)
+	}
+	return &Local{path: abs}, nil
+}
 
 func (l *Local) journalPath() string { return l.path + ".journal" }
 

@@ -49,9 +49,18 @@ func lock(t testing.TB, l *Local) func() {
 	}
 }
 
+func open(t testing.TB, path string) *Local {
+	t.Helper()
+	l, err := OpenLocal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func load(t testing.TB, path string) *State {
 	t.Helper()
-	s, err := OpenLocal(path).Load(t.Context())
+	s, err := open(t, path).Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +79,7 @@ func TestWhatIsAppendedIsLoaded(t *testing.T) {
 	if s := load(t, path); s.Lineage != "" || s.Serial != 0 || len(s.Resources) != 0 {
 		t.Fatalf("a state that was never written is %+v", s)
 	}
-	l := OpenLocal(path)
+	l := open(t, path)
 	unlock := lock(t, l)
 	out, err := NewOutput(cty.StringVal("v=DKIM1"), false)
 	if err != nil {
@@ -113,7 +122,7 @@ func TestWhatIsAppendedIsLoaded(t *testing.T) {
 
 func TestNothingToAppendMakesOnlyTheLineage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.mfstate")
-	l := OpenLocal(path)
+	l := open(t, path)
 	unlock := lock(t, l)
 	appendTo(t, l)
 	first := load(t, path)
@@ -131,13 +140,13 @@ func TestNothingToAppendMakesOnlyTheLineage(t *testing.T) {
 
 func TestWritingNeedsTheLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.mfstate")
-	l := OpenLocal(path)
+	l := open(t, path)
 	if err := l.Append(t.Context(), nil); !errors.Is(err, ErrNotLocked) {
 		t.Errorf("without the lock: %v", err)
 	}
 	unlock := lock(t, l)
 	defer unlock()
-	other := OpenLocal(path)
+	other := open(t, path)
 	_, err := other.Lock(t.Context(), LockInfo{}, 20*time.Millisecond)
 	var locked *LockedError
 	if !errors.As(err, &locked) {
@@ -157,10 +166,10 @@ func TestWritingNeedsTheLock(t *testing.T) {
 
 func TestALockIsWaitedFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.mfstate")
-	unlock := lock(t, OpenLocal(path))
+	unlock := lock(t, open(t, path))
 	got := make(chan error, 1)
 	go func() {
-		u, err := OpenLocal(path).Lock(t.Context(), LockInfo{}, time.Minute)
+		u, err := open(t, path).Lock(t.Context(), LockInfo{}, time.Minute)
 		if err == nil {
 			err = u()
 		}
@@ -175,7 +184,7 @@ func TestALockIsWaitedFor(t *testing.T) {
 // history makes a state of several writes and returns what it came to after
 // each of them, and how long the journal was then.
 func history(t *testing.T, path string) (after []*State, sizes []int64) {
-	l := OpenLocal(path)
+	l := open(t, path)
 	unlock := lock(t, l)
 	defer unlock()
 	id := mailbox(1).ID
@@ -229,7 +238,7 @@ func TestAJournalCutOffAnywhereKeepsWhatWasAcknowledged(t *testing.T) {
 			continue
 		}
 		// The next write goes on from there.
-		l := OpenLocal(path)
+		l := open(t, path)
 		unlock := lock(t, l)
 		appendTo(t, l, Entry{Put: mailbox(9)})
 		unlock()
@@ -283,7 +292,7 @@ func TestDamageIsToldAndTheFileKept(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			l := OpenLocal(path)
+			l := open(t, path)
 			_, err := l.Load(t.Context())
 			if err == nil || !strings.Contains(err.Error(), spoil.want) || !strings.Contains(err.Error(), "x.mfstate") {
 				t.Fatalf("got error %v, want one with %q and the file", err, spoil.want)
@@ -312,7 +321,7 @@ func framed(t *testing.T, v any) []byte {
 func TestReleasingTheLockCompactsAtEveryInstantSafely(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.mfstate")
-	l := OpenLocal(path)
+	l := open(t, path)
 	unlock := lock(t, l)
 	for i := 0; l.disk.size <= compactAbove; i++ {
 		appendTo(t, l, Entry{Put: mailbox(3 * i)}, Entry{Put: mailbox(3*i + 1)}, Entry{Put: mailbox(3*i + 2)})
@@ -348,7 +357,7 @@ func TestReleasingTheLockCompactsAtEveryInstantSafely(t *testing.T) {
 		if d := cmp.Diff(before, load(t, path), cmpValues); d != "" {
 			t.Fatalf("a crash %s: %s", crash.name, d)
 		}
-		l := OpenLocal(path)
+		l := open(t, path)
 		unlock := lock(t, l)
 		appendTo(t, l, Entry{Delete: &mailbox(0).ID})
 		unlock()

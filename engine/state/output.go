@@ -49,22 +49,27 @@ func (o Output) Decode() (cty.Value, error) {
 	return v, nil
 }
 
-// Plain takes marks off a value and writes references as their addresses. It
-// reports whether there were marks.
+// Plain takes marks off a value, and from unknown values what was known about
+// them, and writes references as their addresses. It reports whether there were
+// marks.
 func Plain(v cty.Value) (cty.Value, bool) {
 	v, marks := v.UnmarkDeep()
 	// The function never fails, so Transform does not either.
 	plain, err := cty.Transform(v, func(_ cty.Path, v cty.Value) (cty.Value, error) {
-		if !v.Type().Equals(schema.RefType) {
-			return v, nil
+		ty := v.Type()
+		if ty.Equals(schema.RefType) {
+			ty = cty.String
+			if ref, ok := schema.AsRef(v); ok {
+				return cty.StringVal(ref.String()), nil
+			}
 		}
-		if ref, ok := schema.AsRef(v); ok {
-			return cty.StringVal(ref.String()), nil
+		switch {
+		case !v.IsKnown():
+			return cty.UnknownVal(ty), nil
+		case v.IsNull():
+			return cty.NullVal(ty), nil
 		}
-		if v.IsNull() {
-			return cty.NullVal(cty.String), nil
-		}
-		return cty.UnknownVal(cty.String), nil
+		return v, nil
 	})
 	if err != nil {
 		return cty.DynamicVal, len(marks) > 0

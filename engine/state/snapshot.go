@@ -233,3 +233,13 @@ func (s *State) IDs() []schema.ID {
 	sort.Slice(ids, func(i, j int) bool { return ids[i].Less(ids[j]) })
 	return ids
 }
+
+// Sorted are all resources in the order of their addresses.
+func (s *State) Sorted() []*Resource {
+	out := make([]*Resource, 0, len(s.Resources))
+	for _, id := range s.IDs() {
+		out = append(out, s.Resources[id])
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Address < out[j].Address })
+	return out
+}

@@ -1,0 +1,191 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// conform makes an object of the kind's type of what a provider or a state
+// holds: what is missing, or does not fit, is null.
+func conform(k *schema.Kind, v cty.Value) cty.Value {
+	if v != cty.NilVal && v.Type().Equals(k.Type()) && v.IsKnown() && !v.IsNull() {
+		return v
+	}
+	vals := make(map[string]cty.Value, len(k.Attributes))
+	for _, a := range k.Attributes {
+		vals[a.Name] = cty.NullVal(a.Type)
+		if v == cty.NilVal || v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(a.Name) {
+			continue
+		}
+		if got, err := convert.Convert(v.GetAttr(a.Name), a.Type); err == nil {
+			vals[a.Name] = got
+		}
+	}
+	return cty.ObjectVal(vals)
+}
+
+// settle brings together what is declared for a resource that is there with
+// what it has. It returns the object to reach and the attributes that differ.
+//
+// What the target decides, and what is declared only after apply, stays as it
+// is; but if the source of an unknown value changes, the value stays unknown.
+// The sensitive values in it are the real ones.
+func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value, []string) {
+	var (
+		vals    map[string]cty.Value // made once something differs from have
+		changed []string
+	)
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		if a.Info {
+			continue
+		}
+		w, h := want.GetAttr(a.Name), have.GetAttr(a.Name)
+		switch {
+		case a.Computed && (w.IsNull() || !w.IsKnown()):
+			continue
+		case !w.IsWhollyKnown():
+			if !sourceChanges {
+				continue
+			}
+		case w.RawEquals(h):
+			continue
+		}
+		if vals == nil {
+			vals = have.AsValueMap()
+		}
+		vals[a.Name] = w
+		changed = append(changed, a.Name)
+	}
+	if vals == nil {
+		return have, nil
+	}
+	return cty.ObjectVal(vals), changed
+}
+
+// born is what a new resource will be: as declared, and unknown where the
+// target decides.
+func born(k *schema.Kind, want cty.Value) cty.Value {
+	var vals map[string]cty.Value
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		if !a.Computed || !a.Info && want.GetAttr(a.Name).IsKnown() && !want.GetAttr(a.Name).IsNull() {
+			continue
+		}
+		if vals == nil {
+			vals = want.AsValueMap()
+		}
+		if a.Info {
+			vals[a.Name] = cty.NullVal(a.Type)
+		} else {
+			vals[a.Name] = cty.UnknownVal(a.Type)
+		}
+	}
+	if vals == nil {
+		return want
+	}
+	return cty.ObjectVal(vals)
+}
+
+// drifted reports whether two states of one thing differ in what is compared.
+// An attribute that the older one does not have says nothing: the kind may have
+// gained it since.
+func drifted(k *schema.Kind, was, is cty.Value) bool {
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		if w := was.GetAttr(a.Name); !a.Info && !w.IsNull() && !w.RawEquals(is.GetAttr(a.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// show is an object as a plan holds it: without secrets, and without what
+// changes by itself.
+func show(k *schema.Kind, v cty.Value) cty.Value { return state.Keep(k.Name, v) }
+
+// showAll is the same with what changes by itself, for what is to be deleted.
+func showAll(k *schema.Kind, v cty.Value) cty.Value { return state.Redact(k.Name, v) }
+
+func withAttrs(r *schema.Resource, attrs cty.Value) *schema.Resource {
+	c := *r
+	c.Attrs = attrs
+	return &c
+}
+
+// sourceChanges reports whether a value that r leaves unknown will be born by
+// this plan. Otherwise it has been born before and stays what it is.
+func (m *maker) sourceChanges(r *schema.Resource) bool {
+	if r.Attrs.IsWhollyKnown() {
+		return false
+	}
+	sources := 0
+	seen := map[string]bool{r.Address: true}
+	todo := append([]string(nil), r.DependsOn...)
+	for len(todo) > 0 {
+		d := m.byAddress[todo[0]]
+		todo = todo[1:]
+		if d == nil || seen[d.Address] {
+			continue
+		}
+		seen[d.Address] = true
+		todo = append(todo, d.DependsOn...)
+		if gives(d.Kind) {
+			sources++
+			if m.givesAnew(d) {
+				return true
+			}
+		}
+	}
+	if sources > 0 {
+		return false
+	}
+	// The order of the kinds may say enough, so that no dependency is named.
+	for _, d := range m.desired {
+		if gives(d.Kind) && m.givesAnew(d) {
+			return true
+		}
+	}
+	return false
+}
+
+// gives reports whether resources of a kind have values that others are made of.
+func gives(kind string) bool {
+	for _, a := range schema.KindByName(kind).Attributes {
+		if a.Computed && !a.Info {
+			return true
+		}
+	}
+	return false
+}
+
+// givesAnew reports whether the plan makes the resource, for the first time or
+// another time.
+func (m *maker) givesAnew(r *schema.Resource) bool {
+	obs := m.observed[r.ID()]
+	if obs == nil {
+		return true
+	}
+	k := schema.KindByName(r.Kind)
+	_, changed := settle(k, r.Attrs, conform(k, obs.Attrs), false)
+	for _, name := range changed {
+		if k.Attribute(name).Immutable {
+			return true
+		}
+	}
+	return false
+}
+
+func isFalse(v cty.Value) bool { return v.IsKnown() && !v.IsNull() && v.False() }
+
+// list writes names as a sentence has them: "a", "a and b", "a, b and c".
+func list(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}

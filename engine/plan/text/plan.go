@@ -1,0 +1,271 @@
+package text
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// foreignShown is how many foreign objects are listed by name.
+const foreignShown = 10
+
+// Plan writes the whole plan: what has drifted, what is to be done, the line
+// that counts it, the outputs, and what is for the reader to do or to know.
+func Plan(w io.Writer, p *plan.Plan, s Style) error {
+	o := newWriter(w, s)
+	o.drift(p)
+	if shown := o.legend(p); shown {
+		o.linef("%s will perform the following actions:", s.product())
+		o.blank()
+		for i := range p.Changes {
+			o.change(&p.Changes[i])
+		}
+	}
+	switch {
+	case p.Mode == plan.RefreshOnly && len(p.Drift) > 0:
+		o.linef("This is a refresh-only plan, so %s will not take any actions to undo these. If you were", s.product())
+		o.linef("expecting them, apply this plan to record them in the state without changing anything else.")
+	case p.Empty():
+		o.nothing(p)
+	case p.Mode != plan.RefreshOnly:
+		o.linef("%s", o.counts(p.Summary()))
+	}
+	o.outputs(p)
+	o.records(p.Records)
+	o.foreign(p.Foreign)
+	return o.w.Flush()
+}
+
+func (w *writer) nothing(p *plan.Plan) {
+	switch p.Mode {
+	case plan.Destroy:
+		w.linef("%s", w.bold("No changes.")+" No objects need to be destroyed.")
+	case plan.RefreshOnly:
+		w.linef("%s", w.bold("No changes.")+" Your infrastructure still matches the state.")
+	default:
+		w.linef("%s", w.bold("No changes.")+" Your infrastructure matches the configuration.")
+	}
+}
+
+// counts is the line that pipelines read the numbers from.
+func (w *writer) counts(s plan.Summary) string {
+	var b strings.Builder
+	b.WriteString(w.bold("Plan:") + " ")
+	if s.Import > 0 {
+		fmt.Fprintf(&b, "%d to import, ", s.Import)
+	}
+	fmt.Fprintf(&b, "%d to add, %d to change, %d to destroy", s.Add, s.Change, s.Destroy)
+	if s.Forget > 0 {
+		fmt.Fprintf(&b, ", %d to forget", s.Forget)
+	}
+	b.WriteString(".")
+	return b.String()
+}
+
+func (w *writer) drift(p *plan.Plan) {
+	if len(p.Drift) == 0 {
+		return
+	}
+	w.linef("%s", w.bold(w.tint(w.s.Palette.Cyan, "Note:")+" Objects have changed outside of "+w.s.product()))
+	w.blank()
+	w.linef("%s found these differences from what was last applied:", w.s.product())
+	w.blank()
+	for i := range p.Drift {
+		d := &p.Drift[i]
+		sym, what := "~", "has changed"
+		if d.Action == plan.Delete {
+			sym, what = "-", "has been deleted"
+		}
+		w.linef("  # %s %s", w.bold(d.Address), what)
+		w.block(sym, d.ID.Kind, d.Address, attributes(d.ID.Kind, d.Before, d.After))
+	}
+}
+
+// legend explains the symbols that occur. It reports whether there is anything
+// to show at all.
+func (w *writer) legend(p *plan.Plan) bool {
+	seen, any := map[string]bool{}, false
+	for i := range p.Changes {
+		if a := p.Changes[i].Action; a != plan.NoOp {
+			any = true
+			seen[symbolOf(&p.Changes[i])] = true
+		}
+	}
+	if !any {
+		return false
+	}
+	explained := []struct{ sym, what string }{
+		{"+", "create"}, {"~", "update in-place"}, {"-", "destroy"},
+		{"-/+", "destroy and then create replacement"}, {"+/-", "create replacement and then destroy"},
+	}
+	first := true
+	for _, e := range explained {
+		if !seen[e.sym] {
+			continue
+		}
+		if first {
+			w.linef("Resource actions are indicated with the following symbols:")
+			first = false
+		}
+		w.linef("%s%s %s", strings.Repeat(" ", 3-len(e.sym)), w.symbol(e.sym), e.what)
+	}
+	if !first {
+		w.blank()
+	}
+	return true
+}
+
+func symbolOf(c *plan.Change) string {
+	switch c.Action {
+	case plan.Create:
+		return "+"
+	case plan.Update:
+		return "~"
+	case plan.Delete:
+		return "-"
+	case plan.Replace:
+		if c.PrevID == c.ID {
+			return "-/+"
+		}
+		return "+/-"
+	case plan.Adopt:
+		if c.Differs() {
+			return "~"
+		}
+	}
+	return " "
+}
+
+// change writes one change: what happens, why, and the attributes.
+func (w *writer) change(c *plan.Change) {
+	head := func(format string, args ...any) {
+		w.linef("  # %s %s", w.bold(c.Address), fmt.Sprintf(format, args...))
+	}
+	attrs := attributes(c.ID.Kind, c.Before, c.After)
+	switch c.Action {
+	case plan.NoOp:
+		return
+	case plan.Create:
+		head("will be created")
+	case plan.Update:
+		head("will be updated in-place")
+	case plan.Delete:
+		head("will be %s", w.tint(w.s.Palette.Red, "destroyed"))
+	case plan.Replace:
+		head("must be %s", w.tint(w.s.Palette.Red, "replaced"))
+		markForced(c, attrs)
+	case plan.Adopt:
+		if c.Differs() {
+			head("will be updated in-place")
+			w.linef("  # (imported: the %s %s is there already and was not made by mailform)", c.ID.Kind, printable(c.ID.Key))
+		} else {
+			head("will be imported")
+		}
+	case plan.Forget:
+		head("will be forgotten")
+	case plan.Move:
+		w.linef("  # %s has moved to %s", w.bold(c.PrevAddress), w.bold(c.Address))
+	}
+	if c.PrevAddress != "" && c.Action != plan.Move {
+		w.linef("  # (moved from %s)", c.PrevAddress)
+	}
+	for _, n := range c.Notes {
+		w.linef("  # (%s)", n)
+	}
+	if c.Action == plan.Forget {
+		w.blank()
+		return
+	}
+	w.block(symbolOf(c), c.ID.Kind, c.Address, attrs)
+}
+
+// markForced marks the attributes because of which a resource is replaced:
+// those that are part of its identity.
+func markForced(c *plan.Change, attrs []attr) {
+	for i := range attrs {
+		attrs[i].forces = c.Forces(attrs[i].name)
+	}
+}
+
+func (w *writer) block(sym, kind, address string, attrs []attr) {
+	ref := plan.ParseAddress(address)
+	w.linef("%s%s resource %s %s {", strings.Repeat(" ", 3-len(sym)), w.symbol(sym), strconv.Quote(kind), strconv.Quote(ref.Name))
+	w.body(attrs)
+	w.linef("    }")
+	w.blank()
+}
+
+func (w *writer) outputs(p *plan.Plan) {
+	width, changed := 0, false
+	for _, o := range p.Outputs {
+		if o.Action != plan.NoOp {
+			changed = true
+			width = max(width, len(o.Name))
+		}
+	}
+	if !changed {
+		return
+	}
+	w.blank()
+	w.linef("Changes to Outputs:")
+	for _, o := range p.Outputs {
+		before, after := outputValue(o.Before, o.Sensitive), outputValue(o.After, o.Sensitive)
+		lead := func(sym string) string { return fmt.Sprintf("  %s %-*s = ", w.symbol(sym), width, o.Name) }
+		switch o.Action {
+		case plan.Create:
+			w.linef("%s%s", lead("+"), after)
+		case plan.Update:
+			if o.Sensitive {
+				w.linef("%s%s", lead("~"), after)
+			} else {
+				w.linef("%s%s -> %s", lead("~"), before, after)
+			}
+		case plan.Delete:
+			w.linef("%s%s -> null", lead("-"), before)
+		}
+	}
+}
+
+func outputValue(v cty.Value, sensitive bool) string {
+	if sensitive {
+		return sensitiveValue
+	}
+	return scalar(v, plainNumber)
+}
+
+// records hands over what has to be entered by hand.
+func (w *writer) records(records map[string][]string) {
+	domains := make([]string, 0, len(records))
+	for d := range records {
+		domains = append(domains, d)
+	}
+	sort.Strings(domains)
+	for _, d := range domains {
+		w.blank()
+		w.linef("No name server of %s is managed here. Whoever runs its zone has to enter:", d)
+		w.blank()
+		for _, line := range records[d] {
+			w.linef("    %s", line)
+		}
+	}
+}
+
+func (w *writer) foreign(foreign []plan.Foreign) {
+	if len(foreign) == 0 {
+		return
+	}
+	w.blank()
+	w.linef("Not made by mailform, not declared, and left alone (%d):", len(foreign))
+	for i, f := range foreign {
+		if i == foreignShown {
+			w.linef("    and %d more", len(foreign)-i)
+			break
+		}
+		w.linef("    %s %s at %s", f.ID.Kind, printable(f.ID.Key), f.ID.Target)
+	}
+}

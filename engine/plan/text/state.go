@@ -1,0 +1,97 @@
+package text
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/state"
+)
+
+// State writes a state as show without a plan does: the resources by address,
+// then the outputs.
+func State(w io.Writer, st *state.State, s Style) error {
+	o := newWriter(w, s)
+	if len(st.Resources) == 0 && len(st.Outputs) == 0 {
+		o.linef("The state is empty. No resources are represented.")
+		return o.w.Flush()
+	}
+	for i, r := range st.Sorted() {
+		if i > 0 {
+			o.blank()
+		}
+		o.resource(r)
+	}
+	if len(st.Outputs) > 0 {
+		o.blank()
+		o.linef("Outputs:")
+		o.blank()
+		if err := o.stateOutputs(st.Outputs); err != nil {
+			return err
+		}
+	}
+	return o.w.Flush()
+}
+
+// Resource writes one resource of a state as state show does.
+func Resource(w io.Writer, r *state.Resource, s Style) error {
+	o := newWriter(w, s)
+	o.resource(r)
+	return o.w.Flush()
+}
+
+func (w *writer) resource(r *state.Resource) {
+	w.linef("# %s:", w.bold(r.Address))
+	w.linef("resource %s %s {", strconv.Quote(r.ID.Kind), strconv.Quote(plan.ParseAddress(r.Address).Name))
+	attrs := attributes(r.ID.Kind, r.Attrs, r.Attrs)
+	width := 0
+	for i := range attrs {
+		if attrs[i].sign() != "" {
+			width = max(width, len(attrs[i].name))
+		}
+	}
+	for i := range attrs {
+		a := &attrs[i]
+		switch {
+		case a.sign() == "":
+		case a.sensitive:
+			w.linef("    %-*s = %s", width, a.name, sensitiveValue)
+		case isList(a.after):
+			w.linef("    %-*s = [", width, a.name)
+			for _, e := range elements(a.after) {
+				w.linef("        %s,", scalar(e, a.unit))
+			}
+			w.linef("    ]")
+		default:
+			w.linef("    %-*s = %s", width, a.name, scalar(a.after, a.unit))
+		}
+	}
+	w.linef("}")
+}
+
+// Outputs writes outputs as output without a name does.
+func Outputs(w io.Writer, outputs map[string]state.Output, s Style) error {
+	o := newWriter(w, s)
+	if err := o.stateOutputs(outputs); err != nil {
+		return err
+	}
+	return o.w.Flush()
+}
+
+func (w *writer) stateOutputs(outputs map[string]state.Output) error {
+	names := make([]string, 0, len(outputs))
+	for name := range outputs {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		v, err := outputs[name].Decode()
+		if err != nil {
+			return fmt.Errorf("output %s: %w", name, err)
+		}
+		w.linef("%s = %s", name, outputValue(v, outputs[name].Sensitive))
+	}
+	return nil
+}
