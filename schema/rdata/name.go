@@ -12,7 +12,7 @@ import (
 
 // A Name is a domain name: absolute, with its trailing dot, lower-case, with
 // A-labels for what is written in other scripts (RFC 5890). Two equal names are
-// equal strings. Make one with [ParseName], [ParseHost] or [ParseOwner].
+// equal strings. Make one with [ParseName] or [ParseOwner].
 type Name string
 
 // Root is the name of the root zone. As the target of an MX or SRV record it
@@ -232,32 +232,6 @@ func checkLength(name string) (Name, error) {
 	return Name(strings.ToLower(canonical)), nil
 }
 
-// ParseHost reads the full name of a host: at least two labels, of letters,
-// digits and inner hyphens (RFC 1123 §2.1), no wildcard and no address.
-func ParseHost(s string) (Name, error) {
-	n, err := ParseName(s)
-	if err != nil {
-		return "", err
-	}
-	if n == Root {
-		return "", errors.New("the root is no host")
-	}
-	for label := range strings.SplitSeq(n.Host(), ".") {
-		if label[0] == '-' || label[len(label)-1] == '-' {
-			return "", fmt.Errorf("the label %q begins or ends with a hyphen", label)
-		}
-		for _, c := range label {
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-				return "", fmt.Errorf("the character %q cannot be in the name of a host", string(c))
-			}
-		}
-	}
-	if !strings.Contains(n.Host(), ".") && n != "localhost." {
-		return "", errors.New("this is not a full name: mailform does not guess the domain")
-	}
-	return n, nil
-}
-
 // ParseOwner reads the owner name of a record in a zone: "@" is the zone itself,
 // a name that ends in a dot, or that ends in the zone's name, is absolute,
 // everything else is relative to the zone. The error is ErrOutside for an
@@ -314,9 +288,5 @@ func ParseContact(s string) (Name, error) {
 	if local == "" {
 		return "", errors.New("there is nothing before the @")
 	}
-	host, err := ParseHost(domain)
-	if err != nil {
-		return "", err
-	}
-	return ParseName(strings.ReplaceAll(local, ".", `\.`) + "." + string(host))
+	return ParseName(strings.ReplaceAll(local, ".", `\.`) + "." + domain)
 }

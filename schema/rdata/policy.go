@@ -20,7 +20,8 @@ type SPF struct {
 	Networks []netip.Prefix
 	// Include are domains whose senders may.
 	Include []Name
-	// Policy is what the others are: "fail", "softfail" or "neutral".
+	// Policy is what the others are: "fail", "softfail", "neutral", or "none" to
+	// say nothing of them.
 	Policy string
 }
 
@@ -29,13 +30,13 @@ type SPF struct {
 const MaxSPFLookups = 10
 
 // spfAll has no "pass": it would let everyone send in the domain's name.
-var spfAll = map[string]string{"fail": "-all", "softfail": "~all", "neutral": "?all"}
+var spfAll = map[string]string{"fail": "-all", "softfail": "~all", "neutral": "?all", "none": ""}
 
 // Text is the text of the record.
 func (s SPF) Text() (string, error) {
 	all, ok := spfAll[s.Policy]
 	if !ok {
-		return "", fmt.Errorf("the policy %q is none: fail, softfail or neutral", s.Policy)
+		return "", fmt.Errorf("the policy %q is none: fail, softfail, neutral or none", s.Policy)
 	}
 	terms := []string{"v=spf1"}
 	if s.MX {
@@ -59,7 +60,10 @@ func (s SPF) Text() (string, error) {
 	for _, n := range s.Include {
 		terms = append(terms, "include:"+n.Host())
 	}
-	text := strings.Join(append(terms, all), " ")
+	if all != "" {
+		terms = append(terms, all)
+	}
+	text := strings.Join(terms, " ")
 	if n := SPFLookups(text); n > MaxSPFLookups {
 		return "", fmt.Errorf("the policy takes %d look-ups, and RFC 7208 §4.6.4 allows %d; use networks instead of names", n, MaxSPFLookups)
 	}
