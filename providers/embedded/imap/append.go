@@ -1,0 +1,105 @@
+package imap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/mailform/mailform/providers/embedded/imap/internal/command"
+)
+
+// append is APPEND. The message is stored when exactly as many bytes have come
+// as were announced, and the command has ended as it should; else nothing is.
+func (c *conn) append(ctx context.Context, cmd *command.Append) (result, error) {
+	flags, err := newFlags(cmd.Flags)
+	if err != nil {
+		return result{}, err
+	}
+	st := c.srv.opt.Store
+	size := cmd.Literal.Size
+	// Whoever asks before sending learns here that there is no sense in it.
+	mb, err := st.Mailbox(ctx, c.account.ID, cmd.Mailbox)
+	switch {
+	case err != nil:
+		return result{}, tryCreate(err)
+	case size > c.srv.limits.MessageSize:
+		return result{}, no(imap.ResponseCodeTooBig, fmt.Sprintf("The limit is %d bytes", c.srv.limits.MessageSize))
+	case size == 0:
+		return result{}, no(imap.ResponseCodeCannot, "Message is empty")
+	}
+	if err := st.CheckQuota(ctx, c.account.ID, size); err != nil {
+		return result{}, err
+	}
+
+	lit, err := c.r.OpenLiteral()
+	if err != nil {
+		return result{}, &fatalError{err}
+	}
+	draft := st.NewDraft(size)
+	defer draft.Close()
+	in := &source8{Reader: lit}
+	if n, err := io.Copy(draft, in); err != nil {
+		if in.err != nil {
+			return result{}, &fatalError{in.err} // of the connection
+		}
+		return result{}, fmt.Errorf("write draft after %d bytes: %w", n, err)
+	}
+	if err := cmd.Rest(c.r); err != nil {
+		return result{}, c.appendRest(err)
+	}
+	if in.nul {
+		// RFC 3516 §4.4: NUL can be sent, but not kept.
+		if cmd.Literal.Binary {
+			return result{}, no(imap.ResponseCodeUnknownCTE, "Message holds NUL")
+		}
+		return result{}, bad("NUL in the message")
+	}
+	when := cmd.Time
+	if when.IsZero() {
+		when = time.Now()
+	}
+	validity, uid, err := st.Append(ctx, mb.ID, draft, flags, when)
+	if err != nil {
+		return result{}, tryCreate(err)
+	}
+	if c.view != nil && c.view.mailbox.ID == mb.ID {
+		// The client wants to see it before the OK.
+		if err := c.refresh(ctx, true); err != nil {
+			return result{}, err
+		}
+	}
+	return result{code: fmt.Sprintf("APPENDUID %d %d", validity, uid)}, nil
+}
+
+// appendRest words an error of what follows the message.
+func (c *conn) appendRest(err error) error {
+	if c.r.InStep() {
+		c.countBad()
+		return bad(sentence(err.Error()))
+	}
+	return &fatalError{err}
+}
+
+// source8 reads a message from the connection and looks for NUL. It remembers
+// an error of the connection, as against one of where the bytes go.
+type source8 struct {
+	io.Reader
+	nul bool
+	err error
+}
+
+func (s *source8) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if !s.nul && bytes.IndexByte(p[:n], 0) >= 0 {
+		s.nul = true
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}

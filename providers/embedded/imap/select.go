@@ -1,0 +1,82 @@
+package imap
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mailform/mailform/providers/embedded/imap/internal/command"
+	"github.com/mailform/mailform/providers/embedded/store"
+)
+
+func (c *conn) cmdSelect(ctx context.Context, cmd *command.Select) (result, error) {
+	if c.view != nil {
+		// RFC 9051 §6.3.2: also when the new one cannot be selected.
+		c.leave()
+		c.w.Line("* OK [CLOSED] Previous mailbox is closed")
+	}
+	if cmd.CondStore {
+		c.condstore = true
+	}
+	v, err := c.open(ctx, cmd.Mailbox)
+	if err != nil {
+		return result{}, err
+	}
+	v.readOnly = cmd.ReadOnly
+	c.view = v
+	c.describe(v)
+	if v.readOnly {
+		return result{code: "READ-ONLY"}, nil
+	}
+	return result{code: "READ-WRITE"}, nil
+}
+
+// open makes a view of a mailbox. The watch begins before the messages are
+// read, so that nothing falls between the two.
+func (c *conn) open(ctx context.Context, name string) (*view, error) {
+	st := c.srv.opt.Store
+	mb, err := st.Mailbox(ctx, c.account.ID, name)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{
+		mailbox:  mb,
+		watch:    st.Watch(mb.ID),
+		gone:     make(map[uint32]struct{}),
+		keywords: make(map[string]struct{}),
+	}
+	v.msgs, v.modseq, err = st.Messages(ctx, mb.ID)
+	if err != nil {
+		v.watch.Close()
+		return nil, err
+	}
+	v.told = len(v.msgs)
+	for i := range v.msgs {
+		v.learn(v.msgs[i].Flags)
+	}
+	return v, nil
+}
+
+// describe writes the untagged responses of SELECT.
+func (c *conn) describe(v *view) {
+	c.w.Raw("* ").Uint(uint64(len(v.msgs))).Line(" EXISTS")
+	if !c.rev2 {
+		c.w.Line("* 0 RECENT")
+		unseen := slices.IndexFunc(v.msgs, func(m store.Message) bool { return !slices.Contains(m.Flags, `\Seen`) })
+		if unseen >= 0 {
+			c.w.Raw("* OK [UNSEEN ").Uint(uint64(unseen) + 1).Line("] First unseen")
+		}
+	}
+	flags := v.flags()
+	c.w.Raw("* FLAGS ").Strings(flags).End()
+	permanent := append(flags, `\*`)
+	if v.readOnly {
+		permanent = nil
+	}
+	c.w.Raw("* OK [PERMANENTFLAGS ").Strings(permanent).Line("] Flags that are kept")
+	c.w.Raw("* OK [UIDVALIDITY ").Uint(uint64(v.mailbox.UIDValidity)).Line("] UIDs are valid")
+	c.w.Raw("* OK [UIDNEXT ").Uint(uint64(max(v.mailbox.UIDNext, v.lastUID()+1))).Line("] Next UID")
+	c.w.Raw("* OK [HIGHESTMODSEQ ").Uint(max(v.modseq, 1)).Line("] Highest mod-sequence")
+	if c.rev2 {
+		c.w.Raw(`* LIST () "/" `).Mailbox(v.mailbox.Name).End()
+	}
+}
