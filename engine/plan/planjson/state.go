@@ -1,0 +1,96 @@
+package planjson
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+type stateDocument struct {
+	FormatVersion    string      `json:"format_version"`
+	TerraformVersion string      `json:"terraform_version"`
+	MailformVersion  string      `json:"mailform_version"`
+	Values           values      `json:"values"`
+	Mailform         *stateExtra `json:"mailform,omitempty"`
+}
+
+type stateExtra struct {
+	Lineage string `json:"lineage"`
+	Serial  uint64 `json:"serial"`
+}
+
+type values struct {
+	Outputs    map[string]output `json:"outputs,omitempty"`
+	RootModule module            `json:"root_module"`
+}
+
+type module struct {
+	Resources []resource `json:"resources,omitempty"`
+}
+
+type output struct {
+	Sensitive bool            `json:"sensitive"`
+	Type      json.RawMessage `json:"type,omitempty"`
+	Value     json.RawMessage `json:"value,omitempty"`
+}
+
+type resource struct {
+	place
+	SchemaVersion   int             `json:"schema_version"`
+	Values          json.RawMessage `json:"values"`
+	SensitiveValues json.RawMessage `json:"sensitive_values"`
+	DependsOn       []string        `json:"depends_on,omitempty"`
+}
+
+func (v *values) add(r resource) { v.RootModule.Resources = append(v.RootModule.Resources, r) }
+
+func (v *values) addOutput(name string, o output) {
+	if v.Outputs == nil {
+		v.Outputs = map[string]output{}
+	}
+	v.Outputs[name] = o
+}
+
+func newStateDocument(version string) stateDocument {
+	return stateDocument{FormatVersion: stateFormat, TerraformVersion: terraformVersion, MailformVersion: version}
+}
+
+func newResource(address string, id schema.ID, attrs cty.Value, dependsOn []string) (resource, error) {
+	p, err := newPlace(address, id)
+	if err != nil {
+		return resource{}, err
+	}
+	r := resource{place: p, DependsOn: dependsOn}
+	r.Values, r.SensitiveValues, err = known(id.Kind, attrs)
+	return r, err
+}
+
+// State writes the state document of show -json without a plan: one line.
+// version is mailform's.
+func State(w io.Writer, s *state.State, version string) error {
+	doc := newStateDocument(version)
+	doc.Mailform = &stateExtra{s.Lineage, s.Serial}
+	for _, r := range s.Sorted() {
+		out, err := newResource(r.Address, r.ID, r.Attrs, r.DependsOn)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", r.Address, err)
+		}
+		doc.Values.add(out)
+	}
+	for name, o := range s.Outputs {
+		doc.Values.addOutput(name, newOutput(o))
+	}
+	return write(w, doc)
+}
+
+func newOutput(o state.Output) output {
+	out := output{Sensitive: o.Sensitive, Type: o.Type, Value: o.Value}
+	if o.Sensitive {
+		out.Value = json.RawMessage("null")
+	}
+	return out
+}
