@@ -112,7 +112,7 @@ func decodeSASL(s string) ([]byte, error) {
 }
 
 func (c *conn) login(ctx context.Context, user, password string) (result, error) {
-	account, err := c.srv.opt.Auth.Login(ctx, user, password, "imap", c.raw.RemoteAddr())
+	account, err := c.srv.opt.Auth.Login(ctx, user, password, auth.ServiceIMAP, c.raw.RemoteAddr())
 	switch {
 	case errors.Is(err, auth.ErrInvalid):
 		return c.loginFailed()
@@ -120,6 +120,9 @@ func (c *conn) login(ctx context.Context, user, password string) (result, error)
 		// The password was right, so this tells nobody about foreign accounts.
 		c.log.Info("imap: login refused, IMAP is not allowed", "user", user)
 		return result{}, no(imap.ResponseCodeAuthorizationFailed, "IMAP is not available for this account")
+	case errors.Is(err, auth.ErrBusy):
+		c.failedLogins++
+		return result{}, no(imap.ResponseCodeUnavailable, "Too many failed logins, try again later")
 	case err != nil:
 		c.log.Error("imap: login failed", "error", err)
 		return result{}, no(imap.ResponseCodeUnavailable, "Temporary authentication failure")

@@ -46,7 +46,7 @@ func (p *Part) Decoded(r io.ReaderAt) (io.Reader, error) {
 	case "", "7bit", "8bit", "binary":
 		return body, nil
 	case "base64":
-		return &lenient{base64.NewDecoder(base64.StdEncoding, &alphabet{r: body})}, nil
+		return &lenient{base64.NewDecoder(base64.RawStdEncoding, &alphabet{r: body})}, nil
 	case "quoted-printable":
 		return &lenient{quotedprintable.NewReader(body)}, nil
 	}
@@ -68,7 +68,8 @@ func (l *lenient) Read(p []byte) (int, error) {
 }
 
 // alphabet lets through what base64 is made of (RFC 2045 §6.8: other
-// characters are to be ignored).
+// characters are to be ignored). The padding at the end says nothing, and is
+// often missing.
 type alphabet struct{ r io.Reader }
 
 func (a *alphabet) Read(p []byte) (int, error) {
@@ -76,7 +77,7 @@ func (a *alphabet) Read(p []byte) (int, error) {
 		n, err := a.r.Read(p)
 		k := 0
 		for _, c := range p[:n] {
-			if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '=' {
+			if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
 				p[k] = c
 				k++
 			}
