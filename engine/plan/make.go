@@ -212,7 +212,7 @@ func (m *maker) want(r *schema.Resource) {
 	switch {
 	case !ours && len(immutable) > 0:
 		m.errorf(r, "Cannot take over what is there",
-			"The %s %s is there already, but was not made by mailform, and its %s is not what %s declares. "+
+			"The %s %s is there already, but was not made by mailform, and differs in %s from what %s declares. "+
 				"That cannot be changed without deleting it first. Declare it as it is, or delete it by hand.",
 			r.Kind, r.Key, list(immutable), r.Address)
 		return
@@ -254,7 +254,10 @@ func (m *maker) create(r *schema.Resource, c Change) {
 		m.replaced[old] = true
 		m.guard(r, old, c.Address)
 		c.Action, c.PrevID, c.Observed = Replace, old, obs
-		c.Before = showAll(k, conform(k, obs.Attrs))
+		c.Before = show(k, conform(k, obs.Attrs))
+		if old.Target != r.Target {
+			c.Notes = append(c.Notes, fmt.Sprintf("from %s to %s", old.Target, r.Target))
+		}
 		c.Notes = append(c.Notes, m.deleteNotes(old, obs)...)
 	}
 	m.plan.Changes = append(m.plan.Changes, c)
@@ -334,36 +337,33 @@ func (m *maker) guard(r *schema.Resource, id schema.ID, address string) {
 	}
 }
 
-// drift lists what is no longer as it was last applied. What agrees with the
-// files by now, or is on its way out, is none that a reader has to know of,
-// but for a plan that only refreshes.
+// drift lists what is no longer as it was last applied. Unless the plan only
+// refreshes, what is on its way out has no drift that matters, and neither has
+// what agrees with the files by now.
 func (m *maker) drift() {
 	for _, id := range m.prior.IDs() {
-		st, obs := m.prior.Resources[id], m.observed[id]
-		if !m.selected.either(st.Address) {
-			continue
-		}
+		st, obs, r := m.prior.Resources[id], m.observed[id], m.byID[id]
 		k := schema.KindByName(id.Kind)
-		if k == nil {
+		if k == nil || !m.selected.either(st.Address) {
 			continue
 		}
-		was := conform(k, st.Attrs)
-		if obs == nil {
-			m.plan.Drift = append(m.plan.Drift, Drift{
-				Address: st.Address, ID: id, Action: Delete, Before: was, After: cty.NullVal(k.Type()),
-			})
+		if m.plan.Mode == Destroy || m.plan.Mode == Normal && r == nil {
 			continue
 		}
-		is := state.Keep(id.Kind, conform(k, obs.Attrs))
-		if !drifted(k, was, is) {
-			continue
-		}
-		if r := m.byID[id]; r != nil && m.plan.Mode == Normal {
-			if _, changed := settle(k, r.Attrs, conform(k, obs.Attrs), false); len(changed) == 0 {
+		d := Drift{Address: st.Address, ID: id, Action: Delete, Before: conform(k, st.Attrs), After: cty.NullVal(k.Type())}
+		if obs != nil {
+			have := conform(k, obs.Attrs)
+			d.Action, d.After = Update, show(k, have)
+			if !drifted(k, d.Before, d.After) {
 				continue
 			}
+			if m.plan.Mode == Normal {
+				if _, changed := settle(k, r.Attrs, have, false); len(changed) == 0 {
+					continue
+				}
+			}
 		}
-		m.plan.Drift = append(m.plan.Drift, Drift{Address: st.Address, ID: id, Action: Update, Before: was, After: is})
+		m.plan.Drift = append(m.plan.Drift, d)
 	}
 	sort.SliceStable(m.plan.Drift, func(i, j int) bool { return m.plan.Drift[i].Address < m.plan.Drift[j].Address })
 }

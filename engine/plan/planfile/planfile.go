@@ -42,12 +42,13 @@ const (
 	metaName     = "meta.json"
 	planName     = "plan.json"
 	checksumName = "sha256"
-
-	// Limits of what Read takes into memory. A plan of 100,000 mailboxes comes
-	// to about 60 MB of JSON and 5 MB of zip.
-	maxFile = 128 << 20
-	maxPart = 512 << 20
 )
+
+// limits bound what Read takes into memory, in bytes.
+type limits struct{ file, part int64 }
+
+// A plan of 100,000 mailboxes comes to about 60 MB of JSON and 5 MB of zip.
+var defaultLimits = limits{file: 128 << 20, part: 512 << 20}
 
 // epoch is the time stamp of all parts: the first that zip knows.
 var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -107,19 +108,21 @@ func checksum(meta, body []byte) []byte {
 //
 // The changes have no Wanted resources, and what they Observed has no
 // attributes.
-func Read(r io.Reader) (*plan.Plan, Meta, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+func Read(r io.Reader) (*plan.Plan, Meta, error) { return read(r, defaultLimits) }
+
+func read(r io.Reader, lim limits) (*plan.Plan, Meta, error) {
+	data, err := io.ReadAll(io.LimitReader(r, lim.file+1))
 	if err != nil {
 		return nil, Meta{}, err
 	}
-	if len(data) > maxFile {
-		return nil, Meta{}, fmt.Errorf("%w: it is larger than %d MiB", ErrDamaged, maxFile>>20)
+	if int64(len(data)) > lim.file {
+		return nil, Meta{}, fmt.Errorf("%w: it is larger than %d bytes", ErrDamaged, lim.file)
 	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, Meta{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	rawMeta, err := part(z, metaName)
+	rawMeta, err := part(z, metaName, lim.part)
 	if err != nil {
 		return nil, Meta{}, err
 	}
@@ -130,11 +133,11 @@ func Read(r io.Reader) (*plan.Plan, Meta, error) {
 	if meta.Format > format {
 		return nil, Meta{}, fmt.Errorf("%w (%s, plan format %d; this version reads up to %d)", ErrVersion, meta.Mailform, meta.Format, format)
 	}
-	body, err := part(z, planName)
+	body, err := part(z, planName, lim.part)
 	if err != nil {
 		return nil, Meta{}, err
 	}
-	sum, err := part(z, checksumName)
+	sum, err := part(z, checksumName, lim.part)
 	if err != nil {
 		return nil, Meta{}, err
 	}
@@ -154,7 +157,7 @@ func Read(r io.Reader) (*plan.Plan, Meta, error) {
 
 // part reads one file of the archive, up to a limit that a small file which
 // unpacks to a huge one runs into.
-func part(z *zip.Reader, name string) ([]byte, error) {
+func part(z *zip.Reader, name string, limit int64) ([]byte, error) {
 	for _, f := range z.File {
 		if f.Name != name {
 			continue
@@ -163,12 +166,12 @@ func part(z *zip.Reader, name string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, name, err)
 		}
-		data, err := io.ReadAll(io.LimitReader(r, maxPart+1))
+		data, err := io.ReadAll(io.LimitReader(r, limit+1))
 		if err = errors.Join(err, r.Close()); err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, name, err)
 		}
-		if len(data) > maxPart {
-			return nil, fmt.Errorf("%w: %s unpacks to more than %d MiB", ErrDamaged, name, maxPart>>20)
+		if int64(len(data)) > limit {
+			return nil, fmt.Errorf("%w: %s unpacks to more than %d bytes", ErrDamaged, name, limit)
 		}
 		return data, nil
 	}

@@ -1,0 +1,89 @@
+package plan_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/plan/text"
+)
+
+// What Atlantis and tfcmt look for in the text of a plan.
+var (
+	atlantisCounts = regexp.MustCompile(`Plan: (?:(\d+) to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy(?:, (\d+) to forget)?\.`)
+	atlantisNone   = regexp.MustCompile(`No changes\. (Infrastructure is up-to-date|Your infrastructure matches the configuration)\.`)
+	atlantisDiff   = regexp.MustCompile(`(?m)^ +[-+~] resource "[a-z]+" "[^"]+" {$`)
+	tfcmtPass      = regexp.MustCompile(`(?m)^(Plan: \d|No changes.)`)
+	tfcmtDestroy   = regexp.MustCompile(`([1-9][0-9]* to destroy.)`)
+	tfcmtCreated   = regexp.MustCompile(`(?m)^ *# (.*) will be created$`)
+	tfcmtUpdated   = regexp.MustCompile(`(?m)^ *# (.*) will be updated in-place$`)
+	tfcmtDestroyed = regexp.MustCompile(`(?m)^ *# (.*) will be destroyed$`)
+	tfcmtReplaced  = regexp.MustCompile(`(?m)^ *# (.*) must be replaced$`)
+	tfcmtMoved     = regexp.MustCompile(`(?m)^ *# (.*) has moved to (.*)$`)
+	tfcmtImported  = regexp.MustCompile(`(?m)^ *# (.*) will be imported$`)
+	tfcmtFail      = regexp.MustCompile(`(?m)^([│|] )?(Error: )`)
+	tfcmtBody      = regexp.MustCompile(`(?m)^Terraform will perform the following actions:$`)
+)
+
+func TestPipelinesFindWhatTheyLookFor(t *testing.T) {
+	for name, want := range map[string][]*regexp.Regexp{
+		"create_all":       {atlantisCounts, atlantisDiff, tfcmtPass, tfcmtCreated},
+		"update":           {atlantisCounts, atlantisDiff, tfcmtPass, tfcmtUpdated},
+		"delete_mailbox":   {atlantisCounts, atlantisDiff, tfcmtPass, tfcmtDestroyed, tfcmtDestroy},
+		"replace_identity": {atlantisCounts, tfcmtPass, tfcmtReplaced, tfcmtDestroy},
+		"move":             {atlantisCounts, tfcmtPass, tfcmtMoved},
+		"adopt":            {atlantisCounts, tfcmtPass, tfcmtImported},
+		"forget":           {atlantisCounts, tfcmtPass},
+		"no_changes":       {atlantisNone, tfcmtPass},
+	} {
+		out := planText(t, made(t, name))
+		for _, re := range want {
+			if !re.MatchString(out) {
+				t.Errorf("%s: nothing matches %s in\n%s", name, re, out)
+			}
+		}
+		if tfcmtFail.MatchString(out) {
+			t.Errorf("%s: tfcmt takes it for a failure", name)
+		}
+	}
+	var b strings.Builder
+	if err := text.Plan(&b, made(t, "update"), text.Style{Product: "Terraform"}); err != nil {
+		t.Fatal(err)
+	}
+	if !tfcmtBody.MatchString(b.String()) {
+		t.Errorf("tfcmt finds no body in\n%s", b.String())
+	}
+}
+
+func TestColourChangesNothingButTheColour(t *testing.T) {
+	escape := regexp.MustCompile("\x1b\\[[0-9]+m")
+	for _, name := range []string{"create_all", "update", "replace_immutable", "drift_undone", "foreign"} {
+		var b strings.Builder
+		if err := text.Plan(&b, made(t, name), text.Style{Palette: text.ANSI}); err != nil {
+			t.Fatal(err)
+		}
+		if !escape.MatchString(b.String()) && name != "foreign" {
+			t.Errorf("%s has no colour", name)
+		}
+		if got := escape.ReplaceAllString(b.String(), ""); got != planText(t, made(t, name)) {
+			t.Errorf("%s: without its colours it reads\n%s", name, got)
+		}
+	}
+}
+
+// made is the plan of a world in testdata.
+func made(t testing.TB, name string) *plan.Plan {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name+".txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, diags := plan.Make(world(t, data))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return p
+}

@@ -1,0 +1,168 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+)
+
+// A world is read from the sections of a txtar archive, a line for each thing:
+//
+//	-- desired --   ADDRESS TARGET KIND KEY {attributes} [words]
+//	-- state --     the same
+//	-- observed --  TARGET KIND KEY {attributes} [words]
+//	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
+//	-- options --   mode, target=ADDRESS, unknown=OUTPUT
+//
+// Words: after=ADDRESS, prevent_destroy, unknown=ATTRIBUTE, owner=ADDRESS,
+// revision=R, retained, sensitive. Attributes that are left out are null.
+func world(t testing.TB, data []byte) plan.Input {
+	t.Helper()
+	in := plan.Input{
+		Observed: map[string][]providers.Observed{},
+		Prior:    &state.State{Lineage: "a-lineage", Serial: 7, Resources: map[schema.ID]*state.Resource{}, Outputs: map[string]state.Output{}},
+	}
+	for _, f := range txtar.Parse(data).Files {
+		for n, l := range strings.Split(string(f.Data), "\n") {
+			if l = strings.TrimSpace(l); l == "" || strings.HasPrefix(l, "#") {
+				continue
+			}
+			if err := add(&in, f.Name, l, n+1); err != nil {
+				t.Fatalf("%s line %d: %v", f.Name, n+1, err)
+			}
+		}
+	}
+	return in
+}
+
+func add(in *plan.Input, section, text string, n int) error {
+	switch section {
+	case "desired", "state", "observed":
+	case "options":
+		if target, ok := strings.CutPrefix(text, "target="); ok {
+			in.Targets = append(in.Targets, target)
+		} else if name, ok := strings.CutPrefix(text, "unknown="); ok {
+			in.Outputs = append(in.Outputs, config.Output{Name: name, Value: cty.UnknownVal(cty.String)})
+		} else {
+			in.Mode = plan.Mode(text)
+		}
+		return nil
+	case "outputs", "stateoutputs", "records":
+		return addNamed(in, section, text)
+	default:
+		return nil // what is expected
+	}
+	l, err := parseLine(text, section != "observed")
+	if err != nil {
+		return err
+	}
+	id := schema.ID{Target: l.target, Kind: l.kind, Key: l.key}
+	switch section {
+	case "desired":
+		in.Desired = append(in.Desired, schema.Resource{
+			Address: l.address, Kind: l.kind, Target: l.target, Key: l.key, Attrs: l.attrs,
+			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil,
+			Range: hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}, End: hcl.Pos{Line: n, Column: 2}},
+		})
+	case "state":
+		in.Prior.Resources[id] = &state.Resource{
+			ID: id, Address: l.address, Attrs: state.Keep(l.kind, l.attrs),
+			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil,
+		}
+	case "observed":
+		in.Observed[l.target] = append(in.Observed[l.target], providers.Observed{
+			Kind: l.kind, Key: l.key, Attrs: l.attrs,
+			Owner: l.word("owner"), Revision: l.word("revision"), Retained: l.words["retained"] != nil,
+		})
+	}
+	return nil
+}
+
+func addNamed(in *plan.Input, section, text string) error {
+	name, rest, _ := strings.Cut(text, " ")
+	if section == "records" {
+		if in.Records == nil {
+			in.Records = map[string][]string{}
+		}
+		in.Records[name] = append(in.Records[name], rest)
+		return nil
+	}
+	raw, sensitive := strings.CutSuffix(rest, " sensitive")
+	ty, err := ctyjson.ImpliedType([]byte(raw))
+	if err != nil {
+		return err
+	}
+	v, err := ctyjson.Unmarshal([]byte(raw), ty)
+	if err != nil {
+		return err
+	}
+	if section == "outputs" {
+		in.Outputs = append(in.Outputs, config.Output{Name: name, Value: v, Sensitive: sensitive})
+		return nil
+	}
+	in.Prior.Outputs[name], err = state.NewOutput(v, sensitive)
+	return err
+}
+
+type line struct {
+	address, target, kind, key string
+	attrs                      cty.Value
+	words                      map[string][]string
+}
+
+func (l *line) word(name string) string { return strings.Join(l.words[name], "") }
+
+func parseLine(text string, address bool) (*line, error) {
+	l := &line{words: map[string][]string{}}
+	fields := []*string{&l.target, &l.kind, &l.key}
+	if address {
+		fields = append([]*string{&l.address}, fields...)
+	}
+	for _, f := range fields {
+		*f, text, _ = strings.Cut(text, " ")
+	}
+	dec := json.NewDecoder(strings.NewReader(text))
+	var attrs map[string]json.RawMessage
+	if err := dec.Decode(&attrs); err != nil {
+		return nil, err
+	}
+	for _, w := range strings.Fields(text[dec.InputOffset():]) {
+		name, value, _ := strings.Cut(w, "=")
+		l.words[name] = append(l.words[name], value)
+	}
+	k := schema.KindByName(l.kind)
+	if k == nil {
+		return nil, fmt.Errorf("there is no kind %q", l.kind)
+	}
+	vals := map[string]cty.Value{}
+	for _, a := range k.Attributes {
+		vals[a.Name] = cty.NullVal(a.Type)
+		if raw, ok := attrs[a.Name]; ok {
+			v, err := ctyjson.Unmarshal(raw, a.Type)
+			if err != nil {
+				return nil, err
+			}
+			vals[a.Name] = v
+			delete(attrs, a.Name)
+		}
+	}
+	for name := range attrs {
+		return nil, fmt.Errorf("a %s has no %q", l.kind, name)
+	}
+	for _, name := range l.words["unknown"] {
+		vals[name] = cty.UnknownVal(k.Attribute(name).Type).RefineNotNull()
+	}
+	l.attrs = cty.ObjectVal(vals)
+	return l, nil
+}
