@@ -1,0 +1,260 @@
+package expand
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/rdata"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Known tells the attributes of a resource as it is in the world or was last
+// remembered, so that values that were born in an earlier apply are known in
+// this one. It reports false for what it does not know.
+type Known func(id schema.ID) (attrs cty.Value, ok bool)
+
+// Options are what expansion needs beyond the configuration.
+type Options struct {
+	// Version of mailform, which a running daemon has to have.
+	Version string
+	// Known may be nil: then everything that is born in apply is unknown.
+	Known Known
+	// Partial accepts unknown values where a known one is needed to tell what a
+	// resource is: for validation without all variables. What cannot be told is
+	// left out, and what refers to it is not judged.
+	Partial bool
+}
+
+// A Result is what a configuration comes to.
+type Result struct {
+	// Resources sorted by address.
+	Resources []schema.Resource
+	// Computed attributes of the domain blocks.
+	Computed config.Computed
+	// Records of the domains that have no name server of ours, by domain name
+	// without trailing dot: lines of a zone file, for the one who runs the zone.
+	// A line that is not known yet is a comment that says so.
+	Records map[string][]string
+}
+
+// Expand makes resources of blocks. The result is nil if and only if the
+// diagnostics have errors; they are sorted by their place in the files.
+func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
+	e := newExpander(cfg, opts)
+	e.readServers()
+	e.readNameservers()
+	e.readZones()
+	e.readDomains()
+	e.readUsers()
+	e.readAliases()
+	e.finishDomains()
+	e.readRecords()
+	e.checkRoutes()
+	e.checkSets()
+	e.emitSets()
+	e.emitProcesses()
+	e.linkDependencies()
+	slices.SortStableFunc(e.diags, compareDiagnostics)
+	if e.diags.HasErrors() {
+		return nil, e.diags
+	}
+	slices.SortFunc(e.out, func(a, b schema.Resource) int { return cmp.Compare(a.Address, b.Address) })
+	res := &Result{Resources: e.out, Computed: config.Computed{}, Records: map[string][]string{}}
+	e.describeDomains(res)
+	return res, e.diags
+}
+
+// An expander holds what one call of Expand works with.
+type expander struct {
+	cfg   *config.Config
+	opts  Options
+	diags hcl.Diagnostics
+	// partial is set once something had to be left out: see Options.Partial.
+	partial bool
+
+	blocks map[string]*block   // by address
+	byType map[string][]*block // in the order of the configuration
+
+	out   []schema.Resource
+	owner []*block // of each resource in out; nil for a process
+
+	servers     map[*block]*server
+	nameservers map[*block]*nameserver
+	domains     map[*block]*domain
+	domainList  []*domain
+	byDomain    map[string]*domain // by name without trailing dot
+	zones       map[*block]*zone
+	zoneList    []*zone
+	byZone      map[rdata.Name]*zone
+
+	ports  map[string]*portUse   // by port
+	mail   map[string]*mailEntry // by address
+	routes []*mailEntry          // those of mail that hand mail on
+	sets   map[setKey]*rrset
+	// setList holds the sets in the order in which they were made.
+	setList []*rrset
+	used    map[string]*block // targets, with the first block that uses each
+
+	numbers map[int64]cty.Value
+	words   map[string]cty.Value
+}
+
+// A block is an instance of a block on its way to resources.
+type block struct {
+	inst *config.Instance
+	addr string
+	// mail is the mail address of a user or an alias; empty if it has none.
+	mail string
+	// parent holds what the resources of this block live in.
+	parent *block
+}
+
+func newExpander(cfg *config.Config, opts Options) *expander {
+	n := len(cfg.Instances)
+	e := &expander{
+		cfg: cfg, opts: opts,
+		blocks: make(map[string]*block, n), byType: map[string][]*block{},
+		out: make([]schema.Resource, 0, n+n/4+16), owner: make([]*block, 0, n+n/4+16),
+		servers: map[*block]*server{}, nameservers: map[*block]*nameserver{},
+		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
+		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
+		ports: map[string]*portUse{}, mail: make(map[string]*mailEntry, n),
+		sets: map[setKey]*rrset{}, used: map[string]*block{},
+		numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
+	}
+	list := make([]block, n)
+	for i := range cfg.Instances {
+		inst := &cfg.Instances[i]
+		b := &list[i]
+		b.inst, b.addr = inst, inst.Ref.Block().String()
+		e.blocks[b.addr] = b
+		e.byType[inst.Ref.Type] = append(e.byType[inst.Ref.Type], b)
+	}
+	return e
+}
+
+// add puts a resource of a block into the result.
+func (e *expander) add(b *block, suffix, kind, target, key string, attrs map[string]cty.Value) {
+	e.out = append(e.out, schema.Resource{
+		Address:        b.addr + suffix,
+		Kind:           kind,
+		Target:         target,
+		Key:            key,
+		Attrs:          cty.ObjectVal(attrs),
+		PreventDestroy: b.inst.PreventDestroy,
+		Range:          b.inst.Range,
+	})
+	e.owner = append(e.owner, b)
+}
+
+// emitProcesses makes a process for each embedded instance in use.
+func (e *expander) emitProcesses() {
+	dirs := map[string]string{}
+	targets := make([]string, 0, len(e.used))
+	for t := range e.used {
+		targets = append(targets, t)
+	}
+	slices.Sort(targets)
+	for _, target := range targets {
+		rng, dir := e.used[target].inst.Range, e.dataDir(cty.NilVal)
+		for i := range e.cfg.Providers {
+			if p := &e.cfg.Providers[i]; p.Target() == target {
+				rng, dir = p.Range, e.dataDir(p.Value)
+			}
+		}
+		if dir == "" {
+			e.needKnown(rng, "The data directory of provider "+target)
+			continue
+		}
+		if other, ok := dirs[dir]; ok {
+			e.errorAt(rng, "Two servers in one data directory",
+				"The providers %s and %s have the same data_dir, %s. Each needs a directory of its own.", other, target, dir)
+			continue
+		}
+		dirs[dir] = target
+		e.out = append(e.out, schema.Resource{
+			Address: "provider." + target + ".process",
+			Kind:    schema.KindProcess,
+			Target:  target,
+			Key:     dir,
+			Attrs: cty.ObjectVal(map[string]cty.Value{
+				"data_dir": cty.StringVal(dir),
+				"running":  cty.True,
+				"version":  cty.StringVal(e.opts.Version),
+			}),
+			Range: rng,
+		})
+		e.owner = append(e.owner, nil)
+	}
+}
+
+// dataDir is the absolute data directory that a provider block says, or the
+// default one for no block; empty if it is not known.
+func (e *expander) dataDir(body cty.Value) string {
+	dir := schema.ProviderByName(embedded).Attribute("data_dir").Default.AsString()
+	if body != cty.NilVal && !body.IsNull() && body.Type().HasAttribute("data_dir") {
+		v, _ := body.GetAttr("data_dir").Unmark()
+		if !v.IsKnown() {
+			return ""
+		}
+		if !v.IsNull() {
+			dir = v.AsString()
+		}
+	}
+	return e.absolute(dir)
+}
+
+// absolute resolves a path of the configuration.
+func (e *expander) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(e.cfg.Dir, path)
+}
+
+// errorAt reports an error at a place.
+func (e *expander) errorAt(rng hcl.Range, summary, format string, args ...any) {
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...)}
+	if rng != (hcl.Range{}) {
+		d.Subject = &rng
+	}
+	e.diags = append(e.diags, d)
+}
+
+// needKnown deals with an unknown value where a known one is needed.
+func (e *expander) needKnown(rng hcl.Range, what string) {
+	e.partial = true
+	if !e.opts.Partial {
+		e.errorAt(rng, "Value is not known in time",
+			"%s has to be known before anything is applied, since it says what there is to do. It comes from a value that is only known after apply.", what)
+	}
+}
+
+// at is a place as text: main.mf.hcl:12.
+func at(rng hcl.Range) string {
+	if rng.Filename == "" {
+		return "elsewhere"
+	}
+	return fmt.Sprintf("%s:%d", rng.Filename, rng.Start.Line)
+}
+
+func compareDiagnostics(a, b *hcl.Diagnostic) int {
+	var ra, rb hcl.Range
+	if a.Subject != nil {
+		ra = *a.Subject
+	}
+	if b.Subject != nil {
+		rb = *b.Subject
+	}
+	return cmp.Or(
+		cmp.Compare(ra.Filename, rb.Filename),
+		cmp.Compare(ra.Start.Byte, rb.Start.Byte),
+		cmp.Compare(a.Summary, b.Summary),
+		cmp.Compare(a.Detail, b.Detail),
+	)
+}

@@ -1,0 +1,291 @@
+package expand
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/rdata"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A server is a server block.
+type server struct {
+	*block
+	host  rdata.Name
+	roles map[role]string // the target of each role
+}
+
+// A nameserver is a nameserver block.
+type nameserver struct {
+	*block
+	host   rdata.Name
+	target string
+}
+
+// standardPorts are the ports of a service: plain or with STARTTLS, and with TLS
+// from the first byte (RFC 8314 §3).
+var standardPorts = []struct{ service, plain, tls string }{
+	{"smtp", "25", ""},
+	{"submission", "587", "465"},
+	{"imap", "143", "993"},
+	{"pop3", "110", "995"},
+}
+
+// label is what comes after the type in a block's address: main, or main["a"].
+func (b *block) label() string { return strings.TrimPrefix(b.addr, b.inst.Ref.Type+".") }
+
+func (e *expander) readServers() {
+	for _, b := range e.byType["server"] {
+		s := e.section(b)
+		roles, ok := s.roles(roleMTA, roleStore, roleSigner)
+		host, hok := readKey(s.attr("hostname"), parseHost)
+		if !ok || !hok {
+			continue
+		}
+		srv := &server{block: b, host: host, roles: roles}
+		e.servers[b] = srv
+		addresses, af := s.addresses()
+		e.addSetting(s, srv, addresses, af)
+		for _, p := range standardPorts {
+			e.addService(s, srv, p.service, p.plain, p.tls, addresses, af)
+		}
+	}
+}
+
+// parseHost reads the name of a host.
+func parseHost(s string) (rdata.Name, error) {
+	host, err := schema.ParseHostName(s)
+	if err != nil {
+		return "", err
+	}
+	return rdata.ParseName(host)
+}
+
+// addresses are the IP addresses of a server or a name server, in the order written.
+func (s section) addresses() ([]netip.Addr, fact) {
+	elems, f := s.attr("addresses").list()
+	if f != known {
+		return nil, f
+	}
+	out := make([]netip.Addr, 0, len(elems))
+	for _, el := range elems {
+		a, f := read(el, netip.ParseAddr)
+		if f != known {
+			return nil, unknown
+		}
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out, known
+}
+
+func addressTexts(addresses []netip.Addr) []string {
+	out := make([]string, len(addresses))
+	for i, a := range addresses {
+		out[i] = a.String()
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (e *expander) addSetting(s section, srv *server, addresses []netip.Addr, af fact) {
+	certificate, key := cty.StringVal(""), cty.StringVal("")
+	if tls, ok := s.nested("tls"); ok {
+		certificate = orUnknown(read(tls.attr("certificate"), e.path))
+		key = orUnknown(read(tls.attr("key"), e.path))
+	}
+	relay := cty.StringVal("")
+	if r, ok := s.nested("relay"); ok {
+		relay = orUnknown(read(r.attr("host"), schema.ParseHostPort))
+	}
+	e.add(srv.block, ".setting", schema.KindSetting, srv.roles[roleMTA], srv.label(), map[string]cty.Value{
+		"hostname":           cty.StringVal(srv.host.Host()),
+		"addresses":          list(addressTexts(addresses), af),
+		"message_size_limit": e.val(s.attr("message_size_limit").size()),
+		"retention":          e.val(s.attr("retention").seconds()),
+		"tls_certificate":    certificate,
+		"tls_key":            key,
+		"relay_host":         relay,
+		"retry":              e.durations(s.attr("retry")),
+	})
+}
+
+// path is absolute as parse function.
+func (e *expander) path(p string) (string, error) { return e.absolute(p), nil }
+
+// durations is a list of numbers of seconds in the order written.
+func (e *expander) durations(v value) cty.Value {
+	elems, f := v.list()
+	if f == unknown {
+		return cty.UnknownVal(cty.List(cty.Number))
+	}
+	if len(elems) == 0 {
+		return cty.ListValEmpty(cty.Number)
+	}
+	vals := make([]cty.Value, len(elems))
+	for i, el := range elems {
+		vals[i] = e.val(el.seconds())
+	}
+	return cty.ListVal(vals)
+}
+
+// addService makes the listener of a service. A server's services run unless
+// they are switched off; one that says nothing of ports, or is not mentioned at
+// all, has the standard ones on the server's addresses.
+func (e *expander) addService(s section, srv *server, service, plain, tls string, addresses []netip.Addr, af fact) {
+	sub, written := s.nested(service)
+	on := s.attr(service)
+	var listen, listenTLS []string
+	lf, tf := absent, absent
+	if written {
+		if v := sub.attr("enabled"); v.fact() == unknown {
+			e.needKnown(v.rng(), srv.addr+"."+v.path)
+			return
+		} else if v.fact() == known && v.v.False() {
+			return
+		}
+		listen, lf = readList(sub.attr("listen"), schema.ParseListen)
+		listenTLS, tf = readList(sub.attr("listen_tls"), schema.ParseListen)
+	}
+	if lf == absent && tf == absent {
+		listen, listenTLS = onAddresses(addresses, plain), onAddresses(addresses, tls)
+		lf, tf = orZero(af), orZero(af)
+	} else if len(listen)+len(listenTLS) == 0 && lf != unknown && tf != unknown {
+		on.errorf("Nothing to listen on",
+			"The service %s of %s has neither a listen address nor a listen_tls address. To stop it, write enabled = false.", service, srv.addr)
+		return
+	}
+	e.addListener(srv.block, service, srv.roles[serviceRoles[service]], srv.host, listen, lf, listenTLS, tf)
+	for _, l := range slices.Concat(listen, listenTLS) {
+		e.claimPort(l, srv.addr+"."+service, on)
+	}
+}
+
+// onAddresses are the listen addresses of a port: the addresses of a server, or
+// all of the machine if it has none. No port, no addresses.
+func onAddresses(addresses []netip.Addr, port string) []string {
+	if port == "" {
+		return nil
+	}
+	if len(addresses) == 0 {
+		return []string{":" + port}
+	}
+	out := make([]string, len(addresses))
+	for i, a := range addresses {
+		out[i] = joinPort(a, port)
+	}
+	return sorted(out)
+}
+
+func joinPort(a netip.Addr, port string) string {
+	if a.Is6() {
+		return "[" + a.String() + "]:" + port
+	}
+	return a.String() + ":" + port
+}
+
+func (e *expander) addListener(b *block, service, target string, host rdata.Name, listen []string, lf fact, listenTLS []string, tf fact) {
+	e.add(b, "."+service, schema.KindListener, target, b.label()+"/"+service, map[string]cty.Value{
+		"owner":      cty.StringVal(b.label()),
+		"service":    cty.StringVal(service),
+		"hostname":   cty.StringVal(host.Host()),
+		"listen":     list(listen, lf),
+		"listen_tls": list(listenTLS, tf),
+	})
+}
+
+func (e *expander) readNameservers() {
+	for _, b := range e.byType["nameserver"] {
+		s := e.section(b)
+		roles, ok := s.roles(roleDNS)
+		host, hok := readKey(s.attr("hostname"), parseHost)
+		if !ok || !hok {
+			continue
+		}
+		ns := &nameserver{block: b, host: host, target: roles[roleDNS]}
+		e.nameservers[b] = ns
+		v := s.attr("listen")
+		listen, lf := readList(v, schema.ParseListen)
+		if lf == absent {
+			addresses, af := s.addresses()
+			listen, lf = onAddresses(addresses, "53"), orZero(af)
+		}
+		e.addListener(b, "dns", ns.target, host, listen, lf, nil, known)
+		for _, l := range listen {
+			e.claimPort(l, b.addr+".dns", v)
+		}
+	}
+}
+
+// reachedAt are the addresses that a name server's records name: those it
+// says, or else the specific ones that it listens on.
+func (s section) reachedAt() ([]netip.Addr, fact) {
+	addresses, f := s.addresses()
+	if f != absent {
+		return addresses, f
+	}
+	listen, f := readList(s.attr("listen"), schema.ParseListen)
+	if f != known {
+		return nil, f
+	}
+	for _, l := range listen {
+		ap, err := netip.ParseAddrPort(l)
+		if err == nil && !ap.Addr().IsUnspecified() && !slices.Contains(addresses, ap.Addr()) {
+			addresses = append(addresses, ap.Addr())
+		}
+	}
+	return addresses, known
+}
+
+// addHostRecords makes the address records of the servers whose names lie in
+// our zones. Two servers may share a name: it then has the addresses of both.
+func (e *expander) addHostRecords() {
+	for _, typ := range []string{"server", "nameserver"} {
+		for _, b := range e.byType[typ] {
+			s := e.section(b)
+			var host rdata.Name
+			var addresses []netip.Addr
+			var f fact
+			if srv := e.servers[b]; srv != nil {
+				host = srv.host
+				addresses, f = s.addresses()
+			} else if ns := e.nameservers[b]; ns != nil {
+				host = ns.host
+				addresses, f = s.reachedAt()
+			} else {
+				continue
+			}
+			z := e.zoneOf(host)
+			if z == nil {
+				continue
+			}
+			if f == unknown {
+				e.needKnown(s.attr("addresses").rng(), "The addresses of "+b.addr)
+				continue
+			}
+			e.addAddressSets(b, z, host, addresses, s.attr("addresses"))
+		}
+	}
+}
+
+func (e *expander) addAddressSets(b *block, z *zone, host rdata.Name, addresses []netip.Addr, v value) {
+	byType := map[string][]string{}
+	for _, a := range addresses {
+		t := "AAAA"
+		if a.Is4() {
+			t = "A"
+		}
+		byType[t] = append(byType[t], a.String())
+	}
+	for _, t := range []string{"A", "AAAA"} {
+		if len(byType[t]) > 0 {
+			e.addSet(&rrset{
+				setKey: setKey{z, host, t}, suffix: indexed("address", t), block: b, src: v,
+				ttl: z.ttl, values: sorted(byType[t]), valuesKnown: known, made: true,
+			})
+		}
+	}
+}
