@@ -1,0 +1,190 @@
+// Package daemon is the embedded mail and name server as a process: it opens the
+// store of a data directory, runs the services that the store declares, and
+// takes changes over the admin socket, live.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/auth"
+	"github.com/mailform/mailform/providers/embedded/certs"
+	"github.com/mailform/mailform/providers/embedded/dkim"
+	"github.com/mailform/mailform/providers/embedded/dns"
+	"github.com/mailform/mailform/providers/embedded/queue"
+	"github.com/mailform/mailform/providers/embedded/store"
+)
+
+// Options say how to run.
+type Options struct {
+	DataDir string // absolute
+	Version string
+	Log     io.Writer
+}
+
+// How often the daemon looks after what needs no hurry.
+const (
+	retryEvery = 2 * time.Second // sockets that could not be opened
+	purgeEvery = time.Hour       // mail of closed accounts
+)
+
+// A daemon holds the parts of a running server.
+type daemon struct {
+	opts    Options
+	log     *slog.Logger
+	started time.Time
+	stop    context.CancelFunc
+
+	store   *store.Store
+	auth    *auth.Authenticator
+	signer  *dkim.Signer
+	certs   *certs.Manager
+	dns     *dns.Server
+	queue   *queue.Queue
+	sockets *sockets
+	live    live
+	// applying is held from the preparation of a batch to its end.
+	applying sync.Mutex
+}
+
+// Run runs the server of a data directory until ctx ends or a stop is asked for
+// over the admin socket. It returns when all sessions have ended and everything
+// is on disk.
+func Run(ctx context.Context, o Options) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(o.Log, nil))
+	st, err := store.Open(ctx, o.DataDir, store.Options{})
+	if err != nil {
+		return fmt.Errorf("open the store in %s: %w", o.DataDir, err)
+	}
+	d := &daemon{opts: o, log: log, started: time.Now(), stop: stop, store: st}
+	if err := d.setUp(ctx); err != nil {
+		return errors.Join(err, st.Close())
+	}
+	l, err := admin.Listen(o.DataDir)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open the admin socket: %w", err), d.sockets.close(ctx), st.Close())
+	}
+	srv := &http.Server{Handler: admin.NewServer(d, shownStore{st, d.sockets}, log), ReadHeaderTimeout: 10 * time.Second}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("serve the admin socket", "error", err)
+			stop()
+		}
+	})
+	var work sync.WaitGroup
+	work.Go(func() {
+		if err := d.queue.Run(ctx); err != nil && ctx.Err() == nil {
+			log.Error("run the queue", "error", err)
+			stop()
+		}
+	})
+	work.Go(func() { d.lookAfter(ctx) })
+	log.Info("started", "version", o.Version, "pid", os.Getpid(), "data", o.DataDir)
+
+	<-ctx.Done()
+	log.Info("stopping")
+	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	err = d.sockets.close(grace)
+	work.Wait()
+	// The admin socket goes last: who asks for a stop takes its absence as the
+	// end, and may open the store at once.
+	err = errors.Join(err, st.Close(), srv.Shutdown(grace))
+	wg.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// setUp starts what the store declares.
+func (d *daemon) setUp(ctx context.Context) error {
+	var err error
+	if d.certs, err = certs.Open(d.opts.DataDir, d.log); err != nil {
+		return fmt.Errorf("set up certificates: %w", err)
+	}
+	d.auth = auth.New(d.store, auth.Options{Log: d.log})
+	d.signer = dkim.New(d.store)
+	d.dns = dns.New(dns.Options{Logger: d.log})
+	d.queue = queue.New(queue.Options{Store: d.store, Settings: d.queueSettings, Logger: d.log})
+	d.sockets = newSockets(d.log, d.makeService)
+	if err := d.loadSettings(ctx); err != nil {
+		return err
+	}
+	zones, err := d.store.Zones(ctx)
+	if err != nil {
+		return fmt.Errorf("load the zones: %w", err)
+	}
+	for _, z := range zones {
+		if err := d.dns.SetZone(z); err != nil {
+			// One bad zone must not keep the others, and the mail, from running.
+			d.log.Error("load a zone", "zone", z.Name, "error", err)
+		}
+	}
+	listeners, err := d.store.Listeners(ctx)
+	if err != nil {
+		return fmt.Errorf("load the listeners: %w", err)
+	}
+	d.sockets.commit(listeners, map[socketID]*socket{})
+	return nil
+}
+
+// loadSettings takes over the servers' settings and certificates.
+func (d *daemon) loadSettings(ctx context.Context) error {
+	settings, err := d.store.Settings(ctx)
+	if err != nil {
+		return fmt.Errorf("load the settings: %w", err)
+	}
+	d.live.set(settings)
+	names := make([]certs.Name, 0, len(settings))
+	for _, s := range settings {
+		names = append(names, certs.Name{Hostname: s.Hostname, Addresses: s.Addresses, CertificateFile: s.TLSCertificate, KeyFile: s.TLSKey})
+	}
+	if err := d.certs.Set(names); err != nil {
+		return fmt.Errorf("load the certificates: %w", err)
+	}
+	return nil
+}
+
+// queueSettings are those of the first server: the queue belongs to all.
+func (d *daemon) queueSettings() queue.Settings {
+	var qs queue.Settings
+	for i, s := range d.live.all() {
+		if i == 0 {
+			qs.Hostname, qs.RelayHost, qs.Retry = s.Hostname, s.RelayHost, s.Retry
+		}
+		qs.Addresses = append(qs.Addresses, s.Addresses...)
+	}
+	return qs
+}
+
+// lookAfter does what comes up by time.
+func (d *daemon) lookAfter(ctx context.Context) {
+	retry, purge := time.NewTicker(retryEvery), time.NewTicker(purgeEvery)
+	defer retry.Stop()
+	defer purge.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry.C:
+			d.sockets.retry()
+		case now := <-purge.C:
+			n, err := d.store.PurgeRetained(ctx, now)
+			if err != nil {
+				d.log.Error("purge the mail of closed accounts", "error", err)
+			} else if n > 0 {
+				d.log.Info("purged the mail of closed accounts", "accounts", n)
+			}
+		}
+	}
+}

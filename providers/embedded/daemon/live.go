@@ -1,0 +1,224 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/schema"
+)
+
+// live is what the running services look at for each connection.
+type live struct {
+	mu       sync.RWMutex
+	settings map[string]store.Setting
+}
+
+// setting returns the settings of a server by the label of its block.
+func (l *live) setting(owner string) store.Setting {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.settings[owner]
+}
+
+// all returns the settings of all servers.
+func (l *live) all() []store.Setting {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var out []store.Setting
+	for _, k := range sortedKeys(l.settings) {
+		out = append(out, l.settings[k])
+	}
+	return out
+}
+
+func (l *live) set(settings []store.Setting) {
+	byKey := make(map[string]store.Setting, len(settings))
+	for _, s := range settings {
+		byKey[s.Key] = s
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settings = byKey
+}
+
+// Prepare implements admin.Hooks: it opens the sockets that a batch asks for
+// before the batch is stored, so that a port that is taken refuses the batch.
+func (d *daemon) Prepare(ctx context.Context, changes []admin.Change) (commit func(), rollback func(), err error) {
+	d.applying.Lock()
+	wanted, touched, err := d.wantedListeners(ctx, changes)
+	if err != nil {
+		d.applying.Unlock()
+		return nil, nil, err
+	}
+	fresh := map[socketID]*socket{}
+	if touched {
+		fresh, err = d.sockets.prepare(ctx, wanted)
+	}
+	if err != nil {
+		d.applying.Unlock()
+		var be *bindError
+		if errors.As(err, &be) {
+			return nil, nil, &admin.Error{Code: "invalid", Kind: schema.KindListener, Key: be.key, Message: be.Error()}
+		}
+		return nil, nil, err
+	}
+	commit = func() {
+		defer d.applying.Unlock()
+		// The batch is stored: what is left to do is not up to the caller's patience.
+		d.follow(context.WithoutCancel(ctx), changes)
+		if touched {
+			d.sockets.commit(wanted, fresh)
+		}
+	}
+	rollback = func() {
+		defer d.applying.Unlock()
+		closeAll(fresh)
+	}
+	return commit, rollback, nil
+}
+
+// wantedListeners are the declared listeners as they will be after a batch.
+func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (wanted []store.Listener, touched bool, err error) {
+	have, err := d.store.Listeners(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	byKey := map[string]store.Listener{}
+	for _, l := range have {
+		byKey[listenerKey(l)] = l
+	}
+	for _, c := range changes {
+		if c.Kind != schema.KindListener {
+			continue
+		}
+		touched = true
+		if c.Action == "delete" {
+			delete(byKey, c.Key)
+			continue
+		}
+		var attrs struct {
+			Owner     string   `json:"owner"`
+			Service   string   `json:"service"`
+			Hostname  string   `json:"hostname"`
+			Listen    []string `json:"listen"`
+			ListenTLS []string `json:"listen_tls"`
+		}
+		if err := json.Unmarshal(c.Attrs, &attrs); err != nil {
+			return nil, false, &admin.Error{Code: "invalid", Kind: c.Kind, Key: c.Key, Message: fmt.Sprintf("decode attributes: %v", err)}
+		}
+		byKey[c.Key] = store.Listener(attrs)
+	}
+	for _, k := range sortedKeys(byKey) {
+		wanted = append(wanted, byKey[k])
+	}
+	return wanted, touched, nil
+}
+
+// follow brings the running services in step with a batch that is stored.
+func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
+	settings := false
+	zones := map[string]bool{}
+	for _, c := range changes {
+		switch c.Kind {
+		case schema.KindSetting, schema.KindListener:
+			settings = true
+		case schema.KindZone:
+			zones[c.Key] = true
+		case schema.KindRRset:
+			zones[zoneOfRRset(c.Key)] = true
+		}
+	}
+	if settings {
+		if err := d.loadSettings(ctx); err != nil {
+			d.log.Error("load settings", "error", err)
+		}
+	}
+	for _, name := range sortedKeys(zones) {
+		if err := d.loadZone(ctx, name); err != nil {
+			d.log.Error("load a zone", "zone", name, "error", err)
+		}
+	}
+}
+
+// zoneOfRRset is the zone in the key of a record set: zone/name/type.
+func zoneOfRRset(key string) string {
+	for i := range len(key) {
+		if key[i] == '/' {
+			return key[:i]
+		}
+	}
+	return key
+}
+
+// loadZone takes a zone over into the name server, or out of it.
+func (d *daemon) loadZone(ctx context.Context, name string) error {
+	z, err := d.store.Zone(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		d.dns.RemoveZone(name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.dns.SetZone(*z)
+}
+
+// Applied implements admin.Hooks: what there was to do is done with the commit.
+func (d *daemon) Applied(context.Context, []admin.Change) {}
+
+// Version implements admin.Hooks.
+func (d *daemon) Version() string { return d.opts.Version }
+
+// Stop implements admin.Hooks.
+func (d *daemon) Stop() { d.stop() }
+
+// Status implements admin.Hooks.
+func (d *daemon) Status(ctx context.Context) (admin.Status, error) {
+	st := admin.Status{
+		Version: d.opts.Version, PID: os.Getpid(), DataDir: d.opts.DataDir,
+		Started: d.started.UTC().Format(time.RFC3339), Listeners: d.sockets.status(),
+	}
+	var err error
+	st.Accounts, st.Messages, st.Bytes, st.Queued, st.Zones, err = d.store.Totals(ctx)
+	return st, err
+}
+
+// A shownStore is the store as the admin interface shows it: of a listener it
+// lists what is really open, so that a plan sees a port that could not be had.
+type shownStore struct {
+	*store.Store
+	sockets *sockets
+}
+
+func (s shownStore) Resources(ctx context.Context) ([]admin.Resource, error) {
+	rs, err := s.Store.Resources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range rs {
+		if r.Kind != schema.KindListener {
+			continue
+		}
+		var attrs map[string]json.RawMessage
+		if err := json.Unmarshal(r.Attrs, &attrs); err != nil {
+			return nil, fmt.Errorf("listener %s: %w", r.Key, err)
+		}
+		plain, tls := s.sockets.isOpen(r.Key)
+		for name, list := range map[string][]string{"listen": plain, "listen_tls": tls} {
+			if attrs[name], err = json.Marshal(append([]string{}, list...)); err != nil {
+				return nil, err
+			}
+		}
+		if rs[i].Attrs, err = json.Marshal(attrs); err != nil {
+			return nil, err
+		}
+	}
+	return rs, nil
+}

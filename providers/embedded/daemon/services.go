@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+
+	"github.com/mailform/mailform/providers/embedded/dns"
+	"github.com/mailform/mailform/providers/embedded/imap"
+	"github.com/mailform/mailform/providers/embedded/pop3"
+	"github.com/mailform/mailform/providers/embedded/smtp"
+	"github.com/mailform/mailform/providers/embedded/store"
+)
+
+// makeService builds the service of a listener.
+func (d *daemon) makeService(l store.Listener) (service, error) {
+	log := d.log.With("service", l.Service, "server", l.Owner)
+	tlsConfig := func() *tls.Config { return d.certs.Config(l.Hostname) }
+	switch l.Service {
+	case "smtp", "submission":
+		o := smtp.Options{
+			Store: d.store, Auth: d.auth, Signer: d.signer, Logger: log,
+			Settings: func() smtp.Settings {
+				return smtp.Settings{Hostname: l.Hostname, TLS: tlsConfig(), MaxSize: d.live.setting(l.Owner).MessageSizeLimit}
+			},
+		}
+		if l.Service == "submission" {
+			o.Mode = smtp.Submission
+		}
+		return smtpService{smtp.New(o)}, nil
+	case "imap":
+		limits := imap.DefaultLimits()
+		if size := d.live.setting(l.Owner).MessageSizeLimit; size > 0 {
+			limits.MessageSize = size
+		}
+		return imapService{imap.New(imap.Options{
+			Hostname: l.Hostname, Version: d.opts.Version, TLS: tlsConfig,
+			Store: d.store, Auth: d.auth, Log: log, Limits: limits,
+		})}, nil
+	case "pop3":
+		return pop3Service{pop3.New(pop3.Options{
+			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
+		})}, nil
+	case "dns":
+		return dnsService{d.dns}, nil
+	default:
+		return nil, fmt.Errorf("there is no service %q", l.Service)
+	}
+}
+
+type smtpService struct{ *smtp.Server }
+
+func (s smtpService) serve(sock *socket) error {
+	if sock.id.tls {
+		return s.ServeTLS(sock.stream)
+	}
+	return s.Serve(sock.stream)
+}
+func (s smtpService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
+func (s smtpService) connections() int                   { return s.Connections() }
+
+type imapService struct{ *imap.Server }
+
+func (s imapService) serve(sock *socket) error           { return s.Serve(sock.stream, sock.id.tls) }
+func (s imapService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
+func (s imapService) connections() int                   { return s.Connections() }
+
+type pop3Service struct{ *pop3.Server }
+
+func (s pop3Service) serve(sock *socket) error           { return s.Serve(sock.stream, sock.id.tls) }
+func (s pop3Service) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
+func (s pop3Service) connections() int                   { return s.Connections() }
+
+// dnsService is one listener's share of the name server, which all listeners
+// have in common: they serve the same zones.
+type dnsService struct{ server *dns.Server }
+
+func (s dnsService) serve(sock *socket) error { return s.server.Serve(sock.packet, sock.stream) }
+
+// shutdown has nothing to wait for: a query is answered at once, and serve ends
+// when its sockets are closed.
+func (s dnsService) shutdown(context.Context) error { return nil }
+func (s dnsService) connections() int               { return 0 }

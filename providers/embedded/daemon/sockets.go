@@ -1,0 +1,327 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/store"
+)
+
+// A service speaks one protocol on any number of sockets.
+type service interface {
+	// serve handles a socket until it is closed.
+	serve(s *socket) error
+	// shutdown ends all sessions: idle ones with a farewell, running
+	// transactions when they are done or when ctx ends.
+	shutdown(ctx context.Context) error
+	connections() int
+}
+
+// A socketID names a socket: two listeners cannot have the same.
+type socketID struct {
+	address string // host:port
+	tls     bool
+}
+
+// A socket is what a service listens on: TCP, and for DNS also UDP.
+type socket struct {
+	id     socketID
+	stream net.Listener
+	packet net.PacketConn // nil but for DNS
+}
+
+func (s *socket) close() {
+	// Closing a listening socket can only fail if it is closed already.
+	_ = s.stream.Close()
+	if s.packet != nil {
+		_ = s.packet.Close()
+	}
+}
+
+// bind opens a socket.
+func bind(ctx context.Context, id socketID, dns bool) (*socket, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", id.address)
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{id: id, stream: l}
+	if dns {
+		if s.packet, err = lc.ListenPacket(ctx, "udp", id.address); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// sockets keeps the open sockets in step with the declared listeners.
+type sockets struct {
+	log *slog.Logger
+	// makeService builds the service of a listener.
+	makeService func(store.Listener) (service, error)
+
+	mu       sync.Mutex
+	declared map[string]store.Listener // by key: owner/service
+	services map[string]service
+	open     map[string]map[socketID]*socket // by listener key
+	failed   map[string]map[socketID]error
+	running  sync.WaitGroup // serve loops, and shutdowns of services taken away
+}
+
+func newSockets(log *slog.Logger, makeService func(store.Listener) (service, error)) *sockets {
+	return &sockets{
+		log: log, makeService: makeService,
+		declared: map[string]store.Listener{},
+		services: map[string]service{},
+		open:     map[string]map[socketID]*socket{},
+		failed:   map[string]map[socketID]error{},
+	}
+}
+
+// listenerKey is the key of a listener as a resource.
+func listenerKey(l store.Listener) string { return l.Owner + "/" + l.Service }
+
+func ids(l store.Listener) []socketID {
+	var out []socketID
+	for _, a := range l.Listen {
+		out = append(out, socketID{address: a})
+	}
+	for _, a := range l.ListenTLS {
+		out = append(out, socketID{address: a, tls: true})
+	}
+	return out
+}
+
+// A bindError says which listener could not get its address.
+type bindError struct {
+	key string
+	err error
+}
+
+func (e *bindError) Error() string { return e.err.Error() }
+
+// prepare opens what the wanted listeners need and is not open yet, and leaves
+// the rest alone. Nothing serves on the new sockets until they are committed;
+// where one cannot be opened, all new ones are closed again.
+func (s *sockets) prepare(ctx context.Context, wanted []store.Listener) (map[socketID]*socket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := map[socketID]bool{}
+	for _, byID := range s.open {
+		for id := range byID {
+			have[id] = true
+		}
+	}
+	fresh := map[socketID]*socket{}
+	for _, l := range wanted {
+		for _, id := range ids(l) {
+			if have[id] || fresh[id] != nil {
+				continue
+			}
+			sock, err := bind(ctx, id, l.Service == "dns")
+			if err != nil {
+				closeAll(fresh)
+				return nil, &bindError{listenerKey(l), err}
+			}
+			fresh[id] = sock
+		}
+	}
+	return fresh, nil
+}
+
+func closeAll(socks map[socketID]*socket) {
+	for _, sock := range socks {
+		sock.close()
+	}
+}
+
+// commit makes wanted the declared listeners: services are made and ended,
+// fresh sockets served, others closed. Sessions of a service that stays go on,
+// also those that came in by a socket that is closed now.
+func (s *sockets) commit(wanted []store.Listener, fresh map[socketID]*socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keep := map[string]store.Listener{}
+	for _, l := range wanted {
+		keep[listenerKey(l)] = l
+	}
+	// A socket may go from one listener to another: take all that are not where
+	// they belong out first, then hand them on.
+	free := fresh
+	for key, byID := range s.open {
+		want := map[socketID]bool{}
+		for _, id := range ids(keep[key]) {
+			want[id] = true
+		}
+		for id, sock := range byID {
+			if !want[id] {
+				sock.close()
+				delete(byID, id)
+			}
+		}
+	}
+	for key, srv := range s.services {
+		if _, ok := keep[key]; ok && keep[key].Hostname == s.declared[key].Hostname {
+			continue
+		}
+		s.retire(key, srv)
+	}
+	s.declared = keep
+	for _, key := range sortedKeys(keep) {
+		s.start(key, keep[key], free)
+	}
+	closeAll(free)
+}
+
+// retire ends a service that is no longer declared, or declared otherwise, while
+// the daemon goes on. Its sockets close at once, its sessions end by themselves.
+func (s *sockets) retire(key string, srv service) {
+	for _, sock := range s.open[key] {
+		sock.close()
+	}
+	delete(s.open, key)
+	delete(s.services, key)
+	delete(s.failed, key)
+	s.running.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		defer cancel()
+		if err := srv.shutdown(ctx); err != nil {
+			s.log.Warn("end a service", "listener", key, "error", err)
+		}
+	})
+}
+
+// start serves a listener on the sockets that it has and those it finds in
+// free, which it takes out. What is missing is noted as failed.
+func (s *sockets) start(key string, l store.Listener, free map[socketID]*socket) {
+	srv := s.services[key]
+	if srv == nil {
+		var err error
+		if srv, err = s.makeService(l); err != nil {
+			s.log.Error("set up a service", "listener", key, "error", err)
+			return
+		}
+		s.services[key] = srv
+	}
+	if s.open[key] == nil {
+		s.open[key] = map[socketID]*socket{}
+	}
+	s.failed[key] = map[socketID]error{}
+	for _, id := range ids(l) {
+		if s.open[key][id] != nil {
+			continue
+		}
+		sock := free[id]
+		if sock == nil {
+			var err error
+			if sock, err = bind(context.Background(), id, l.Service == "dns"); err != nil {
+				s.failed[key][id] = err
+				s.log.Error("open a socket", "listener", key, "error", err)
+				continue
+			}
+		}
+		delete(free, id)
+		s.open[key][id] = sock
+		s.log.Info("listening", "listener", key, "address", id.address, "tls", id.tls)
+		s.running.Go(func() {
+			if err := srv.serve(sock); err != nil && !errors.Is(err, net.ErrClosed) {
+				s.log.Error("serve", "listener", key, "address", id.address, "error", err)
+			}
+		})
+	}
+}
+
+// retry opens what could not be opened before.
+func (s *sockets) retry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range sortedKeys(s.declared) {
+		if len(s.failed[key]) > 0 {
+			s.start(key, s.declared[key], map[socketID]*socket{})
+		}
+	}
+}
+
+// isOpen reports which addresses of a listener are really open.
+func (s *sockets) isOpen(key string) (plain, tls []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.open[key] {
+		if id.tls {
+			tls = append(tls, id.address)
+		} else {
+			plain = append(plain, id.address)
+		}
+	}
+	sort.Strings(plain)
+	sort.Strings(tls)
+	return plain, tls
+}
+
+// status lists all sockets, open or not.
+func (s *sockets) status() []admin.ListenerStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []admin.ListenerStatus
+	for _, key := range sortedKeys(s.declared) {
+		l := s.declared[key]
+		for _, id := range ids(l) {
+			st := admin.ListenerStatus{Owner: l.Owner, Service: l.Service, Address: id.address, TLS: id.tls}
+			if srv := s.services[key]; srv != nil {
+				st.Connections = srv.connections()
+			}
+			if err := s.failed[key][id]; err != nil {
+				st.Error = err.Error()
+			}
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// close ends everything: no new connections, sessions as shutdown says.
+func (s *sockets) close(ctx context.Context) error {
+	s.mu.Lock()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	for key, srv := range s.services {
+		for _, sock := range s.open[key] {
+			sock.close()
+		}
+		wg.Go(func() {
+			if err := srv.shutdown(ctx); err != nil {
+				mu.Lock()
+				errs = append(errs, fmt.Errorf("end %s: %w", key, err))
+				mu.Unlock()
+			}
+		})
+	}
+	s.services = map[string]service{}
+	s.open = map[string]map[socketID]*socket{}
+	s.declared = map[string]store.Listener{}
+	s.mu.Unlock()
+	wg.Wait()
+	s.running.Wait()
+	return errors.Join(errs...)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// shutdownGrace is how long running transactions have at the end.
+const shutdownGrace = 20 * time.Second
