@@ -167,13 +167,21 @@ func gives(kind string) bool {
 // another time.
 func (m *maker) givesAnew(r *schema.Resource) bool {
 	obs := m.observed[r.ID()]
-	if obs == nil {
-		return true
-	}
+	return obs == nil || Reborn(r, obs.Attrs)
+}
+
+// Reborn reports whether a declared resource takes the place of one that has the
+// same identity and the attributes have: an attribute differs that cannot be
+// changed. What is computed for the old one is not true of the new one then, so
+// that whoever makes values of it must take them for unknown.
+func Reborn(r *schema.Resource, have cty.Value) bool {
 	k := schema.KindByName(r.Kind)
-	_, changed := settle(k, r.Attrs, conform(k, obs.Attrs), false)
-	for _, name := range changed {
-		if k.Attribute(name).Immutable {
+	if k == nil {
+		return false
+	}
+	want, have := conform(k, r.Attrs), conform(k, have)
+	for _, a := range k.Attributes {
+		if w := want.GetAttr(a.Name); a.Immutable && w.IsWhollyKnown() && !w.RawEquals(have.GetAttr(a.Name)) {
 			return true
 		}
 	}

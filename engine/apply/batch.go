@@ -1,0 +1,272 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A piece is one change as a provider gets it. A replacement under one identity
+// has two of them in a batch.
+type piece struct {
+	index  int // of the plan's change
+	change *plan.Change
+	give   providers.Change
+	// ended is set once the provider has told what became of it.
+	ended bool
+	err   error
+}
+
+// A pieceID tells the pieces of a batch apart.
+type pieceID struct {
+	action providers.Action
+	id     schema.ID
+}
+
+func (p *piece) id() pieceID { return pieceID{p.give.Action, p.give.Resource.ID()} }
+
+// pieces makes what the provider of a batch gets for one change.
+func (r *run) pieces(b *plan.Batch, i int) []*piece {
+	c := &r.Plan.Changes[i]
+	remove := func() *piece {
+		res := schema.Resource{
+			Address: c.Address, Target: c.PrevID.Target, Kind: c.PrevID.Kind, Key: c.PrevID.Key,
+			Attrs: c.Before, DependsOn: c.DependsOn,
+		}
+		if c.Observed != nil {
+			res.Attrs = c.Observed.Attrs
+		}
+		return &piece{index: i, change: c, give: providers.Change{Action: providers.Delete, Resource: res, Prior: c.Observed}}
+	}
+	if b.Deletes {
+		return []*piece{remove()}
+	}
+	wanted := c.Wanted
+	if found := r.resolved[i]; found != nil {
+		wanted = found
+	}
+	put := &piece{index: i, change: c, give: providers.Change{Action: providers.Create, Resource: *wanted}}
+	switch {
+	case c.Action == plan.Update || c.Action == plan.Adopt:
+		put.give.Action, put.give.Prior = providers.Update, c.Observed
+	case c.Action == plan.Create:
+		put.give.Prior = c.Observed // what is retained, or nil
+	case c.Action == plan.Replace && c.PrevID == c.ID:
+		return []*piece{remove(), put}
+	}
+	return []*piece{put}
+}
+
+// batch hands a provider what it may do, and writes down what it did.
+func (r *run) batch(ctx context.Context, b *plan.Batch) {
+	var (
+		todo    []*piece
+		pending = map[pieceID]*piece{}
+		give    []providers.Change
+	)
+	r.mu.Lock()
+	for _, i := range b.Changes {
+		ps := r.pieces(b, i)
+		if why := r.obstacle(b, i); why != "" {
+			r.skip(b, i, ps[len(ps)-1].give.Action, why)
+			continue
+		}
+		for _, p := range ps {
+			todo, give = append(todo, p), append(give, p.give)
+			pending[p.id()] = p
+			r.Observer.Started(p.change, p.give.Action)
+		}
+	}
+	r.mu.Unlock()
+	if len(todo) == 0 {
+		return
+	}
+
+	var entries []state.Entry
+	done := func(c providers.Change, o providers.Observed, err error) error {
+		id := pieceID{c.Action, c.Resource.ID()}
+		p := pending[id]
+		if p == nil {
+			return fmt.Errorf("the provider reports a %s of the %s %s, which it was not asked for or has reported before", c.Action, c.Resource.Kind, c.Resource.Key)
+		}
+		delete(pending, id)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		p.ended, p.err = true, err
+		if err != nil {
+			r.fail(b, p)
+			return nil
+		}
+		entries = append(entries, r.complete(b, p, &o))
+		return nil
+	}
+	err := r.Providers[b.Target].Apply(ctx, give, done)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unreported(b, todo, err)
+	r.reportFailures(todo)
+	if len(entries) > 0 {
+		r.journal(ctx, entries)
+	}
+}
+
+// complete takes over what a provider has done. The entry says what is there
+// now, also where that is not what was wanted.
+func (r *run) complete(b *plan.Batch, p *piece, o *providers.Observed) state.Entry {
+	c := p.change
+	if p.give.Action == providers.Delete {
+		id := p.give.Resource.ID()
+		delete(r.known, id)
+		r.sum.Destroyed++
+		r.Observer.Completed(c, p.give.Action)
+		return state.Entry{Delete: &id}
+	}
+	attrs, why := outcome(p.give.Resource, o)
+	if r.known != nil {
+		r.known[c.ID] = attrs
+	}
+	if why != "" {
+		p.err = fmt.Errorf("%w: %s", errUnexpected, why)
+		r.fail(b, p)
+	} else {
+		switch {
+		case c.Action == plan.Adopt:
+			r.sum.Imported++
+			r.sum.Changed++
+		case p.give.Action == providers.Update:
+			r.sum.Changed++
+		default:
+			r.sum.Added++
+		}
+		r.Observer.Completed(c, p.give.Action)
+	}
+	return state.Entry{Put: resource(c, attrs)}
+}
+
+// errUnexpected is the error of a change that the provider reports as done, but
+// not as it was wanted.
+var errUnexpected = errors.New("the provider left it otherwise than it was told")
+
+// outcome is what a change led to, and in what it is not as wanted. A provider
+// that says nothing of what is there now is believed.
+func outcome(want schema.Resource, o *providers.Observed) (attrs cty.Value, why string) {
+	k := schema.KindByName(want.Kind)
+	have := o.Attrs
+	if have == cty.NilVal || have.IsNull() || !have.IsWhollyKnown() || !have.Type().Equals(k.Type()) {
+		have = want.Attrs
+	}
+	vals := have.AsValueMap()
+	var odd []string
+	for _, a := range k.Attributes {
+		w, h := want.Attrs.GetAttr(a.Name), vals[a.Name]
+		switch {
+		case a.Info:
+		case !h.IsWhollyKnown():
+			vals[a.Name] = cty.NullVal(a.Type)
+			odd = append(odd, a.Name+" has no value")
+		case a.Computed || !w.IsWhollyKnown() || w.RawEquals(h):
+		default:
+			odd = append(odd, a.Name+" differs")
+		}
+	}
+	return cty.ObjectVal(vals), strings.Join(odd, ", ")
+}
+
+// fail notes that a piece was not done.
+func (r *run) fail(b *plan.Batch, p *piece) {
+	r.sum.Failed++
+	r.lost(b, p.index)
+	if p.change.ID.Kind == schema.KindProcess && !b.Deletes {
+		r.closed[b.Target] = fmt.Sprintf("%s failed", p.change.Address)
+	}
+	if b.Deletes {
+		r.closed[deletesOf+b.Target] = fmt.Sprintf("%s was not destroyed", p.change.Address)
+	}
+	r.Observer.Failed(p.change, p.give.Action, p.err)
+}
+
+// unreported deals with pieces of which the provider has said nothing, and with
+// what it says of the batch as a whole.
+func (r *run) unreported(b *plan.Batch, todo []*piece, err error) {
+	reason := err
+	if reason == nil {
+		reason = errors.New("the provider did not say what became of it; this is a bug in the provider")
+	}
+	for _, p := range todo {
+		if !p.ended {
+			p.ended, p.err = true, reason
+			r.fail(b, p)
+		}
+	}
+	if err == nil {
+		return
+	}
+	r.closed[b.Target] = "an earlier batch at " + b.Target + " failed"
+	for _, p := range todo {
+		if errors.Is(p.err, err) {
+			return // it is told with that one
+		}
+	}
+	r.errorf(nil, "Provider failed", "The provider %s ended with an error: %s.", b.Target, err)
+}
+
+// failuresNamed is how many addresses one diagnostic names.
+const failuresNamed = 5
+
+// reportFailures makes a diagnostic of each reason that something failed for.
+// Where a batch is one transaction many fail for the same.
+func (r *run) reportFailures(todo []*piece) {
+	var order []string
+	byReason := map[string][]*piece{}
+	for _, p := range todo {
+		if p.err == nil {
+			continue
+		}
+		key := string(p.give.Action) + "\x00" + p.err.Error()
+		if byReason[key] == nil {
+			order = append(order, key)
+		}
+		byReason[key] = append(byReason[key], p)
+	}
+	for _, key := range order {
+		r.reportFailure(byReason[key])
+	}
+}
+
+func (r *run) reportFailure(ps []*piece) {
+	p := ps[0]
+	names := make([]string, 0, failuresNamed+1)
+	for i, q := range ps {
+		if i == failuresNamed {
+			names = append(names, fmt.Sprintf("%d more", len(ps)-i))
+			break
+		}
+		names = append(names, q.change.Address)
+	}
+	who := strings.Join(names, ", ")
+	var at *hcl.Range
+	if p.change.Wanted != nil {
+		at = p.change.Wanted.Range.Ptr()
+	}
+	switch {
+	case errors.Is(p.err, providers.ErrConflict):
+		summary := "Changed since the plan was made"
+		if r.Saved {
+			summary = "Saved plan is stale"
+		}
+		r.errorf(at, summary, "%s: not done, because it is no longer as the plan saw it: %s. It was left as it is. Make a new plan.", who, p.err)
+	case errors.Is(p.err, errUnexpected):
+		r.errorf(at, "Unexpected result of a change", "%s: %s. The next plan shows the difference. This is a bug in the provider %s.", who, p.err, p.give.Resource.Target)
+	default:
+		r.errorf(at, fmt.Sprintf("Cannot %s", p.give.Action), "%s: %s.", who, p.err)
+	}
+}

@@ -1,0 +1,135 @@
+package apply
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// resource is what the state remembers of a change that was done.
+func resource(c *plan.Change, attrs cty.Value) *state.Resource {
+	return &state.Resource{
+		ID: c.ID, Address: c.Address, Attrs: state.Keep(c.ID.Kind, attrs),
+		DependsOn: c.DependsOn, PreventDestroy: c.PreventDestroy,
+	}
+}
+
+// journal makes entries durable. If that fails nothing more is done: what a
+// run does and cannot write down, the next one has to find out.
+func (r *run) journal(ctx context.Context, entries []state.Entry) bool {
+	if err := r.Backend.Append(ctx, entries); err != nil {
+		r.broken = true
+		r.errorf(nil, "Cannot write the state",
+			"%d changes were made that the state does not know of: %s. Nothing more was done. The next plan finds them by what is there.", len(entries), err)
+		return false
+	}
+	return true
+}
+
+// record writes down what concerns the state alone: what was moved, adopted as
+// it is or has gone, and for what stays as it is whatever the state has
+// otherwise or not at all. It reports whether the run can go on.
+func (r *run) record(ctx context.Context) bool {
+	var entries []state.Entry
+	var sum Summary
+	if r.Plan.Mode == plan.RefreshOnly {
+		entries, sum.Forgotten = r.refresh()
+	}
+	for i := range r.Plan.Changes {
+		c := &r.Plan.Changes[i]
+		switch {
+		case c.Action == plan.Forget:
+			id := c.ID
+			entries = append(entries, state.Entry{Delete: &id})
+			sum.Forgotten++
+		case c.Reaches():
+		default:
+			want := resource(c, c.After)
+			if was := r.Prior.Resources[c.ID]; was == nil || !equal(was, want) {
+				entries = append(entries, state.Entry{Put: want})
+			}
+			if c.Action == plan.Adopt {
+				sum.Imported++
+			}
+		}
+	}
+	if len(entries) > 0 && !r.journal(ctx, entries) {
+		return false
+	}
+	r.sum.Forgotten, r.sum.Imported = sum.Forgotten, sum.Imported
+	return true
+}
+
+// refresh takes over what has drifted, and counts what has gone.
+func (r *run) refresh() (entries []state.Entry, gone int) {
+	for i := range r.Plan.Drift {
+		d := &r.Plan.Drift[i]
+		was := r.Prior.Resources[d.ID]
+		if was == nil {
+			continue
+		}
+		if d.Action == plan.Delete {
+			entries = append(entries, state.Entry{Delete: &d.ID})
+			gone++
+			continue
+		}
+		now := *was
+		now.Attrs = state.Keep(d.ID.Kind, d.After)
+		entries = append(entries, state.Entry{Put: &now})
+	}
+	return entries, gone
+}
+
+func equal(a, b *state.Resource) bool {
+	return a.Address == b.Address && a.PreventDestroy == b.PreventDestroy &&
+		slices.Equal(a.DependsOn, b.DependsOn) && a.Attrs.RawEquals(b.Attrs)
+}
+
+// outputs writes the outputs, if they change. Those that were unknown in the
+// plan are known by now.
+func (r *run) outputs(ctx context.Context) {
+	changed, unknown := false, false
+	for _, o := range r.Plan.Outputs {
+		changed = changed || o.Action != plan.NoOp
+		unknown = unknown || (o.Action != plan.Delete && !o.After.IsWhollyKnown())
+	}
+	if !changed {
+		return
+	}
+	var found map[string]config.Output
+	if unknown && r.Outputs != nil {
+		list, diags := r.Outputs(r.known)
+		r.diags = append(r.diags, diags...)
+		if diags.HasErrors() {
+			return
+		}
+		found = make(map[string]config.Output, len(list))
+		for _, o := range list {
+			found[o.Name] = o
+		}
+	}
+	out := map[string]state.Output{}
+	for _, o := range r.Plan.Outputs {
+		if o.Action == plan.Delete {
+			continue
+		}
+		value := o.After
+		if !value.IsWhollyKnown() {
+			value = found[o.Name].Value
+			if value == cty.NilVal {
+				value = cty.DynamicVal
+			}
+		}
+		enc, err := state.NewOutput(value, o.Sensitive)
+		if err != nil {
+			r.errorf(nil, "Cannot write an output", "The output %q was not written: %s. This is a bug in mailform.", o.Name, err)
+			continue
+		}
+		out[o.Name] = enc
+	}
+	r.journal(ctx, []state.Entry{{Outputs: out}})
+}
