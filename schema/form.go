@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agext/levenshtein"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -148,43 +149,11 @@ func Or(words []string) string {
 
 // Suggest finds the word that was probably meant; "" where none is near enough.
 func Suggest(given string, words []string) string {
-	best, most := "", min(3, (len(given)+2)/2)
+	best, most := "", min(3, len(given)/2+1)
 	for _, w := range words {
-		if d := distance(strings.ToLower(given), strings.ToLower(w), most); d < most {
+		if d := levenshtein.Distance(strings.ToLower(given), strings.ToLower(w), nil); d < most {
 			best, most = w, d
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to add, remove, replace or swap with a
-// neighbour to make b of a; limit where it is limit or more.
-func distance(a, b string, limit int) int {
-	if max(len(a), len(b))-min(len(a), len(b)) >= limit {
-		return limit
-	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		least := i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-			least = min(least, row[j])
-		}
-		if least > limit {
-			return limit
-		}
-		before, last, row = last, row, before
-	}
-	return min(last[len(b)], limit)
 }

@@ -24,7 +24,7 @@ var sizeUnits = []struct {
 func ParseSize(s string) (int64, error) {
 	number, unit := splitUnit(s)
 	if number == "" {
-		if strings.HasPrefix(number+unit, "-") {
+		if strings.HasPrefix(unit, "-") {
 			return 0, errors.New("a size cannot be negative")
 		}
 		return 0, errors.New("it does not begin with a number")
@@ -56,13 +56,13 @@ func ParseSize(s string) (int64, error) {
 }
 
 // splitUnit parts "1.5 GiB" into a decimal number and the rest. The number is
-// empty where there is none.
+// empty where there is none, or none that can be the size of anything.
 func splitUnit(s string) (number, unit string) {
 	i := 0
 	for i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] == '.' && i > 0) {
 		i++
 	}
-	if i > 30 { // more digits than any number of bytes has: nothing to compute with
+	if i > 30 {
 		return "", s
 	}
 	return s[:i], strings.TrimPrefix(s[i:], " ")

@@ -23,6 +23,8 @@ type Config struct {
 	// domain, user, alias, zone, record), ordered by type, name, key (numbers
 	// by value).
 	Instances []Instance
+
+	evaluator *evaluator // for Outputs
 }
 
 // A Provider is one provider block.

@@ -1,0 +1,273 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// maxErrors bounds the errors of one argument over the instances of a block:
+// what is wrong in five rows of a spreadsheet is wrong in all of them.
+const maxErrors = 5
+
+// column evaluates an argument, a nested block type or a derived attribute for
+// all instances of a block. Its state is running where it hangs on itself.
+func (e *evaluator) column(b *evaluated, name string) *column {
+	c := b.columns[name]
+	if c == nil {
+		c = &column{}
+		b.columns[name] = c
+	}
+	at := b.header
+	if a := b.attrs[name]; a != nil {
+		at = a.nameRange
+	}
+	if !e.enter(&c.state, b.address()+"."+name, at) {
+		return c
+	}
+	defer e.leave(&c.state)
+	if !e.keys(b) {
+		c.values = []cty.Value{cty.DynamicVal}
+		return c
+	}
+	if n := b.typ.Block(name); n != nil {
+		c.values = e.nestedColumn(b, n)
+	} else if s := b.typ.Attribute(name); s != nil {
+		c.values = e.attributeColumn(b, &b.body, s, "")
+	} else {
+		c.values = e.addressColumn(b)
+	}
+	return c
+}
+
+// attributeColumn evaluates one argument. within is the nested block that it
+// stands in; empty for the block itself.
+func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribute, within string) []cty.Value {
+	a := body.attrs[s.Name]
+	if a == nil {
+		return []cty.Value{defaultOf(s)}
+	}
+	if s.Providers {
+		if a.providers == cty.NilVal || a.providers.IsNull() {
+			return []cty.Value{defaultOf(s)}
+		}
+		return []cty.Value{a.providers}
+	}
+	ctx := e.context(a.expr)
+	if !a.expr.uses.each && !a.expr.uses.count {
+		p := slot{attr: a, within: within, owner: b.address()}
+		v, diags := e.fill(p, ctx)
+		e.report(diags...)
+		return []cty.Value{v}
+	}
+	values := make([]cty.Value, len(b.instances))
+	failed := 0
+	for i := range b.instances {
+		if failed == maxErrors {
+			values[i] = cty.UnknownVal(s.Type)
+			continue
+		}
+		inst := ctx.NewChild()
+		inst.Variables = b.instances[i].ctx
+		p := slot{attr: a, within: within, ref: schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}}
+		v, diags := e.fill(p, inst)
+		values[i] = v
+		if diags.HasErrors() {
+			if failed++; failed == maxErrors && i < len(b.instances)-1 {
+				diags[len(diags)-1].Detail += " Further instances were not looked at."
+			}
+		}
+		e.report(diags...)
+	}
+	return values
+}
+
+// fill evaluates an argument in a context and makes it fit.
+func (e *evaluator) fill(p slot, ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	v, diags := e.value(p.attr.expr, ctx)
+	if diags.HasErrors() {
+		return cty.UnknownVal(p.attr.schema.Type), diags
+	}
+	v, d := p.finish(v)
+	if d != nil {
+		d.Expression, d.EvalContext = p.attr.expr, ctx
+		if p.attr.schema.Sensitive {
+			d.EvalContext = nil // what it is made of is as secret as itself
+		}
+		diags = append(diags, d)
+	}
+	return v, diags
+}
+
+// nestedColumn evaluates all nested blocks of a type.
+func (e *evaluator) nestedColumn(b *evaluated, s *schema.NestedBlock) []cty.Value {
+	found := b.nested[s.Type]
+	if len(found) == 0 {
+		if s.Repeatable {
+			return []cty.Value{cty.ListValEmpty(s.ImpliedType())}
+		}
+		return []cty.Value{cty.NullVal(s.ImpliedType())}
+	}
+	rows := 1
+	columns := make([][]*column, len(found))
+	for i, n := range found {
+		for j := range s.Attributes {
+			c := &column{values: e.attributeColumn(b, &n.body, &s.Attributes[j], s.Type)}
+			rows = max(rows, len(c.values))
+			columns[i] = append(columns[i], c)
+		}
+	}
+	values := make([]cty.Value, rows)
+	for row := range values {
+		blocks := make([]cty.Value, len(found))
+		for i := range found {
+			attrs := make(map[string]cty.Value, len(s.Attributes))
+			for j := range s.Attributes {
+				attrs[s.Attributes[j].Name] = columns[i][j].at(row)
+			}
+			blocks[i] = cty.ObjectVal(attrs)
+		}
+		if s.Repeatable {
+			values[row] = cty.ListVal(blocks)
+		} else {
+			values[row] = blocks[0]
+		}
+	}
+	return values
+}
+
+// addressColumn derives the addresses of users and aliases from their names
+// and the names of their domains.
+func (e *evaluator) addressColumn(b *evaluated) []cty.Value {
+	names, domains := e.column(b, "name"), e.column(b, "domain")
+	if names.state != done || domains.state != done {
+		return []cty.Value{cty.UnknownVal(cty.String)}
+	}
+	values := make([]cty.Value, max(len(names.values), len(domains.values)))
+	for i := range values {
+		values[i] = e.address(names.at(i), domains.at(i))
+	}
+	return values
+}
+
+func (e *evaluator) address(name, domain cty.Value) cty.Value {
+	unknown := cty.UnknownVal(cty.String)
+	ref, ok := schema.AsRef(domain)
+	if !ok {
+		return unknown
+	}
+	d := e.blocks[blockID{ref.Type, ref.Name}]
+	if d == nil || !e.keys(d) {
+		return unknown
+	}
+	i, ok := d.index[keyString(ref.Key)]
+	if !ok || d.unknown {
+		return unknown
+	}
+	of := e.column(d, "name")
+	if of.state != done {
+		return unknown
+	}
+	name, marks := name.Unmark()
+	domainName, more := of.at(i).Unmark()
+	local, ok := plainString(name)
+	if !ok {
+		return unknown.WithMarks(marks, more)
+	}
+	host, ok := plainString(domainName)
+	if !ok {
+		return unknown.WithMarks(marks, more)
+	}
+	local, err := schema.ParseLocalPart(local)
+	if err != nil {
+		return unknown // reported
+	}
+	host, err = schema.ParseDomainName(host)
+	if err != nil {
+		return unknown
+	}
+	return cty.StringVal(schema.Address{Local: local, Domain: host}.String()).WithMarks(marks, more)
+}
+
+// plainString is a known string that is not sensitive.
+func plainString(v cty.Value) (string, bool) {
+	if v.IsMarked() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return "", false
+	}
+	return v.AsString(), true
+}
+
+// AttrRange finds where an attribute was written, by a path such as
+// "mx[0].preference". It falls back to the block around it.
+func (b *block) AttrRange(path string) hcl.Range {
+	name, index, rest := cutPath(path)
+	if a := b.attrs[name]; a != nil {
+		return elementRange(a, index)
+	}
+	list := b.nested[name]
+	if index < 0 {
+		index = 0
+	}
+	if index >= len(list) {
+		return b.header
+	}
+	n := list[index]
+	name, index, _ = cutPath(rest)
+	if a := n.attrs[name]; a != nil {
+		return elementRange(a, index)
+	}
+	return n.header
+}
+
+// elementRange is the range of an element of a list that was written as one,
+// of the whole value for index -1.
+func elementRange(a *attribute, index int) hcl.Range {
+	if items := elements(a.expr); index >= 0 && index < len(items) {
+		return items[index].Range()
+	}
+	return a.expr.Range()
+}
+
+// cutPath takes the first step off a path: its name, its index or -1, and what
+// follows.
+func cutPath(path string) (name string, index int, rest string) {
+	end := len(path)
+	for i := range path {
+		if path[i] == '.' || path[i] == '[' {
+			end = i
+			break
+		}
+	}
+	name, rest, index = path[:end], path[end:], -1
+	if len(rest) > 0 && rest[0] == '[' {
+		n := 0
+		i := 1
+		for ; i < len(rest) && rest[i] >= '0' && rest[i] <= '9' && i < 10; i++ {
+			n = n*10 + int(rest[i]-'0')
+		}
+		if i > 1 && i < len(rest) && rest[i] == ']' {
+			index, rest = n, rest[i+1:]
+		}
+	}
+	if len(rest) > 0 && rest[0] == '.' {
+		rest = rest[1:]
+	}
+	return name, index, rest
+}
+
+var _ Source = (*block)(nil)
+
+func toBool(v cty.Value) (bool, error) {
+	if v.IsNull() {
+		return false, fmt.Errorf("it is null")
+	}
+	if !v.IsKnown() {
+		return true, nil
+	}
+	if v.Type() != cty.Bool {
+		return false, fmt.Errorf("it is a %s", v.Type().FriendlyName())
+	}
+	return v.True(), nil
+}

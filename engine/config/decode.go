@@ -1,0 +1,376 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+type blockID struct{ typ, name string }
+
+type providerID struct{ name, alias string }
+
+// A block is one block of a file as it was written.
+type block struct {
+	typ    *schema.BlockType
+	name   string // its label
+	header hcl.Range
+	body
+
+	forEach, count *expression
+	dependsOn      []dependency
+	preventDestroy bool
+	eachAttrs      map[string]bool // attributes read of each.value anywhere in the block
+}
+
+// address is how the block is called in messages.
+func (b *block) address() string { return b.typ.Type + "." + b.name }
+
+// multiple reports whether the block has instances with keys.
+func (b *block) multiple() bool { return b.forEach != nil || b.count != nil }
+
+// A body is what stands between the braces of a block.
+type body struct {
+	attrs  map[string]*attribute
+	nested map[string][]*nested
+	rng    hcl.Range
+}
+
+// A nested block.
+type nested struct {
+	body
+	header hcl.Range
+}
+
+// An attribute as it was written.
+type attribute struct {
+	schema *schema.Attribute
+	expr   *expression
+	// providers is the value of an attribute that names providers.
+	providers cty.Value
+	rng       hcl.Range
+	nameRange hcl.Range
+}
+
+// A dependency is one element of depends_on.
+type dependency struct {
+	ref schema.Ref
+	rng hcl.Range
+}
+
+type requirement struct {
+	constraint string
+	rng        hcl.Range
+}
+
+// fileSchema lists the blocks that a file can have.
+var fileSchema = func() *hcl.BodySchema {
+	s := &hcl.BodySchema{}
+	for _, b := range schema.Blocks() {
+		h := hcl.BlockHeaderSchema{Type: b.Type}
+		if b.Label != "" {
+			h.LabelNames = []string{b.Label}
+		}
+		s.Blocks = append(s.Blocks, h)
+	}
+	return s
+}()
+
+// decodeFile takes in what a file declares.
+func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
+	content, diags := file.Body.Content(fileSchema)
+	for _, hb := range content.Blocks {
+		if len(hb.Labels) > 0 && !hclsyntax.ValidIdentifier(hb.Labels[0]) {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Invalid name",
+				Detail:   fmt.Sprintf("The label %q of a %s block cannot be used in a reference. A name begins with a letter or an underscore, and holds letters, digits, underscores and hyphens.", hb.Labels[0], hb.Type),
+				Subject:  hb.LabelRanges[0].Ptr(),
+			})
+			continue
+		}
+		switch hb.Type {
+		case "mailform":
+			diags = append(diags, m.decodeMailform(hb)...)
+		case "variable":
+			diags = append(diags, m.decodeVariable(hb)...)
+		case "locals":
+			diags = append(diags, m.decodeLocals(hb)...)
+		case "output":
+			diags = append(diags, m.decodeOutput(hb)...)
+		case "provider":
+			diags = append(diags, m.decodeProvider(hb)...)
+		default:
+			diags = append(diags, m.decodeBlock(hb)...)
+		}
+	}
+	return diags
+}
+
+// decodeBlock takes in a block that describes something.
+func (m *Module) decodeBlock(hb *hcl.Block) hcl.Diagnostics {
+	typ := schema.BlockByType(hb.Type)
+	b := &block{typ: typ, name: hb.Labels[0], header: hb.DefRange}
+	content, diags := hb.Body.Content(bodySchema(typ.Attributes, typ.Blocks, typ.Instances))
+	more := b.decode(content, typ.Attributes, typ.Blocks)
+	diags = append(diags, more...)
+	diags = append(diags, b.decodeMeta(content)...)
+
+	id := blockID{b.typ.Type, b.name}
+	if other := m.blocks[id]; other != nil {
+		return append(diags, duplicate(fmt.Sprintf("A %s named %q", id.typ, id.name), other.header, hb.DefRange))
+	}
+	m.blocks[id] = b
+	m.redact(b)
+	return diags
+}
+
+func duplicate(what string, first, second hcl.Range) *hcl.Diagnostic {
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Duplicate declaration",
+		Detail:   fmt.Sprintf("%s is declared at %s already. Each name can be declared once.", what, first),
+		Subject:  second.Ptr(),
+	}
+}
+
+// Meta-arguments of blocks that describe something.
+const (
+	metaForEach   = "for_each"
+	metaCount     = "count"
+	metaDependsOn = "depends_on"
+	metaLifecycle = "lifecycle"
+)
+
+func bodySchema(attrs []schema.Attribute, blocks []schema.NestedBlock, meta bool) *hcl.BodySchema {
+	s := &hcl.BodySchema{}
+	for i := range attrs {
+		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: attrs[i].Name, Required: attrs[i].Required})
+	}
+	for i := range blocks {
+		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: blocks[i].Type})
+	}
+	if meta {
+		s.Attributes = append(s.Attributes,
+			hcl.AttributeSchema{Name: metaForEach}, hcl.AttributeSchema{Name: metaCount}, hcl.AttributeSchema{Name: metaDependsOn})
+		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: metaLifecycle})
+	}
+	return s
+}
+
+var lifecycleSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "prevent_destroy"}}}
+
+// decode takes in attributes and nested blocks.
+func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks []schema.NestedBlock) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	b.attrs = make(map[string]*attribute, len(content.Attributes))
+	b.rng = content.MissingItemRange
+	for i := range attrs {
+		s := &attrs[i]
+		ha := content.Attributes[s.Name]
+		if ha == nil {
+			continue
+		}
+		a := &attribute{schema: s, rng: ha.Range, nameRange: ha.NameRange}
+		var more hcl.Diagnostics
+		a.expr, more = normalize(ha.Expr)
+		diags = append(diags, more...)
+		if s.Providers {
+			a.providers, more = providerTargets(a.expr)
+			diags = append(diags, more...)
+		}
+		b.attrs[s.Name] = a
+	}
+	for i := range blocks {
+		s := &blocks[i]
+		found := content.Blocks.OfType(s.Type)
+		if len(found) > 1 && !s.Repeatable {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Duplicate block",
+				Detail:   fmt.Sprintf("The block %q can stand here once. There is one at %s already.", s.Type, found[0].DefRange),
+				Subject:  found[1].DefRange.Ptr(),
+			})
+			found = found[:1]
+		}
+		for _, hb := range found {
+			n := &nested{header: hb.DefRange}
+			inner, more := hb.Body.Content(bodySchema(s.Attributes, nil, false))
+			diags = append(diags, more...)
+			diags = append(diags, n.decode(inner, s.Attributes, nil)...)
+			n.rng = hb.DefRange
+			if b.nested == nil {
+				b.nested = map[string][]*nested{}
+			}
+			b.nested[s.Type] = append(b.nested[s.Type], n)
+		}
+	}
+	return diags
+}
+
+// decodeMeta takes in for_each, count, depends_on and lifecycle.
+func (b *block) decodeMeta(content *hcl.BodyContent) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	if a := content.Attributes[metaForEach]; a != nil {
+		expr, more := normalize(a.Expr)
+		diags = append(diags, more...)
+		b.forEach = expr
+		if c := content.Attributes[metaCount]; c != nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Both for_each and count",
+				Detail:   fmt.Sprintf("%s has for_each and count. A block can have one of them.", b.address()),
+				Subject:  c.NameRange.Ptr(),
+			})
+		}
+	} else if a := content.Attributes[metaCount]; a != nil {
+		expr, more := normalize(a.Expr)
+		diags = append(diags, more...)
+		b.count = expr
+	}
+	if a := content.Attributes[metaDependsOn]; a != nil {
+		expr, more := normalize(a.Expr)
+		diags = append(diags, more...)
+		b.dependsOn, more = dependencies(expr)
+		diags = append(diags, more...)
+	}
+	for i, hb := range content.Blocks.OfType(metaLifecycle) {
+		if i > 0 {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Duplicate block",
+				Detail:   "The block \"lifecycle\" can stand here once.",
+				Subject:  hb.DefRange.Ptr(),
+			})
+			break
+		}
+		inner, more := hb.Body.Content(lifecycleSchema)
+		diags = append(diags, more...)
+		if a := inner.Attributes["prevent_destroy"]; a != nil {
+			more := staticValue(a, cty.Bool, &b.preventDestroy)
+			diags = append(diags, more...)
+		}
+	}
+	return diags
+}
+
+// staticValue reads an argument that is known without evaluation, a string or
+// a bool. A null leaves what target has.
+func staticValue(a *hcl.Attribute, typ cty.Type, target any) hcl.Diagnostics {
+	v, diags := a.Expr.Value(nil)
+	if diags.HasErrors() {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Not a constant",
+			Detail:   fmt.Sprintf("The argument %q is read before anything is evaluated. It has to be a plain %s, without references and functions.", a.Name, typ.FriendlyName()),
+			Subject:  a.Expr.Range().Ptr(),
+		}}
+	}
+	v, err := convert.Convert(v, typ)
+	if err != nil {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Wrong type of value",
+			Detail:   fmt.Sprintf("The argument %q has to be a %s: %s.", a.Name, typ.FriendlyName(), err),
+			Subject:  a.Expr.Range().Ptr(),
+		}}
+	}
+	if v.IsNull() {
+		return nil
+	}
+	switch t := target.(type) {
+	case *bool:
+		*t = v.True()
+	case *string:
+		*t = v.AsString()
+	}
+	return nil
+}
+
+func (m *Module) decodeMailform(hb *hcl.Block) hcl.Diagnostics {
+	content, diags := hb.Body.Content(bodySchema(schema.BlockByType("mailform").Attributes, nil, false))
+	if a := content.Attributes["required_version"]; a != nil {
+		var s string
+		more := staticValue(a, cty.String, &s)
+		diags = append(diags, more...)
+		if s != "" && !more.HasErrors() {
+			m.required = append(m.required, requirement{s, a.Expr.Range()})
+		}
+	}
+	return diags
+}
+
+func (m *Module) decodeLocals(hb *hcl.Block) hcl.Diagnostics {
+	attrs, diags := hb.Body.JustAttributes()
+	for name, a := range attrs {
+		if !hclsyntax.ValidIdentifier(name) {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Invalid name",
+				Detail:   fmt.Sprintf("The name %q of a local value cannot be used in a reference. A name begins with a letter or an underscore, and holds letters, digits, underscores and hyphens.", name),
+				Subject:  a.NameRange.Ptr(),
+			})
+			continue
+		}
+		if other := m.locals[name]; other != nil {
+			first, second := other.nameRange, a.NameRange
+			if second.Filename == first.Filename && second.Start.Byte < first.Start.Byte {
+				first, second = second, first
+			}
+			diags = append(diags, duplicate(fmt.Sprintf("A local value named %q", name), first, second))
+			continue
+		}
+		expr, more := normalize(a.Expr)
+		diags = append(diags, more...)
+		m.locals[name] = &local{name: name, expr: expr, nameRange: a.NameRange}
+	}
+	return diags
+}
+
+func (m *Module) decodeProvider(hb *hcl.Block) hcl.Diagnostics {
+	name := hb.Labels[0]
+	typ := schema.ProviderByName(name)
+	if typ == nil {
+		return hcl.Diagnostics{unknownProvider(name, hb.LabelRanges[0])}
+	}
+	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	b := &block{typ: typ, name: name, header: hb.DefRange}
+	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
+	id := providerID{name: name}
+	if a := content.Attributes["alias"]; a != nil {
+		more := staticValue(a, cty.String, &id.alias)
+		diags = append(diags, more...)
+		if id.alias != "" && !hclsyntax.ValidIdentifier(id.alias) {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Invalid name",
+				Detail:   fmt.Sprintf("The alias %q cannot be used in a reference. A name begins with a letter or an underscore, and holds letters, digits, underscores and hyphens.", id.alias),
+				Subject:  a.Expr.Range().Ptr(),
+			})
+		}
+	}
+	if other := m.providers[id]; other != nil {
+		what := fmt.Sprintf("The provider %q without an alias", name)
+		if id.alias != "" {
+			what = fmt.Sprintf("The provider %q with the alias %q", name, id.alias)
+		}
+		return append(diags, duplicate(what, other.header, hb.DefRange))
+	}
+	m.providers[id] = b
+	return diags
+}
+
+func unknownProvider(name string, at hcl.Range) *hcl.Diagnostic {
+	known := schema.Providers()
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Unknown provider",
+		Detail:   fmt.Sprintf("There is no provider named %q. This version of mailform has: %s.%s", name, strings.Join(known, ", "), suggestion(name, known)),
+		Subject:  at.Ptr(),
+	}
+}

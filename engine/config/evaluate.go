@@ -1,0 +1,349 @@
+package config
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	version "github.com/hashicorp/go-version"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config/internal/funcs"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+)
+
+// An evaluator evaluates a module once. What is asked for is evaluated when it
+// is asked for and kept, so that order comes from the references themselves.
+//
+// A block is evaluated by columns: its for_each once into keys, then each
+// argument for all instances in one go. So the cost is linear in the number of
+// instances, and a reference from one argument to another of the same block, or
+// between two blocks in both directions, is no cycle.
+type evaluator struct {
+	m         *Module
+	opts      Options
+	computed  Computed
+	functions map[string]function.Function
+	vars      map[string]cty.Value
+	locals    map[string]*local
+	blocks    map[blockID]*evaluated
+	// seen holds what references to a block evaluate to, by seenKey.
+	seen  map[string]cty.Value
+	stack []string // addresses of what is being evaluated, for cycles
+	diags hcl.Diagnostics
+	// failed counts errors of expressions that were evaluated.
+	failed int
+}
+
+// A local value as declared, and in an evaluator as evaluated.
+type local struct {
+	name      string
+	expr      *expression
+	nameRange hcl.Range
+
+	state state
+	value cty.Value
+}
+
+// state tells how far the evaluation of something is.
+type state int
+
+const (
+	untouched state = iota
+	running
+	done
+)
+
+// An evaluated block.
+type evaluated struct {
+	*block
+	state     state
+	instances []instance // one with key cty.NilVal for a block without keys
+	// unknown is set where for_each or count is not known or failed: the block's
+	// one instance then only serves to check its arguments.
+	unknown bool
+	index   map[string]int // position of an instance by its key, see keyString
+	columns map[string]*column
+}
+
+type instance struct {
+	key cty.Value
+	ctx map[string]cty.Value // each or count; nil where there is neither
+}
+
+// A column holds the values of one argument or nested block type: one for each
+// instance, or a single one that is the same for all.
+type column struct {
+	state  state
+	values []cty.Value
+}
+
+func (c *column) at(i int) cty.Value {
+	if len(c.values) == 1 {
+		return c.values[0]
+	}
+	return c.values[i]
+}
+
+// Evaluate evaluates all blocks. computed holds what was born in apply and is
+// known already; it may be nil. On errors the configuration is nil.
+func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnostics) {
+	e := &evaluator{
+		m: m, opts: opts, computed: computed,
+		functions: funcs.Table(m.dir, Sensitive),
+		locals:    make(map[string]*local, len(m.locals)),
+		blocks:    make(map[blockID]*evaluated, len(m.blocks)),
+		seen:      map[string]cty.Value{},
+	}
+	for name, l := range m.locals {
+		fresh := *l
+		e.locals[name] = &fresh
+	}
+	for id, b := range m.blocks {
+		e.blocks[id] = &evaluated{block: b, columns: map[string]*column{}}
+	}
+	e.report(m.checkVersion(opts.Version)...)
+	vars, diags := m.variableValues(opts)
+	e.vars = vars
+	e.report(diags...)
+	if !diags.HasErrors() {
+		e.validate()
+	}
+	for _, name := range keys(e.locals) {
+		e.local(name)
+	}
+	cfg := &Config{Dir: m.dir, evaluator: e}
+	cfg.Providers = e.providers()
+	for _, id := range sortedBlocks(e.blocks) {
+		cfg.Instances = append(cfg.Instances, e.expand(e.blocks[id])...)
+	}
+	sortDiagnostics(e.diags)
+	if e.diags.HasErrors() {
+		return nil, e.diags
+	}
+	return cfg, e.diags
+}
+
+func sortedBlocks(blocks map[blockID]*evaluated) []blockID {
+	ids := make([]blockID, 0, len(blocks))
+	for id := range blocks {
+		ids = append(ids, id)
+	}
+	sort.Slice(ids, func(i, j int) bool {
+		if ids[i].typ != ids[j].typ {
+			return ids[i].typ < ids[j].typ
+		}
+		return ids[i].name < ids[j].name
+	})
+	return ids
+}
+
+func (e *evaluator) report(diags ...*hcl.Diagnostic) {
+	e.diags = append(e.diags, diags...)
+}
+
+// checkVersion holds the version of mailform to required_version. A build
+// between two versions counts as the later one.
+func (m *Module) checkVersion(running string) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, r := range m.required {
+		constraints, err := version.NewConstraint(r.constraint)
+		if err != nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Invalid version constraint",
+				Detail:   fmt.Sprintf("%q is not a version constraint. One is written as \">= 0.1\" or \">= 0.1, < 2.0\".", r.constraint),
+				Subject:  r.rng.Ptr(),
+			})
+			continue
+		}
+		v, err := version.NewVersion(running)
+		if err != nil { // no version to hold against it
+			continue
+		}
+		if !constraints.Check(v.Core()) {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Unsupported version",
+				Detail:   fmt.Sprintf("This directory requires mailform %s, and this is mailform %s.", r.constraint, running),
+				Subject:  r.rng.Ptr(),
+			})
+		}
+	}
+	return diags
+}
+
+// enter begins the evaluation of something, and reports whether it is to be
+// carried out. It is not where it has been, or where it waits for itself.
+func (e *evaluator) enter(s *state, address string, at hcl.Range) bool {
+	switch *s {
+	case done:
+		return false
+	case running:
+		e.cycle(address, at)
+		return false
+	}
+	*s = running
+	e.stack = append(e.stack, address)
+	return true
+}
+
+func (e *evaluator) leave(s *state) {
+	*s = done
+	e.stack = e.stack[:len(e.stack)-1]
+}
+
+// cycle explains how something hangs on itself.
+func (e *evaluator) cycle(address string, at hcl.Range) {
+	from := 0
+	for i, a := range e.stack {
+		if a == address {
+			from = i
+		}
+	}
+	way := append(append([]string{}, e.stack[from:]...), address)
+	detail := fmt.Sprintf("The value of %s cannot be found, because it is made of itself: %s.", address, strings.Join(way, " → "))
+	if len(way) == 2 {
+		detail = fmt.Sprintf("The value of %s cannot be found, because it is made of itself.", address)
+	}
+	e.report(&hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Cycle",
+		Detail:   detail,
+		Subject:  &at,
+	})
+}
+
+// local is the value of a local value, unknown where it has none.
+func (e *evaluator) local(name string) cty.Value {
+	l := e.locals[name]
+	if l == nil {
+		return cty.DynamicVal // reported
+	}
+	if !e.enter(&l.state, "local."+name, l.nameRange) {
+		if l.state == running {
+			return cty.DynamicVal
+		}
+		return l.value
+	}
+	l.value = cty.DynamicVal
+	v, diags := e.value(l.expr, e.context(l.expr))
+	if diags.HasErrors() {
+		e.report(diags...)
+	} else {
+		l.value = v
+	}
+	e.leave(&l.state)
+	return l.value
+}
+
+// value evaluates an expression in a context. The value is unknown on errors.
+func (e *evaluator) value(x *expression, ctx *hcl.EvalContext) (v cty.Value, diags hcl.Diagnostics) {
+	// A last line: what is read here is anybody's, and an error in a library
+	// must not take the whole program with it.
+	defer func() {
+		if r := recover(); r != nil {
+			v = cty.DynamicVal
+			diags = hcl.Diagnostics{{
+				Severity: hcl.DiagError,
+				Summary:  "Expression cannot be evaluated",
+				Detail:   "This expression leads to an internal error. Please report it, with the expression.",
+				Subject:  x.Range().Ptr(),
+			}}
+		}
+	}()
+	v, diags = x.Expression.Value(ctx)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
+	return v, diags
+}
+
+// context makes what an expression can see, evaluating what it reads. It is
+// the same for all instances of a block.
+func (e *evaluator) context(x *expression) *hcl.EvalContext {
+	variables := map[string]cty.Value{
+		"path": cty.ObjectVal(map[string]cty.Value{
+			"module": cty.StringVal("."), "root": cty.StringVal("."), "cwd": cty.StringVal(e.m.dir),
+		}),
+	}
+	byRoot := map[string]map[string]cty.Value{}
+	put := func(root, name string, v cty.Value) {
+		if byRoot[root] == nil {
+			byRoot[root] = map[string]cty.Value{}
+		}
+		byRoot[root][name] = v
+	}
+	for _, r := range x.uses.roots {
+		if r.root == "var" {
+			put(r.root, r.name, e.vars[r.name])
+		} else {
+			put(r.root, r.name, e.local(r.name))
+		}
+	}
+	for _, id := range sortedReads(x.uses.blocks) {
+		put(id.typ, id.name, e.reference(id, x.uses.blocks[id]))
+	}
+	for root, names := range byRoot {
+		variables[root] = cty.ObjectVal(names)
+	}
+	return &hcl.EvalContext{Variables: variables, Functions: e.functions}
+}
+
+func sortedReads(blocks map[blockID]*reads) []blockID {
+	ids := make([]blockID, 0, len(blocks))
+	for id := range blocks {
+		ids = append(ids, id)
+	}
+	sort.Slice(ids, func(i, j int) bool {
+		if ids[i].typ != ids[j].typ {
+			return ids[i].typ < ids[j].typ
+		}
+		return ids[i].name < ids[j].name
+	})
+	return ids
+}
+
+// providers evaluates the provider blocks.
+func (e *evaluator) providers() []Provider {
+	var out []Provider
+	for id, b := range e.m.providers {
+		values := map[string]cty.Value{}
+		for i := range b.typ.Attributes {
+			s := &b.typ.Attributes[i]
+			a := b.attrs[s.Name]
+			if a == nil {
+				values[s.Name] = defaultOf(s)
+				continue
+			}
+			v, diags := e.value(a.expr, e.context(a.expr))
+			if diags.HasErrors() {
+				e.report(diags...)
+				values[s.Name] = cty.UnknownVal(s.Type)
+				continue
+			}
+			p := slot{attr: a, owner: fmt.Sprintf("provider %q", b.name)}
+			var d *hcl.Diagnostic
+			if values[s.Name], d = p.finish(v); d != nil {
+				e.report(d)
+			}
+		}
+		out = append(out, Provider{Name: id.name, Alias: id.alias, Value: cty.ObjectVal(values), Range: b.header})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Name != out[j].Name {
+			return out[i].Name < out[j].Name
+		}
+		return out[i].Alias < out[j].Alias
+	})
+	return out
+}
+
+// defaultOf is the value of an attribute that was left out.
+func defaultOf(s *schema.Attribute) cty.Value {
+	if s.Default != cty.NilVal {
+		return s.Default
+	}
+	return cty.NullVal(s.Type)
+}

@@ -1,0 +1,279 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
+	"github.com/mailform/mailform/engine/config/internal/nesting"
+	"github.com/mailform/mailform/schema"
+)
+
+// The names of what is read.
+const (
+	suffixConfig   = ".mf.hcl"
+	suffixVars     = ".mfvars"
+	suffixAutoVars = ".auto.mfvars"
+	suffixJSON     = ".json"
+	nameVars       = "mailform.mfvars"
+)
+
+// maxFile bounds a configuration file, in bytes. A hundred thousand users, each
+// in a block of its own, are half of that.
+const maxFile = 64 << 20
+
+// A Module is a loaded directory: its files are read, and what they declare is
+// known, but nothing is evaluated.
+type Module struct {
+	dir     string // absolute
+	files   map[string]*hcl.File
+	digests map[string][sha256.Size]byte // of all files read so far
+	sources map[string][sha256.Size]byte // of those of the directory
+	loaded  int                          // configuration files found
+
+	required  []requirement
+	variables map[string]*variable
+	locals    map[string]*local
+	outputs   map[string]*output
+	providers map[providerID]*block
+	blocks    map[blockID]*block
+	varFiles  []*varFile // in rising precedence
+
+	usesComputed bool
+}
+
+// Load reads the configuration files of a directory, not of those below it:
+// *.mf.hcl and *.mf.hcl.json, and the values of variables in mailform.mfvars,
+// *.auto.mfvars and their JSON forms. It reports all errors at once. The module
+// is never nil, so that its files can be shown beside the errors.
+func Load(dir string) (*Module, hcl.Diagnostics) {
+	m := &Module{
+		dir:       dir,
+		files:     map[string]*hcl.File{},
+		digests:   map[string][sha256.Size]byte{},
+		variables: map[string]*variable{},
+		locals:    map[string]*local{},
+		outputs:   map[string]*output{},
+		providers: map[providerID]*block{},
+		blocks:    map[blockID]*block{},
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		m.dir = abs
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return m, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Cannot read the directory",
+			Detail:   fmt.Sprintf("The directory %s of the configuration cannot be read: %s.", dir, cause(err)),
+		}}
+	}
+	var diags hcl.Diagnostics
+	var vars []string
+	for _, entry := range entries { // sorted by name
+		name := entry.Name()
+		if strings.HasPrefix(name, ".") || entry.IsDir() {
+			continue
+		}
+		switch base := strings.TrimSuffix(name, suffixJSON); {
+		case strings.HasSuffix(base, suffixConfig):
+			m.loaded++
+			file, more := m.parseFile(filepath.Join(dir, name), name)
+			diags = append(diags, more...)
+			if file != nil {
+				diags = append(diags, m.decodeFile(file)...)
+			}
+		case base == nameVars || strings.HasSuffix(base, suffixAutoVars):
+			vars = append(vars, name)
+		}
+	}
+	// mailform.mfvars comes first, so that what is more special wins.
+	sort.SliceStable(vars, func(i, j int) bool {
+		return strings.TrimSuffix(vars[i], suffixJSON) == nameVars && strings.TrimSuffix(vars[j], suffixJSON) != nameVars
+	})
+	for _, name := range vars {
+		file, more := m.parseVarFile(filepath.Join(dir, name), name)
+		diags = append(diags, more...)
+		if file != nil {
+			m.varFiles = append(m.varFiles, file)
+		}
+	}
+	m.sources = maps.Clone(m.digests)
+	diags = append(diags, m.resolve()...)
+	sortDiagnostics(diags)
+	return m, diags
+}
+
+// Empty reports whether the directory has no configuration files.
+func (m *Module) Empty() bool { return m.loaded == 0 }
+
+// Files returns the files that were read, by the names that diagnostics use, so
+// that the lines in question can be shown. Secrets written into them are
+// blanked out.
+func (m *Module) Files() map[string]*hcl.File { return m.files }
+
+// Sources returns SHA-256 digests of the files that were read from the
+// directory, by their base names: with them, a saved plan knows whether the
+// configuration is still the one that it was made from.
+func (m *Module) Sources() map[string][sha256.Size]byte { return m.sources }
+
+// UsesComputed reports whether a block or a local reads what others compute
+// (domain.example.dkim_txt), so that evaluation has to be repeated once that is
+// known. Outputs do not count.
+func (m *Module) UsesComputed() bool { return m.usesComputed }
+
+// parseFile reads and parses a file. It returns nil where nothing of it is usable.
+func (m *Module) parseFile(path, name string) (*hcl.File, hcl.Diagnostics) {
+	src, diags := m.readFile(path, name)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	var file *hcl.File
+	if strings.HasSuffix(name, suffixJSON) {
+		if diags = nesting.JSON(src, name); !diags.HasErrors() {
+			file, diags = json.Parse(src, name)
+		}
+	} else {
+		if diags = nesting.Config(src, name); !diags.HasErrors() {
+			file, diags = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+		}
+	}
+	if file == nil || file.Body == nil {
+		return nil, diags
+	}
+	shown := *file
+	shown.Bytes = src
+	m.files[name] = &shown
+	return file, diags
+}
+
+// readFile reads a file that has to be text, and remembers it for diagnostics.
+func (m *Module) readFile(path, name string) ([]byte, hcl.Diagnostics) {
+	src, err := readRegular(path)
+	if err != nil {
+		return nil, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Cannot read the file",
+			Detail:   fmt.Sprintf("The file %s cannot be read: %s.", name, cause(err)),
+			Subject:  &hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos},
+		}}
+	}
+	m.digests[name] = sha256.Sum256(src)
+	m.files[name] = &hcl.File{Bytes: src}
+	if at := invalidText(src); at >= 0 {
+		summary, detail := "Invalid UTF-8", fmt.Sprintf("Configuration files are UTF-8 text. The byte 0x%02x does not belong to any character of it; the file may be in another encoding.", src[at])
+		if src[at] == 0 {
+			summary, detail = "Invalid character", "The file holds a NUL byte. Configuration files are UTF-8 text; the file may be in another encoding, or damaged."
+		}
+		m.files[name].Bytes = bytes.ToValidUTF8(bytes.ReplaceAll(src, []byte{0}, []byte{'?'}), []byte{'?'})
+		return nil, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  summary,
+			Detail:   detail,
+			Subject:  byteRange(src, name, at),
+		}}
+	}
+	return src, nil
+}
+
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(src) > maxFile {
+		err = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	}
+	return src, err
+}
+
+// cause leaves out the path of an error of package os, which the message around
+// it names already.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// invalidText finds the first byte that does not belong in text; -1: there is none.
+func invalidText(src []byte) int {
+	if at := bytes.IndexByte(src, 0); at >= 0 && utf8.Valid(src[:at]) {
+		return at
+	}
+	for i := 0; i < len(src); {
+		if src[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(src[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// byteRange is the range of one byte. Columns count characters up to there,
+// bytes that are none as one each.
+func byteRange(src []byte, name string, at int) *hcl.Range {
+	lineStart := bytes.LastIndexByte(src[:at], '\n') + 1
+	start := hcl.Pos{
+		Line:   1 + bytes.Count(src[:at], []byte{'\n'}),
+		Column: 1 + utf8.RuneCount(src[lineStart:at]),
+		Byte:   at,
+	}
+	end := start
+	end.Column++
+	end.Byte++
+	return &hcl.Range{Filename: name, Start: start, End: end}
+}
+
+// sortDiagnostics orders by place, so that the same input gives the same
+// output whatever the order of evaluation was.
+func sortDiagnostics(diags hcl.Diagnostics) {
+	sort.SliceStable(diags, func(i, j int) bool {
+		a, b := diags[i].Subject, diags[j].Subject
+		switch {
+		case a == nil || b == nil:
+			return a == nil && b != nil
+		case a.Filename != b.Filename:
+			return a.Filename < b.Filename
+		default:
+			return a.Start.Byte < b.Start.Byte
+		}
+	})
+}
+
+// suggestion is the end of a sentence about an unknown name: " Did you mean …?".
+func suggestion(given string, names []string) string {
+	sort.Strings(names)
+	if near := schema.Suggest(given, names); near != "" {
+		return fmt.Sprintf(" Did you mean %q?", near)
+	}
+	return ""
+}

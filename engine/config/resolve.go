@@ -1,0 +1,339 @@
+package config
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// resolve finds what each expression of the module reads, and reports what does
+// not exist.
+func (m *Module) resolve() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, v := range m.variables {
+		for _, rule := range v.rules {
+			diags = append(diags, m.find(rule.condition, inCheck, nil)...)
+			diags = append(diags, m.find(rule.message, inCheck, nil)...)
+		}
+	}
+	for _, l := range m.locals {
+		diags = append(diags, m.find(l.expr, inLocal, nil)...)
+	}
+	for _, o := range m.outputs {
+		if o.value != nil {
+			diags = append(diags, m.find(o.value, inOutput, nil)...)
+		}
+	}
+	for _, p := range m.providers {
+		diags = append(diags, m.resolveBody(&p.body, inLocal, nil)...)
+	}
+	for _, b := range m.blocks {
+		diags = append(diags, m.resolveBlock(b)...)
+	}
+	return diags
+}
+
+func (m *Module) resolveBlock(b *block) hcl.Diagnostics {
+	b.eachAttrs = map[string]bool{}
+	diags := m.resolveBody(&b.body, inBlock, b)
+	for _, e := range []*expression{b.forEach, b.count} {
+		if e != nil {
+			diags = append(diags, m.find(e, inKeys, b.eachAttrs)...)
+		}
+	}
+	for _, d := range b.dependsOn {
+		diags = append(diags, m.checkDependency(d)...)
+	}
+	if a := b.attrs["provider"]; a != nil && a.providers != cty.NilVal && !a.providers.IsNull() {
+		for _, v := range a.providers.AsValueSlice() {
+			name, alias, _ := strings.Cut(v.AsString(), ".")
+			if alias != "" && m.providers[providerID{name, alias}] == nil {
+				diags = append(diags, &hcl.Diagnostic{
+					Severity: hcl.DiagError,
+					Summary:  "Reference to undeclared provider",
+					Detail:   fmt.Sprintf("There is no block provider %q with alias = %q.", name, alias),
+					Subject:  a.expr.Range().Ptr(),
+				})
+			}
+		}
+	}
+	return diags
+}
+
+func (m *Module) resolveBody(b *body, where place, of *block) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, a := range b.attrs {
+		if a.schema.Providers {
+			continue
+		}
+		diags = append(diags, m.find(a.expr, where, nil)...)
+		if of == nil {
+			continue
+		}
+		for name := range a.expr.uses.eachAttrs {
+			of.eachAttrs[name] = true
+		}
+		if d := checkMeta(of, a.expr); d != nil {
+			diags = append(diags, d)
+		}
+	}
+	for _, list := range b.nested {
+		for _, n := range list {
+			diags = append(diags, m.resolveBody(&n.body, where, of)...)
+		}
+	}
+	return diags
+}
+
+// checkMeta holds each and count to the blocks that have them.
+func checkMeta(b *block, e *expression) *hcl.Diagnostic {
+	var name, needs string
+	switch {
+	case e.uses.each && b.forEach == nil:
+		name, needs = "each", metaForEach
+	case e.uses.count && b.count == nil:
+		name, needs = "count", metaCount
+	default:
+		return nil
+	}
+	subject := e.Range()
+	for _, t := range e.Variables() {
+		if t.RootName() == name {
+			subject = t.SourceRange()
+			break
+		}
+	}
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Invalid reference",
+		Detail:   fmt.Sprintf("%q can only be used in a block with %s, which %s does not have.", name, needs, b.address()),
+		Subject:  &subject,
+	}
+}
+
+func (m *Module) checkDependency(d dependency) hcl.Diagnostics {
+	typ := schema.BlockByType(d.ref.Type)
+	if typ == nil || !typ.Instances {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid depends_on",
+			Detail:   fmt.Sprintf("%s cannot be depended on: only blocks that describe something can, such as server.main.", d.ref.Block()),
+			Subject:  &d.rng,
+		}}
+	}
+	b := m.blocks[blockID{d.ref.Type, d.ref.Name}]
+	if b == nil {
+		return hcl.Diagnostics{m.undeclared(typ, d.ref.Name, d.rng)}
+	}
+	if d.ref.Key != cty.NilVal && !b.multiple() {
+		return hcl.Diagnostics{noInstances(b, d.rng)}
+	}
+	return nil
+}
+
+func (m *Module) undeclared(typ *schema.BlockType, name string, at hcl.Range) *hcl.Diagnostic {
+	var names []string
+	for id := range m.blocks {
+		if id.typ == typ.Type {
+			names = append(names, id.name)
+		}
+	}
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Reference to undeclared " + typ.Type,
+		Detail:   fmt.Sprintf("There is no %s %q in this configuration.%s", typ.Type, name, suggestion(name, names)),
+		Subject:  &at,
+	}
+}
+
+func noInstances(b *block, at hcl.Range) *hcl.Diagnostic {
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Invalid reference",
+		Detail:   fmt.Sprintf("%s has neither for_each nor count, so it has no instances with keys. Refer to it as %s.", b.address(), b.address()),
+		Subject:  &at,
+	}
+}
+
+// reference takes in a reference to a block.
+func (s *scan) reference(typ *schema.BlockType, t hcl.Traversal) {
+	ref, rest := splitReference(t)
+	if ref.Name == "" {
+		s.refuse(t, fmt.Sprintf("A reference names a block: %s.NAME.", typ.Type))
+		return
+	}
+	id := blockID{ref.Type, ref.Name}
+	b := s.m.blocks[id]
+	if b == nil {
+		s.diags = append(s.diags, s.m.undeclared(typ, ref.Name, t.SourceRange()))
+		return
+	}
+	r := s.uses.blocks[id]
+	if r == nil {
+		r = &reads{attrs: map[string]bool{}, rng: t.SourceRange()}
+		s.uses.blocks[id] = r
+	}
+	if ref.Key != cty.NilVal {
+		if !b.multiple() {
+			s.diags = append(s.diags, noInstances(b, t.SourceRange()))
+			return
+		}
+		r.keys = append(r.keys, keyUse{ref.Key, t.SourceRange()})
+	}
+	if len(rest) == 0 {
+		s.bare[id] = true
+		return
+	}
+	attr, ok := rest[0].(hcl.TraverseAttr)
+	if !ok { // user.staff["a"]["quota"]
+		s.bare[id] = true
+		s.steps(rest)
+		return
+	}
+	switch {
+	case b.multiple() && ref.Key == cty.NilVal:
+		key := "each.key"
+		if b.count != nil {
+			key = "0"
+		}
+		s.refuse(t, fmt.Sprintf("%[1]s has instances with keys. Name the one that is meant, such as %[1]s[%[2]s].%[3]s.", b.address(), key, attr.Name))
+	case !isReadable(typ, attr.Name):
+		s.diags = append(s.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Unsupported attribute",
+			Detail:   fmt.Sprintf("A %s has no attribute %q.%s", typ.Type, attr.Name, suggestion(attr.Name, readableNames(typ))),
+			Subject:  attr.SrcRange.Ptr(),
+		})
+	default:
+		s.diags = append(s.diags, s.read(id, attr.Name, t.SourceRange())...)
+	}
+}
+
+// read notes that an attribute of a block is read.
+func (s *scan) read(id blockID, name string, at hcl.Range) hcl.Diagnostics {
+	s.uses.blocks[id].attrs[name] = true
+	c := s.m.blocks[id].typ.ComputedAttribute(name)
+	if c == nil || c.Derived || s.where == inOutput {
+		return nil
+	}
+	if c.OutputOnly {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid reference",
+			Detail:   fmt.Sprintf("The attribute %q of a %s is made of everything else in the configuration. Only an output can read it.", name, id.typ),
+			Subject:  &at,
+		}}
+	}
+	s.m.usesComputed = true
+	return nil
+}
+
+// root takes in a traversal that does not start from a block.
+func (s *scan) root(root string, t hcl.Traversal) {
+	name := ""
+	if len(t) > 1 {
+		switch step := t[1].(type) {
+		case hcl.TraverseAttr:
+			name = step.Name
+		case hcl.TraverseIndex:
+			if step.Key.Type() == cty.String {
+				name = step.Key.AsString()
+			}
+		}
+	}
+	use := rootUse{root, name, t.SourceRange()}
+	switch root {
+	case "var":
+		if s.named(use, t, "variable", "var.NAME", s.m.variables[name] != nil, keys(s.m.variables)) {
+			s.uses.roots = append(s.uses.roots, use)
+		}
+	case "local":
+		if s.where == inCheck {
+			s.refuse(t, "A validation can refer to variables only.")
+		} else if s.named(use, t, "local value", "local.NAME", s.m.locals[name] != nil, keys(s.m.locals)) {
+			s.uses.roots = append(s.uses.roots, use)
+		}
+	case "path":
+		s.known(t, name, "module", "root", "cwd")
+	case "each":
+		s.uses.each = true
+		if s.known(t, name, "key", "value") && s.where != inBlock {
+			s.refuse(t, "\"each\" can only be used in the arguments of a block with for_each.")
+		}
+		if name == "value" {
+			for _, step := range t[2:] {
+				if attr, ok := step.(hcl.TraverseAttr); ok {
+					s.uses.eachAttrs[attr.Name] = true
+				}
+			}
+		}
+	case "count":
+		s.uses.count = true
+		if s.known(t, name, "index") && s.where != inBlock {
+			s.refuse(t, "\"count\" can only be used in the arguments of a block with count.")
+		}
+	default:
+		s.unknownRoot(root, t)
+	}
+}
+
+// named reports whether something that is referred to by its name is there.
+func (s *scan) named(use rootUse, t hcl.Traversal, what, form string, exists bool, names []string) bool {
+	switch {
+	case use.name == "":
+		s.refuse(t, fmt.Sprintf("A reference names a %s: %s.", what, form))
+	case !exists:
+		s.diags = append(s.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Reference to undeclared " + what,
+			Detail:   fmt.Sprintf("There is no %s %q in this configuration.%s", what, use.name, suggestion(use.name, names)),
+			Subject:  &use.rng,
+		})
+	default:
+		return true
+	}
+	return false
+}
+
+// known holds the second part of a traversal to a few names.
+func (s *scan) known(t hcl.Traversal, name string, names ...string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	full := make([]string, len(names))
+	for i, n := range names {
+		full[i] = t.RootName() + "." + n
+	}
+	s.refuse(t, fmt.Sprintf("%q stands for nothing by that name. There is %s.%s", t.RootName(), schema.Or(full), suggestion(name, names)))
+	return false
+}
+
+// unknownRoot words an error about a name that stands for nothing.
+func (s *scan) unknownRoot(root string, t hcl.Traversal) {
+	names := []string{"var", "local", "path", "each", "count"}
+	for _, b := range schema.Blocks() {
+		if b.Instances {
+			names = append(names, b.Type)
+		}
+	}
+	detail := fmt.Sprintf("%q is not the name of anything that can be referred to.%s", root, suggestion(root, names))
+	if len(t) == 1 && suggestion(root, names) == "" {
+		detail = fmt.Sprintf("%q stands for nothing here. A reference has a type and a name, such as user.%s; a text stands in quotation marks.", root, root)
+	}
+	s.refuse(t, detail)
+}
+
+func keys[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

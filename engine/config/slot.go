@@ -1,0 +1,267 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// A slot is the place that a value has to fit: an argument of an instance.
+type slot struct {
+	attr   *attribute
+	within string     // nested block type that the argument stands in, or empty
+	ref    schema.Ref // the instance; its Name is empty where owner is set
+	owner  string     // what the argument is of, where that is not an instance
+}
+
+// subject is how the argument begins a sentence.
+func (p slot) subject() string {
+	owner := p.owner
+	if owner == "" {
+		owner = p.ref.String()
+	}
+	if p.within != "" {
+		return fmt.Sprintf("The argument %q of the block %s in %s", p.attr.schema.Name, p.within, owner)
+	}
+	return fmt.Sprintf("The argument %q of %s", p.attr.schema.Name, owner)
+}
+
+func (p slot) problem(summary string, at hcl.Range, format string, args ...any) *hcl.Diagnostic {
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  summary,
+		Detail:   p.subject() + " " + fmt.Sprintf(format, args...),
+		Subject:  &at,
+	}
+}
+
+// finish makes an evaluated value what the schema says: converted, checked, its
+// default where it is null. On an error the value is unknown.
+func (p slot) finish(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+	s := p.attr.schema
+	var d *hcl.Diagnostic
+	switch {
+	case v.IsNull() && s.Required:
+		return cty.UnknownVal(s.Type), p.problem("Missing required argument", p.attr.expr.Range(), "is required, and is null.")
+	case v.IsNull():
+		v = defaultOf(s)
+	case s.Target == schema.TargetList:
+		v, d = p.targets(v)
+	case s.Target == schema.OneTarget:
+		v, d = p.target(v, p.attr.expr.Range())
+	case s.Type.Equals(schema.RefType):
+		v, d = p.reference(v)
+	default:
+		v, d = p.plain(v)
+	}
+	if d != nil {
+		v = cty.UnknownVal(s.Type)
+	}
+	if s.Sensitive {
+		v = v.Mark(Sensitive)
+	}
+	return v, d
+}
+
+// plain fits a value that is no reference.
+func (p slot) plain(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+	s := p.attr.schema
+	at := p.attr.expr.Range()
+	if t := v.Type(); s.OrOne && t.IsPrimitiveType() {
+		v = cty.TupleVal([]cty.Value{v})
+	}
+	if _, ok := asRef(v); ok {
+		return v, p.problem("Wrong type of value", at, "has to be %s, and is a reference to a block. To use something of the block, read one of its attributes.", typeName(s))
+	}
+	got := v.Type()
+	v, err := convert.Convert(v, s.Type)
+	if err != nil {
+		return v, p.problem("Wrong type of value", at, "has to be %s, and is %s: %s.", typeName(s), article(got.FriendlyName()), conversionError(err))
+	}
+	if !v.IsKnown() {
+		return v, nil
+	}
+	if !s.Type.IsListType() {
+		return v, p.check(v, at)
+	}
+	bare, marks := v.Unmark()
+	if s.NonEmpty && bare.LengthInt() == 0 {
+		return v, p.problem("Empty list", at, "needs at least one element.")
+	}
+	for it := bare.ElementIterator(); it.Next(); {
+		i, item := it.Element()
+		n, _ := i.AsBigFloat().Int64()
+		if d := p.check(item.WithMarks(marks), elementRange(p.attr, int(n))); d != nil {
+			return v, d
+		}
+	}
+	return v, nil
+}
+
+// check holds a single value to the form of the attribute.
+func (p slot) check(v cty.Value, at hcl.Range) *hcl.Diagnostic {
+	s := p.attr.schema
+	v, marks := v.Unmark()
+	if !v.IsKnown() {
+		return nil
+	}
+	if v.IsNull() {
+		return p.problem("Invalid value", at, "has a null in its list.")
+	}
+	if s.Form == nil {
+		return nil
+	}
+	err := s.Form.Check(v)
+	switch {
+	case err == nil:
+		return nil
+	case s.Sensitive: // the form sees to it that its errors tell nothing
+		return p.problem("Invalid value", at, "has to be %s. The value is not shown, because it is sensitive: %s.", s.Form.Name, err)
+	case len(marks) > 0:
+		return p.problem("Invalid value", at, "has to be %s. The value is sensitive and not shown.", s.Form.Name)
+	case len(s.Form.Words) > 0 && v.Type() == cty.String:
+		return p.problem("Invalid value", at, "has to be %s, and is %s.%s", s.Form.Name, shown(v), suggestion(v.AsString(), append([]string{}, s.Form.Words...)))
+	default:
+		return p.problem("Invalid value", at, "has to be %s, and is %s: %s.", s.Form.Name, shown(v), err)
+	}
+}
+
+// shown renders a value of a primitive type for a message.
+func shown(v cty.Value) string {
+	const most = 80
+	switch v.Type() {
+	case cty.String:
+		s := v.AsString()
+		if len(s) > most {
+			cut := []rune(s)
+			if len(cut) > most {
+				s = string(cut[:most]) + "…"
+			}
+		}
+		return fmt.Sprintf("%q", s)
+	case cty.Number:
+		return v.AsBigFloat().Text('g', 20)
+	case cty.Bool:
+		return fmt.Sprint(v.True())
+	}
+	return v.Type().FriendlyName()
+}
+
+// typeName says what type an attribute has, for a sentence.
+func typeName(s *schema.Attribute) string {
+	switch {
+	case s.Type.Equals(cty.List(cty.String)) && s.OrOne:
+		return "a string or a list of strings"
+	case s.Type.Equals(cty.List(cty.String)):
+		return "a list of strings"
+	default:
+		return article(s.Type.FriendlyName())
+	}
+}
+
+func article(noun string) string {
+	if noun == "" || noun == "dynamic" {
+		return "any value"
+	}
+	switch noun[0] {
+	case 'a', 'e', 'i', 'o', 'u':
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// reference fits a value into an attribute that takes a reference.
+func (p slot) reference(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+	s := p.attr.schema
+	at := p.attr.expr.Range()
+	if !v.IsKnown() {
+		return cty.UnknownVal(schema.RefType), nil
+	}
+	if ref, ok := asRef(v); ok {
+		if why := checkRef(ref, s.Refs); why != "" {
+			return v, p.problem("Wrong type of reference", at, "has to be %s. %s", refTypes(s.Refs), why)
+		}
+		return schema.RefVal(ref), nil
+	}
+	if refs, ok := flattenRefs(v); ok {
+		if len(refs) == 0 {
+			return v, p.problem("Wrong type of reference", at, "has to be %s, and refers to a block without instances.", refTypes(s.Refs))
+		}
+		first, _ := schema.AsRef(refs[0])
+		return v, p.problem("Wrong type of reference", at, "has to be %s, and refers to all instances of %s.%s. Name one of them, such as %s.", refTypes(s.Refs), first.Type, first.Name, first)
+	}
+	return v, p.problem("Wrong type of value", at, "has to be %s, written as a reference without quotation marks, such as %s. It is %s.", refTypes(s.Refs), exampleRef(s.Refs), article(v.Type().FriendlyName()))
+}
+
+// target fits a value into an attribute that takes a reference or an address.
+func (p slot) target(v cty.Value, at hcl.Range) (cty.Value, *hcl.Diagnostic) {
+	s := p.attr.schema
+	if !v.IsKnown() {
+		return v, nil
+	}
+	if ref, ok := asRef(v); ok {
+		if why := checkRef(ref, s.Refs); why != "" {
+			return v, p.problem("Wrong type of reference", at, "has to be %s, or a mail address. %s", refTypes(s.Refs), why)
+		}
+		return schema.RefVal(ref), nil
+	}
+	if refs, ok := flattenRefs(v); ok && len(refs) > 0 {
+		first, _ := schema.AsRef(refs[0])
+		return v, p.problem("Wrong type of reference", at, "has to be %s, or a mail address, and refers to all instances of %s.%s. Name one of them, such as %s.", refTypes(s.Refs), first.Type, first.Name, first)
+	}
+	if v.Type() != cty.String {
+		return v, p.problem("Wrong type of value", at, "has to be %s, or a mail address. It is %s.", refTypes(s.Refs), article(v.Type().FriendlyName()))
+	}
+	return v, p.check(v, at)
+}
+
+// targets fits a value into an attribute that takes a list of references and
+// addresses. A block with for_each or count stands for all its instances.
+func (p slot) targets(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+	s := p.attr.schema
+	at := p.attr.expr.Range()
+	if !v.IsKnown() {
+		return cty.DynamicVal, nil
+	}
+	if refs, ok := flattenRefs(v); ok && !v.Type().IsTupleType() {
+		v = cty.TupleVal(refs)
+	}
+	if s.OrOne && v.Type() == cty.String {
+		v = cty.TupleVal([]cty.Value{v})
+	}
+	v, marks := v.Unmark()
+	if t := v.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
+		return v, p.problem("Wrong type of value", at, "has to be a list of references and mail addresses. It is %s.", article(t.FriendlyName()))
+	}
+	written := elements(p.attr.expr)
+	var items []cty.Value
+	i := 0
+	for it := v.ElementIterator(); it.Next(); i++ {
+		_, item := it.Element()
+		where := at
+		if len(written) == v.LengthInt() {
+			where = written[i].Range()
+		}
+		if item.IsNull() {
+			return v, p.problem("Invalid value", where, "has a null in its list.")
+		}
+		parts := []cty.Value{item}
+		if refs, ok := flattenRefs(item); ok {
+			parts = refs
+		}
+		for _, part := range parts {
+			fit, d := p.target(part.WithMarks(marks), where)
+			if d != nil {
+				return v, d
+			}
+			items = append(items, fit)
+		}
+	}
+	if s.NonEmpty && len(items) == 0 {
+		return v, p.problem("Empty list", at, "needs at least one element.")
+	}
+	return cty.TupleVal(items), nil
+}

@@ -1,0 +1,224 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Uses are what an expression reads, found without evaluating it.
+//
+// A block that is named bare stands for its identity, and only reading an
+// attribute makes it necessary to evaluate that attribute first. Where a block
+// is named bare and the same expression reads attributes of something that may
+// be it ([for u in user.staff : u.quota]), every attribute name that is read
+// anywhere counts. So dependencies are between attributes, not between blocks:
+// a domain may name its postmaster, and the postmaster his domain.
+type uses struct {
+	roots  []rootUse          // var.x, local.x
+	blocks map[blockID]*reads // by block
+	each   bool               // each.key, each.value
+	count  bool               // count.index
+	// eachAttrs are attributes read of each.value.
+	eachAttrs map[string]bool
+}
+
+// A rootUse is a traversal that starts from something that is not a block.
+type rootUse struct {
+	root, name string // "var", "alice_password_hash"
+	rng        hcl.Range
+}
+
+// Reads are what an expression reads of one block.
+type reads struct {
+	attrs map[string]bool // empty: nothing but the identity
+	keys  []keyUse        // keys that are written out
+	rng   hcl.Range
+}
+
+type keyUse struct {
+	key cty.Value
+	rng hcl.Range
+}
+
+// A scan walks one expression.
+type scan struct {
+	m     *Module
+	uses  *uses
+	diags hcl.Diagnostics
+	// loose are attribute names read of what is not known to be a block or not.
+	loose map[string]bool
+	// bare are the blocks that are named bare.
+	bare map[blockID]bool
+	// scope counts the names that for expressions around define.
+	scope map[string]int
+	// where tells what kind of expression it is.
+	where place
+}
+
+// place is where an expression stands: what it may refer to hangs on it.
+type place int
+
+const (
+	inBlock  place = iota // an argument of a block: each, count, everything
+	inKeys                // for_each, count: no each
+	inLocal               // locals, provider blocks
+	inOutput              // outputs: computed attributes too
+	inCheck               // validation: variables only
+)
+
+// uses finds what an expression reads, and reports references to nothing.
+// extra are attribute names that are read of the result elsewhere.
+func (m *Module) find(e *expression, where place, extra map[string]bool) hcl.Diagnostics {
+	e.uses = uses{blocks: map[blockID]*reads{}, eachAttrs: map[string]bool{}}
+	s := &scan{m: m, uses: &e.uses, where: where, loose: map[string]bool{}, bare: map[blockID]bool{}, scope: map[string]int{}}
+	for name := range extra {
+		s.loose[name] = true
+	}
+	s.walk(e.Expression)
+	for id := range s.bare {
+		readable := s.m.blocks[id].typ
+		for name := range s.loose {
+			if isReadable(readable, name) {
+				s.diags = append(s.diags, s.read(id, name, e.uses.blocks[id].rng)...)
+			}
+		}
+	}
+	return s.diags
+}
+
+func isReadable(b *schema.BlockType, name string) bool {
+	return b.Attribute(name) != nil || b.Block(name) != nil || b.HasPart(name) || b.ComputedAttribute(name) != nil
+}
+
+// readableNames are the names that can stand behind a reference to a block.
+func readableNames(b *schema.BlockType) []string {
+	var names []string
+	for i := range b.Attributes {
+		names = append(names, b.Attributes[i].Name)
+	}
+	for i := range b.Blocks {
+		names = append(names, b.Blocks[i].Type)
+	}
+	for _, p := range b.Parts {
+		names = append(names, p.Name)
+	}
+	for i := range b.Computed {
+		names = append(names, b.Computed[i].Name)
+	}
+	return names
+}
+
+func (s *scan) walk(e hclsyntax.Expression) {
+	switch t := e.(type) {
+	case nil:
+	case *expression:
+		s.walk(t.Expression)
+	case *hclsyntax.ScopeTraversalExpr:
+		s.traversal(t.Traversal)
+	case *hclsyntax.RelativeTraversalExpr:
+		s.walk(t.Source)
+		s.steps(t.Traversal)
+	case *hclsyntax.IndexExpr:
+		s.walk(t.Collection)
+		s.walk(t.Key)
+		if lit, ok := bare(t.Key).(*hclsyntax.TemplateExpr); ok && lit.IsStringLiteral() {
+			if v, diags := lit.Value(nil); !diags.HasErrors() {
+				s.loose[v.AsString()] = true
+			}
+		}
+	case *hclsyntax.SplatExpr:
+		s.walk(t.Source)
+		s.walk(t.Each)
+	case *hclsyntax.ForExpr:
+		s.walk(t.CollExpr)
+		for _, name := range []string{t.KeyVar, t.ValVar} {
+			s.scope[name]++
+		}
+		s.walk(t.KeyExpr)
+		s.walk(t.ValExpr)
+		s.walk(t.CondExpr)
+		for _, name := range []string{t.KeyVar, t.ValVar} {
+			s.scope[name]--
+		}
+	case *hclsyntax.ParenthesesExpr:
+		s.walk(t.Expression)
+	case *hclsyntax.TemplateWrapExpr:
+		s.walk(t.Wrapped)
+	case *hclsyntax.TemplateJoinExpr:
+		s.walk(t.Tuple)
+	case *hclsyntax.TemplateExpr:
+		s.walkAll(t.Parts)
+	case *hclsyntax.TupleConsExpr:
+		s.walkAll(t.Exprs)
+	case *hclsyntax.FunctionCallExpr:
+		s.walkAll(t.Args)
+	case *hclsyntax.ObjectConsExpr:
+		for _, item := range t.Items {
+			s.walk(item.KeyExpr)
+			s.walk(item.ValueExpr)
+		}
+	case *hclsyntax.ObjectConsKeyExpr:
+		if t.ForceNonLiteral || hcl.ExprAsKeyword(t.Wrapped) == "" {
+			s.walk(t.Wrapped)
+		}
+	case *hclsyntax.ConditionalExpr:
+		s.walk(t.Condition)
+		s.walk(t.TrueResult)
+		s.walk(t.FalseResult)
+	case *hclsyntax.BinaryOpExpr:
+		s.walk(t.LHS)
+		s.walk(t.RHS)
+	case *hclsyntax.UnaryOpExpr:
+		s.walk(t.Val)
+	}
+}
+
+func (s *scan) walkAll(list []hclsyntax.Expression) {
+	for _, e := range list {
+		s.walk(e)
+	}
+}
+
+// steps takes in the attribute names of a traversal of something unknown.
+func (s *scan) steps(t hcl.Traversal) {
+	for _, step := range t {
+		switch step := step.(type) {
+		case hcl.TraverseAttr:
+			s.loose[step.Name] = true
+		case hcl.TraverseIndex:
+			if step.Key.Type() == cty.String {
+				s.loose[step.Key.AsString()] = true
+			}
+		}
+	}
+}
+
+// traversal takes in one that starts from a name.
+func (s *scan) traversal(t hcl.Traversal) {
+	root := t.RootName()
+	if s.scope[root] > 0 {
+		s.steps(t[1:])
+		return
+	}
+	if typ := schema.BlockByType(root); typ != nil && typ.Instances {
+		if s.where == inCheck {
+			s.refuse(t, "A validation can refer to variables only.")
+			return
+		}
+		s.reference(typ, t)
+		return
+	}
+	s.root(root, t)
+}
+
+// refuse reports a reference that cannot stand where it does.
+func (s *scan) refuse(t hcl.Traversal, detail string) {
+	s.diags = append(s.diags, &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Invalid reference",
+		Detail:   detail,
+		Subject:  t.SourceRange().Ptr(),
+	})
+}

@@ -1,0 +1,247 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/mailform/mailform/engine/config/internal/nesting"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// EnvPrefix begins the names of environment variables that set variables.
+const EnvPrefix = "MF_VAR_"
+
+// A varFile is a file with values of variables.
+type varFile struct {
+	name   string
+	values map[string]given
+}
+
+// A given is a value that somebody has set.
+type given struct {
+	value cty.Value
+	// raw is set instead of value for text from the command line or the
+	// environment: what it means hangs on the variable's type.
+	raw    string
+	isRaw  bool
+	source string // as in "The value … of": "given with -var"
+	rng    *hcl.Range
+}
+
+// parseVarFile reads a file of values. It returns nil where nothing of it is usable.
+func (m *Module) parseVarFile(path, name string) (*varFile, hcl.Diagnostics) {
+	file, diags := m.parseFile(path, name)
+	if file == nil {
+		return nil, diags
+	}
+	attrs, more := file.Body.JustAttributes()
+	diags = append(diags, more...)
+	f := &varFile{name: name, values: make(map[string]given, len(attrs))}
+	for key, a := range attrs {
+		if v := m.variables[key]; v != nil && v.sensitive {
+			if e, diags := native(a.Expr); !diags.HasErrors() {
+				m.blank(e)
+			}
+		}
+		val, more := a.Expr.Value(nil)
+		diags = append(diags, more...)
+		if !more.HasErrors() {
+			f.values[key] = given{value: val, source: "in " + name, rng: a.Expr.Range().Ptr()}
+		}
+	}
+	return f, diags
+}
+
+// variableValues finds the value of each variable: the last of its default, the
+// environment, mailform.mfvars, *.auto.mfvars, and the command line.
+func (m *Module) variableValues(opts Options) (map[string]cty.Value, hcl.Diagnostics) {
+	all := map[string]given{}
+	for _, kv := range opts.Environ {
+		key, value, _ := strings.Cut(kv, "=")
+		if name, ok := strings.CutPrefix(key, EnvPrefix); ok && m.variables[name] != nil {
+			all[name] = given{raw: value, isRaw: true, source: "in the environment as " + key}
+		}
+	}
+	var diags hcl.Diagnostics
+	for _, f := range m.varFiles {
+		diags = append(diags, m.take(all, f)...)
+	}
+	for _, arg := range opts.Vars {
+		if arg.File == "" {
+			if m.variables[arg.Name] == nil {
+				diags = append(diags, &hcl.Diagnostic{
+					Severity: hcl.DiagError,
+					Summary:  "Value for undeclared variable",
+					Detail:   fmt.Sprintf("A value for the variable %q was given with -var, and the configuration does not declare it.%s", arg.Name, suggestion(arg.Name, keys(m.variables))),
+				})
+				continue
+			}
+			all[arg.Name] = given{raw: arg.Value, isRaw: true, source: "given with -var"}
+			continue
+		}
+		path := arg.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(m.dir, path)
+		}
+		f, more := m.parseVarFile(path, arg.File)
+		diags = append(diags, more...)
+		if f != nil {
+			diags = append(diags, m.take(all, f)...)
+		}
+	}
+	values := make(map[string]cty.Value, len(m.variables))
+	for _, name := range keys(m.variables) {
+		v := m.variables[name]
+		val, more := v.value(all, opts.AllowUnset)
+		diags = append(diags, more...)
+		if v.sensitive {
+			val = val.Mark(Sensitive)
+		}
+		values[name] = val
+	}
+	return values, diags
+}
+
+// take takes over the values of a file. One for a variable that is not
+// declared is only worth a warning: files are shared between configurations.
+func (m *Module) take(all map[string]given, f *varFile) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, name := range keys(f.values) {
+		g := f.values[name]
+		if m.variables[name] == nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagWarning,
+				Summary:  "Value for undeclared variable",
+				Detail:   fmt.Sprintf("The configuration does not declare a variable %q, so its value in %s is not used.%s", name, f.name, suggestion(name, keys(m.variables))),
+				Subject:  g.rng,
+			})
+			continue
+		}
+		all[name] = g
+	}
+	return diags
+}
+
+// value is the value of the variable, unknown of its type where there is none.
+func (v *variable) value(all map[string]given, allowUnset bool) (cty.Value, hcl.Diagnostics) {
+	g, ok := all[v.name]
+	if !ok {
+		switch {
+		case v.def != cty.NilVal:
+			return v.def, nil
+		case allowUnset:
+			return cty.UnknownVal(v.typ), nil
+		}
+		return cty.UnknownVal(v.typ), hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "No value for variable",
+			Detail:   fmt.Sprintf("The variable %[1]q has no default, so it has to be set: with -var '%[1]s=…', in a file %[2]s, or as %[3]s%[1]s in the environment.", v.name, nameVars, EnvPrefix),
+			Subject:  v.header.Ptr(),
+		}}
+	}
+	val := g.value
+	if g.isRaw {
+		var diags hcl.Diagnostics
+		if val, diags = v.parse(g); diags.HasErrors() {
+			return cty.UnknownVal(v.typ), diags
+		}
+	}
+	val, err := v.convert(val)
+	if err == nil && val.IsNull() && !v.nullable {
+		if v.def != cty.NilVal {
+			return v.def, nil
+		}
+		err = fmt.Errorf("null is not allowed")
+	}
+	if err != nil {
+		subject := g.rng
+		if subject == nil {
+			subject = v.header.Ptr()
+		}
+		return cty.UnknownVal(v.typ), hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid value for variable",
+			Detail:   fmt.Sprintf("The value %s of the variable %q does not fit its type: %s.", g.source, v.name, conversionError(err)),
+			Subject:  subject,
+		}}
+	}
+	return val, nil
+}
+
+// parse reads text from the command line or the environment: as it is for a
+// variable of a primitive type or of none, as an expression for all others.
+func (v *variable) parse(g given) (cty.Value, hcl.Diagnostics) {
+	if !v.typed || v.typ.IsPrimitiveType() {
+		return cty.StringVal(g.raw), nil
+	}
+	name := fmt.Sprintf("<value for var.%s>", v.name)
+	invalid := func(why string) hcl.Diagnostics {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid value for variable",
+			Detail:   fmt.Sprintf("The value %s of the variable %q is not a valid expression for its type, %s: %s", g.source, v.name, v.typ.FriendlyName(), why),
+			Subject:  v.header.Ptr(),
+		}}
+	}
+	if diags := nesting.Expression([]byte(g.raw), name, hcl.InitialPos); diags.HasErrors() {
+		return cty.NilVal, invalid(diags[0].Detail)
+	}
+	expr, diags := hclsyntax.ParseExpression([]byte(g.raw), name, hcl.InitialPos)
+	if diags.HasErrors() {
+		return cty.NilVal, invalid(diags[0].Detail)
+	}
+	val, diags := expr.Value(nil)
+	if diags.HasErrors() {
+		return cty.NilVal, invalid(diags[0].Detail)
+	}
+	return val, nil
+}
+
+// validate holds the variables to their validation blocks.
+func (e *evaluator) validate() {
+	for _, name := range keys(e.m.variables) {
+		v := e.m.variables[name]
+		for _, r := range v.rules {
+			e.validateRule(v, r)
+		}
+	}
+}
+
+func (e *evaluator) validateRule(v *variable, r rule) {
+	ctx := e.context(r.condition)
+	result, diags := e.value(r.condition, ctx)
+	if diags.HasErrors() {
+		e.report(diags...)
+		return
+	}
+	result, _ = result.UnmarkDeep()
+	ok, err := toBool(result)
+	if err != nil {
+		e.report(&hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid condition",
+			Detail:   fmt.Sprintf("The condition of a validation of the variable %q has to be true or false: %s.", v.name, err),
+			Subject:  r.condition.Range().Ptr(),
+		})
+		return
+	}
+	if ok {
+		return
+	}
+	message, diags := e.value(r.message, e.context(r.message))
+	text := ""
+	if s, ok := plainString(message); ok && !diags.HasErrors() {
+		text = s
+	} else {
+		text = "The error message cannot be shown, because it is made of a sensitive or unknown value."
+	}
+	e.report(&hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Invalid value for variable",
+		Detail:   fmt.Sprintf("%s\n\nThis was checked by the validation rule at %s.", text, r.condition.Range()),
+		Subject:  v.header.Ptr(),
+	})
+}

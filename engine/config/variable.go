@@ -1,0 +1,167 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// A variable as declared.
+type variable struct {
+	name      string
+	typ       cty.Type // DynamicPseudoType: any
+	typed     bool     // a type was written
+	defaults  *typeexpr.Defaults
+	def       cty.Value // NilVal: none
+	sensitive bool
+	nullable  bool
+	rules     []rule
+	header    hcl.Range
+}
+
+// A rule is a validation block.
+type rule struct {
+	condition, message *expression
+}
+
+func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
+	typ := schema.BlockByType("variable")
+	content, diags := hb.Body.Content(bodySchema(typ.Attributes, typ.Blocks, false))
+	v := &variable{name: hb.Labels[0], typ: cty.DynamicPseudoType, nullable: true, header: hb.DefRange}
+	if other := m.variables[v.name]; other != nil {
+		return append(diags, duplicate(fmt.Sprintf("A variable named %q", v.name), other.header, v.header))
+	}
+	m.variables[v.name] = v
+	if a := content.Attributes["type"]; a != nil {
+		t, defaults, more := typeexpr.TypeConstraintWithDefaults(a.Expr)
+		diags = append(diags, more...)
+		if !more.HasErrors() {
+			v.typ, v.defaults, v.typed = t, defaults, true
+		}
+	}
+	for name, target := range map[string]*bool{"sensitive": &v.sensitive, "nullable": &v.nullable} {
+		if a := content.Attributes[name]; a != nil {
+			diags = append(diags, staticValue(a, cty.Bool, target)...)
+		}
+	}
+	if a := content.Attributes["description"]; a != nil {
+		var description string
+		diags = append(diags, staticValue(a, cty.String, &description)...)
+	}
+	if a := content.Attributes["default"]; a != nil {
+		diags = append(diags, m.decodeDefault(v, a)...)
+	}
+	for _, vb := range content.Blocks.OfType("validation") {
+		inner, more := vb.Body.Content(bodySchema(typ.Block("validation").Attributes, nil, false))
+		diags = append(diags, more...)
+		condition, message := inner.Attributes["condition"], inner.Attributes["error_message"]
+		if condition == nil || message == nil {
+			continue
+		}
+		var r rule
+		r.condition, more = normalize(condition.Expr)
+		diags = append(diags, more...)
+		r.message, more = normalize(message.Expr)
+		diags = append(diags, more...)
+		v.rules = append(v.rules, r)
+	}
+	return diags
+}
+
+func (m *Module) decodeDefault(v *variable, a *hcl.Attribute) hcl.Diagnostics {
+	if v.sensitive {
+		if e, diags := native(a.Expr); !diags.HasErrors() {
+			m.blank(e)
+		}
+	}
+	val, diags := a.Expr.Value(nil)
+	if diags.HasErrors() {
+		return diags
+	}
+	val, err := v.convert(val)
+	if err != nil {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid default value",
+			Detail:   fmt.Sprintf("The default of the variable %q does not fit its type: %s.", v.name, conversionError(err)),
+			Subject:  a.Expr.Range().Ptr(),
+		}}
+	}
+	if val.IsNull() && !v.nullable {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid default value",
+			Detail:   fmt.Sprintf("The default of the variable %q is null, which nullable = false refuses.", v.name),
+			Subject:  a.Expr.Range().Ptr(),
+		}}
+	}
+	v.def = val
+	return nil
+}
+
+// convert makes a value fit the variable's type, with the defaults of optional
+// attributes.
+func (v *variable) convert(val cty.Value) (cty.Value, error) {
+	if v.defaults != nil && !val.IsNull() {
+		val = v.defaults.Apply(val)
+	}
+	return convert.Convert(val, v.typ)
+}
+
+// conversionError words an error of a conversion with the place within the
+// value. It never holds the value itself.
+func conversionError(err error) string {
+	pe, ok := err.(cty.PathError)
+	if !ok || len(pe.Path) == 0 {
+		return err.Error()
+	}
+	where := ""
+	for _, step := range pe.Path {
+		switch s := step.(type) {
+		case cty.GetAttrStep:
+			where += "." + s.Name
+		case cty.IndexStep:
+			if s.Key.IsKnown() && (s.Key.Type() == cty.String || s.Key.Type() == cty.Number) {
+				where += schema.IndexString(s.Key)
+			} else {
+				where += "[…]"
+			}
+		}
+	}
+	return fmt.Sprintf("at %s, %s", where, err)
+}
+
+// An output as declared.
+type output struct {
+	name        string
+	value       *expression // nil: missing, and reported
+	description string
+	sensitive   bool
+	header      hcl.Range
+}
+
+func (m *Module) decodeOutput(hb *hcl.Block) hcl.Diagnostics {
+	typ := schema.BlockByType("output")
+	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	o := &output{name: hb.Labels[0], header: hb.DefRange}
+	if other := m.outputs[o.name]; other != nil {
+		return append(diags, duplicate(fmt.Sprintf("An output named %q", o.name), other.header, o.header))
+	}
+	m.outputs[o.name] = o
+	if a := content.Attributes["value"]; a != nil {
+		expr, more := normalize(a.Expr)
+		diags = append(diags, more...)
+		o.value = expr
+	}
+	if a := content.Attributes["description"]; a != nil {
+		diags = append(diags, staticValue(a, cty.String, &o.description)...)
+	}
+	if a := content.Attributes["sensitive"]; a != nil {
+		diags = append(diags, staticValue(a, cty.Bool, &o.sensitive)...)
+	}
+	return diags
+}
