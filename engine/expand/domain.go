@@ -231,7 +231,7 @@ func (e *expander) describeDomains(res *Result) {
 		res.Computed[d.addr] = cty.ObjectVal(map[string]cty.Value{
 			"dkim_txt": d.dkimText(), "records": list, "zone_file": file,
 		})
-		if d.zone.target == "" {
+		if d.zone.target == "" && len(plain) > 0 {
 			res.Records[d.host] = plain
 		}
 	}

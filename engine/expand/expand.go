@@ -100,6 +100,8 @@ type expander struct {
 	setList []*rrset
 	used    map[string]*block // targets, with the first block that uses each
 
+	// What many resources have in common is made once.
+	sizes   map[string]int64
 	numbers map[int64]cty.Value
 	words   map[string]cty.Value
 }
@@ -125,7 +127,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
 		ports: map[string]*portUse{}, mail: make(map[string]*mailEntry, n),
 		sets: map[setKey]*rrset{}, used: map[string]*block{},
-		numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
+		sizes: map[string]int64{}, numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
 	}
 	list := make([]block, n)
 	for i := range cfg.Instances {

@@ -36,15 +36,16 @@ func addressesOf(members []member) []string {
 	return out
 }
 
-// claimMail takes an address for a block; nil if another has it.
+// claimMail takes an address for a block. One that another block has is an
+// error; what it returns is then only good for judging the members.
 func (e *expander) claimMail(address string, b *block, src value, route bool) *mailEntry {
+	entry := &mailEntry{address: address, block: b, src: src}
 	if other := e.mail[address]; other != nil {
 		src.errorf("Address declared twice", "%s is already an address of %s (%s). Mail for it can go to one of them only; an alias block with both as members sends it to both.",
 			address, other.block.addr, at(other.src.rng()))
-		return nil
+	} else {
+		e.mail[address] = entry
 	}
-	entry := &mailEntry{address: address, block: b, src: src}
-	e.mail[address] = entry
 	if route {
 		e.routes = append(e.routes, entry)
 	}
@@ -124,9 +125,7 @@ func (e *expander) addDomainRoutes(d *domain) {
 			continue // the user or alias of that name gets its mail anyway
 		}
 		entry := e.claimMail(address, d.block, v, true)
-		if entry != nil {
-			entry.members, entry.handsOn = members, r.attr
-		}
+		entry.members, entry.handsOn = members, r.attr
 		e.addRoute(d.block, "."+r.attr, p.roles[roleMTA], address, r.typ, list(sorted(addressesOf(members)), f), false)
 	}
 }

@@ -185,13 +185,14 @@ func (e *expander) checkTargets(s *rrset) {
 		if z == nil || e.delegated(z, target) {
 			continue
 		}
-		if c := e.sets[setKey{z, target, "CNAME"}]; c != nil {
+		addressed := e.hasAddress(z, target)
+		if c := e.sets[setKey{z, target, "CNAME"}]; c != nil && !addressed { // else that is the error
 			s.src.errorf(s.rrtype+" record points to a CNAME",
 				"%s is an alias, by %s (%s). An %s record has to name a host that has addresses itself (RFC 2181 §10.3).",
 				target, c.address(), at(c.src.rng()), s.rrtype)
 			continue
 		}
-		if z.target == "" || s.rrtype == "SRV" || e.hasAddress(z, target) {
+		if z.target == "" || s.rrtype == "SRV" || addressed {
 			continue
 		}
 		hint := `Add a record block of type A or AAAA for it`

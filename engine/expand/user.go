@@ -140,10 +140,8 @@ func (e *expander) readUserAliases(s section, d *domain) []string {
 		if !ok {
 			continue
 		}
-		if entry := e.claimMail(local+"@"+d.host, s.b, el, true); entry != nil {
-			entry.members = []member{{address: s.b.mail, src: el}}
-			out = append(out, local)
-		}
+		e.claimMail(local+"@"+d.host, s.b, el, true).members = []member{{address: s.b.mail, src: el}}
+		out = append(out, local)
 	}
 	return out
 }
@@ -165,10 +163,8 @@ func (e *expander) readForward(s section, d *domain, mail string, mf fact, entry
 			to.errorf("Forward to nobody", "forward_to is empty, so that mail for %s would go nowhere.", s.b.mail)
 			return cty.NilVal
 		}
-		if entry != nil {
-			entry.members, entry.handsOn = members, "forward_to"
-			e.routes = append(e.routes, entry)
-		}
+		entry.members, entry.handsOn = members, "forward_to"
+		e.routes = append(e.routes, entry)
 		return list(sorted(addressesOf(members)), f)
 	case to.fact() != absent:
 		to.errorf("forward_to without forwarding", "forward_to has no effect unless mail = \"forward\".")
@@ -201,9 +197,7 @@ func (e *expander) readAliases() {
 			v.errorf("Alias without members", "Mail for %s would go nowhere. Name at least one member.", b.mail)
 			continue
 		}
-		if entry != nil {
-			entry.members, entry.handsOn = members, "members"
-		}
+		entry.members, entry.handsOn = members, "members"
 		e.addRoute(b, ".route", p.roles[roleMTA], b.mail, "alias", list(sorted(addressesOf(members)), f), false)
 	}
 }

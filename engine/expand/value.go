@@ -306,12 +306,22 @@ func orUnknown(s string, f fact) cty.Value {
 	return cty.StringVal(s)
 }
 
-// size and seconds are the units of kinds: bytes and seconds.
+// size is a number of bytes, 0 where it is absent. Thousands of users have the
+// same few quotas.
 func (v value) size() number {
+	if v.fact() == known {
+		if n, ok := v.e.sizes[v.v.AsString()]; ok {
+			return number{n, known}
+		}
+	}
 	n, f := read(v, schema.ParseSize)
+	if f == known {
+		v.e.sizes[v.v.AsString()] = n
+	}
 	return number{n, orZero(f)}
 }
 
+// seconds is a duration, 0 where it is absent.
 func (v value) seconds() number {
 	d, f := read(v, schema.ParseDuration)
 	return number{int64(d.Seconds()), orZero(f)}

@@ -1,0 +1,443 @@
+package expand_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mailform/mailform/engine/expand"
+)
+
+// base is what most of the wrong configurations stand on.
+const base = `
+server "main" {
+  hostname  = "mail.example.com"
+  addresses = ["127.0.0.1"]
+  smtp { listen = ["127.0.0.1:2525"] }
+  submission { enabled = false }
+  imap { enabled = false }
+  pop3 { enabled = false }
+}
+nameserver "ns1" {
+  hostname = "ns1.example.com"
+  listen   = ["127.0.0.1:2053"]
+}
+domain "example" {
+  name       = "example.com"
+  nameserver = nameserver.ns1
+  mx { server = server.main }
+}
+`
+
+// The cases each name a summary, parts of the detail, and the text that the
+// error points at. The file "base" is beside each; a case that begins with "!"
+// stands alone.
+func TestErrorsBetweenBlocks(t *testing.T) {
+	tests := map[string]struct {
+		hcl, summary string
+		detail       []string
+		at           string
+	}{
+		"two users of one address": {
+			hcl: `
+user "a" {
+  domain = domain.example
+  name   = "al"
+}
+user "b" {
+  domain = domain.example
+  name   = "AL"
+}`, summary: "Address declared twice", detail: []string{"al@example.com", "user.a", "main.mf.hcl:4"}, at: `"AL"`},
+		"an alias equal to a user": {
+			hcl: `
+user "a" {
+  domain  = domain.example
+  name    = "a"
+}
+alias "x" {
+  domain  = domain.example
+  name    = "a"
+  members = ["x@elsewhere.net"]
+}`, summary: "Address declared twice", detail: []string{"a@example.com", "user.a"}, at: `"a"`},
+		"a user's alias equal to another user": {
+			hcl: `
+user "a" {
+  domain  = domain.example
+  name    = "a"
+  aliases = ["x", "b"]
+}
+user "b" {
+  domain = domain.example
+  name   = "b"
+}`, summary: "Address declared twice", detail: []string{"b@example.com", "user.a"}, at: `"b"`},
+		"an alias block of the postmaster beside the postmaster": {
+			hcl: `!` + strings.Replace(base, `mx { server`, `postmaster = user.a
+  mx { server`, 1) + `
+user "a" {
+  domain = domain.example
+  name   = "a"
+}
+alias "p" {
+  domain  = domain.example
+  name    = "postmaster"
+  members = [user.a]
+}`, summary: "Address declared twice", detail: []string{"postmaster@example.com", "alias.p"}, at: `user.a`},
+		"two users of one for_each": {
+			hcl: `
+user "a" {
+  for_each = toset(["x", "X"])
+  domain   = domain.example
+  name     = each.key
+}`, summary: "Address declared twice", detail: []string{"x@example.com", `user.a["X"]`}, at: `each.key`},
+		"aliases in a circle": {
+			hcl: `
+alias "a" {
+  domain  = domain.example
+  name    = "a"
+  members = [alias.b]
+}
+alias "b" {
+  domain  = domain.example
+  name    = "b"
+  members = ["x@elsewhere.net", "a@example.com"]
+}`, summary: "Mail goes round in a circle", detail: []string{"a@example.com → b@example.com → a@example.com", "alias.a (main.mf.hcl:5)", "alias.b (main.mf.hcl:10)"}, at: `[alias.b]`},
+		"an alias of itself": {
+			hcl: `
+alias "a" {
+  domain  = domain.example
+  name    = "a"
+  members = [alias.a]
+}`, summary: "Mail goes round in a circle", detail: []string{"a@example.com → a@example.com"}, at: `[alias.a]`},
+		"forwards in a circle by an alias": {
+			hcl: `
+user "a" {
+  domain     = domain.example
+  name       = "a"
+  mail       = "forward"
+  forward_to = alias.b
+}
+alias "b" {
+  domain  = domain.example
+  name    = "b"
+  members = [user.a]
+}`, summary: "Mail goes round in a circle", detail: []string{"a@example.com → b@example.com → a@example.com"}, at: `alias.b`},
+		"a forward to the user's own alias": {
+			hcl: `
+user "a" {
+  domain     = domain.example
+  name       = "a"
+  aliases    = ["b"]
+  mail       = "forward"
+  forward_to = "b@example.com"
+}`, summary: "Mail goes round in a circle", detail: []string{"a@example.com → b@example.com → a@example.com"}, at: `"b@example.com"`},
+		"a member that does not exist": {
+			hcl: `
+alias "a" {
+  domain  = domain.example
+  name    = "a"
+  members = ["x@elsewhere.net", "ghost@example.com"]
+}`, summary: "Unknown address", detail: []string{"Mail for a@example.com", "ghost@example.com", "domain.example"}, at: `"ghost@example.com"`},
+		"a forward to nobody who exists": {
+			hcl: `
+user "a" {
+  domain     = domain.example
+  name       = "a"
+  mail       = "forward"
+  forward_to = ["ghost@example.com"]
+}`, summary: "Unknown address", detail: []string{"ghost@example.com"}, at: `"ghost@example.com"`},
+		"a postmaster who does not exist": {
+			hcl:     `!` + strings.Replace(base, `mx { server`, `postmaster = "ghost@example.com"`+"\n  mx { server", 1),
+			summary: "Unknown address", detail: []string{"postmaster@example.com", "ghost@example.com"}, at: `"ghost@example.com"`},
+		"a postmaster who is himself": {
+			hcl:     `!` + strings.Replace(base, `mx { server`, `postmaster = "postmaster@example.com"`+"\n  mx { server", 1),
+			summary: "Unknown address", detail: []string{"names itself"}, at: `"postmaster@example.com"`},
+		"a catch-all that only the catch-all has": {
+			hcl:     `!` + strings.Replace(base, `mx { server`, `catch_all = "ghost@example.com"`+"\n  mx { server", 1),
+			summary: "Unknown address", detail: []string{"all other addresses of example.com", "ghost@example.com"}, at: `"ghost@example.com"`},
+		"reports to nobody who exists": {
+			hcl: `!` + strings.Replace(base, `mx { server`, `dmarc {
+    policy = "none"
+    rua    = "ghost@example.com"
+  }
+  mx { server`, 1),
+			summary: "Unknown address", detail: []string{"A report for domain.example", "ghost@example.com"}, at: `"ghost@example.com"`},
+		"a user in a domain that we do not serve": {
+			hcl: `
+domain "far" {
+  name = "far.example"
+  mx { host = "mx.elsewhere.net" }
+}
+user "a" {
+  domain = domain.far
+  name   = "a"
+}`, summary: "Domain without a server", detail: []string{"domain.far", "user.a"}, at: `domain.far`},
+		"a user on a server that does not serve the domain": {
+			hcl: `
+server "other" {
+  hostname = "other.example.net"
+}
+user "a" {
+  domain = domain.example
+  name   = "a"
+  server = server.other
+}`, summary: "Server does not serve the domain", detail: []string{"server.other", "example.com", "domain.example"}, at: `server.other`},
+		"a forward to nobody": {
+			hcl: `
+user "a" {
+  domain = domain.example
+  name   = "a"
+  mail   = "forward"
+}`, summary: "Forward to nobody", detail: []string{"needs forward_to", "a@example.com"}, at: `"forward"`},
+		"keep_copy without a forward": {
+			hcl: `
+user "a" {
+  domain    = domain.example
+  name      = "a"
+  keep_copy = true
+}`, summary: "keep_copy without forwarding", at: `true`},
+		"forward_to without a forward": {
+			hcl: `
+user "a" {
+  domain     = domain.example
+  name       = "a"
+  forward_to = "x@elsewhere.net"
+}`, summary: "forward_to without forwarding", at: `"x@elsewhere.net"`},
+		"two domains of one name": {
+			hcl: `
+domain "again" {
+  name = "Example.com."
+}`, summary: "Domain declared twice", detail: []string{"example.com", "domain.again"}, at: `"example.com"`},
+		"a zone of a domain's name": {
+			hcl: `
+zone "again" {
+  name       = "example.com"
+  nameserver = nameserver.ns1
+}`, summary: "Zone declared twice", detail: []string{"example.com", "zone.again"}, at: `"example.com"`},
+		"two services on one address": {
+			hcl: `
+server "other" {
+  hostname = "other.example.net"
+  smtp { listen = ["127.0.0.1:2525"] }
+  submission { enabled = false }
+  imap { enabled = false }
+  pop3 { enabled = false }
+}`, summary: "Two services on one address", detail: []string{"server.other.smtp", "127.0.0.1:2525", "server.main.smtp"}},
+		"a service on all addresses of a port in use": {
+			hcl: `
+nameserver "other" {
+  hostname = "ns.example.net"
+  listen   = [":2525"]
+}`, summary: "Two services on one address", detail: []string{"nameserver.other.dns", ":2525", "server.main.smtp"}, at: `[":2525"]`},
+		"a service with nothing to listen on": {
+			hcl: `
+server "other" {
+  hostname = "other.example.net"
+  smtp { listen = [] }
+  submission { enabled = false }
+  imap { enabled = false }
+  pop3 { enabled = false }
+}`, summary: "Nothing to listen on", detail: []string{"smtp", "server.other", "enabled = false"}},
+		"a selector twice": {
+			hcl: `!` + strings.Replace(base, `mx { server`, `dkim { selector = "s1" }
+  dkim { selector = "S1" }
+  mx { server`, 1),
+			summary: "DKIM selector declared twice", detail: []string{"s1", "main.mf.hcl:17"}, at: `"S1"`},
+		"a key with nobody to sign": {
+			hcl: `
+domain "far" {
+  name = "far.example"
+  dkim { selector = "s1" }
+}`, summary: "DKIM key without a server", detail: []string{"domain.far"}, at: `"s1"`},
+		"an MX twice": {
+			hcl: `!` + strings.Replace(base, `mx { server`, `mx { host = "Mail.example.com" }
+  mx { server`, 1),
+			summary: "MX declared twice", detail: []string{"mail.example.com", "main.mf.hcl:17"}, at: `server.main`},
+		"an MX without a server": {
+			hcl:     `!` + strings.Replace(base, `mx { server = server.main }`, `mx { preference = 10 }`, 1),
+			summary: "One of server and host"},
+		"an MX to an address in a record": {
+			hcl:     rec("MX", `"10 192.0.2.1"`),
+			summary: "MX record points to an address", detail: []string{"A and AAAA", "RFC 5321"}, at: `"10 192.0.2.1"`},
+		"an NS to an address": {
+			hcl:     rec("NS", `"2001:db8::1"`),
+			summary: "NS record points to an address", at: `"2001:db8::1"`},
+		"an MX to a CNAME": {
+			hcl:     rec("MX", `"10 alias"`) + recAt("alias", "CNAME", `"mail"`),
+			summary: "MX record points to a CNAME", detail: []string{"alias.example.com.", "record.alias", "RFC 2181"}, at: `"x"`},
+		"an MX to a name without an address": {
+			hcl:     rec("MX", `"10 nowhere"`),
+			summary: "MX record points to a name without an address", detail: []string{"nowhere.example.com.", "Add a record"}, at: `"x"`},
+		"a name server without an address in its own zone": {
+			hcl:     `!` + strings.Replace(base, "127.0.0.1:2053", ":2053", 1),
+			summary: "NS record points to a name without an address", detail: []string{"ns1.example.com.", "Set addresses in nameserver.ns1"}, at: `nameserver.ns1`},
+		"a CNAME beside something": {
+			hcl:     recAt("www", "CNAME", `"mail"`) + recAt("www", "TXT", `"hello"`),
+			summary: "CNAME beside other records", detail: []string{"www.example.com.", "TXT", "RFC 1034"}, at: `"www"`},
+		"a CNAME beside what is made": {
+			hcl:     recAt("mail", "CNAME", `"elsewhere.net."`),
+			summary: "CNAME beside other records", detail: []string{`server.main.address["A"]`}, at: `"mail"`},
+		"a CNAME at the name of a zone": {
+			hcl:     recAt("@", "CNAME", `"elsewhere.net."`),
+			summary: "CNAME at the name of a zone", at: `"@"`},
+		"two targets of a CNAME": {
+			hcl:     rec("CNAME", `"a.elsewhere.net", "b.elsewhere.net"`),
+			summary: "More than one CNAME", detail: []string{"x.example.com. has 2"}},
+		"a record set twice": {
+			hcl:     recAt("www", "A", `"192.0.2.1"`) + strings.Replace(recAt("WWW", "A", `"192.0.2.2"`), `"record WWW"`, `"y"`, 1),
+			summary: "Record set declared twice", detail: []string{"A records of www.example.com.", "record."}},
+		"a record set that is made already": {
+			hcl:     recAt("@", "MX", `"10 mx.elsewhere.net"`),
+			summary: "Record set declared twice", detail: []string{"domain.example.mx"}, at: `"@"`},
+		"a name outside of its zone": {
+			hcl:     recAt("www.example.net.", "A", `"192.0.2.1"`),
+			summary: "Record outside its zone", detail: []string{"example.com", "domain.example"}, at: `"www.example.net."`},
+		"a name in another zone of ours": {
+			hcl: recAt("a.b", "A", `"192.0.2.1"`) + `
+zone "b" {
+  name       = "b.example.com"
+  nameserver = nameserver.ns1
+}`, summary: "Record outside its zone", detail: []string{"b.example.com", "zone = zone.b"}, at: `"a.b"`},
+		"an address that is none": {
+			hcl:     rec("A", `"192.0.2.1", "192.0.2.300"`),
+			summary: "Unsuitable record value", detail: []string{"192.0.2.300", "type A", "Expected is an IPv4 address"}, at: `"192.0.2.300"`},
+		"an IPv6 address under A": {
+			hcl:     rec("A", `"2001:db8::1"`),
+			summary: "Unsuitable record value", detail: []string{"its type is AAAA"}, at: `"2001:db8::1"`},
+		"an SRV that lacks something": {
+			hcl:     rec("SRV", `"0 993 mail"`),
+			summary: "Unsuitable record value", detail: []string{"priority, weight, port and a host name"}, at: `"0 993 mail"`},
+		"a TXT too long": {
+			hcl:     rec("TXT", `join("", [for i in range(1000) : "0123456789012345678901234567890123456789012345678901234567890123456789"])`),
+			summary: "Unsuitable record value", detail: []string{"at most 65279"}},
+		"two SPF policies in one block": {
+			hcl:     rec("TXT", `"v=spf1 -all", "V=SPF1 mx -all"`),
+			summary: "More than one SPF policy", detail: []string{"RFC 7208 §3.2"}, at: `"x"`},
+		"a second SPF policy": {
+			hcl:     `!` + strings.Replace(base, `mx { server`, "spf { policy = \"fail\" }\n  mx { server", 1) + recAt("@", "TXT", `"v=spf1 -all"`),
+			summary: "More than one SPF policy", detail: []string{"example.com."}},
+		"two times to live in one set": {
+			hcl: `!` + strings.Replace(base, `mx { server`, "spf { policy = \"fail\" }\n  mx { server", 1) + `
+record "v" {
+  zone   = domain.example.zone
+  name   = "@"
+  type   = "TXT"
+  ttl    = "5m"
+  values = ["verification"]
+}`, summary: "Two times to live in one record set", detail: []string{"domain.example.spf", "3600", "RFC 2181"}, at: `"@"`},
+		"two times to live in mx blocks": {
+			hcl: `!` + strings.Replace(base, `mx { server = server.main }`, `mx {
+    server = server.main
+    ttl    = "1h"
+  }
+  mx {
+    host = "mx.elsewhere.net"
+    ttl  = "5m"
+  }`, 1), summary: "Two times to live in one record set", detail: []string{"3600", "300"}, at: `"5m"`},
+		"more look-ups than SPF allows": {
+			hcl:     `!` + strings.Replace(base, `mx { server`, "spf { include = [for i in range(11) : \"s${i}.elsewhere.net\"] }\n  mx { server", 1),
+			summary: "Unsuitable SPF policy", detail: []string{"12 look-ups"}},
+		"mail of a domain in two places": {
+			hcl: `!` + strings.Replace(base, `mx { server`, `mx { server = server.far }
+  mx { server`, 1) + `
+provider "embedded" {
+  alias    = "far"
+  data_dir = "far"
+}
+server "far" {
+  hostname  = "far.example.com"
+  addresses = ["127.0.0.2"]
+  provider  = embedded.far
+}`, summary: "Mail of one domain in two places", detail: []string{"server.far", "embedded.far", "server.main"}, at: `server.main`},
+		"one data directory for two": {
+			hcl: `
+provider "embedded" {
+  alias    = "far"
+  data_dir = "mail/../mail"
+}
+nameserver "far" {
+  hostname = "far.example.net"
+  listen   = ["127.0.0.2:53"]
+  provider = embedded.far
+}`, summary: "Two servers in one data directory", detail: []string{"embedded and embedded.far", "/mail"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"main.mf.hcl": tt.hcl, "base.mf.hcl": base}
+			if alone, ok := strings.CutPrefix(tt.hcl, "!"); ok {
+				files = map[string]string{"main.mf.hcl": alone}
+			}
+			res, diags := expand.Expand(load(t, files), expand.Options{})
+			if res != nil || len(diags) == 0 {
+				t.Fatal("no error")
+			}
+			if len(diags) > 1 {
+				t.Errorf("%d errors, want one:\n%v", len(diags), errorList(diags.Errs()))
+			}
+			d := diags[0]
+			if d.Summary != tt.summary {
+				t.Errorf("summary %q, want %q (%s)", d.Summary, tt.summary, d.Detail)
+			}
+			for _, part := range tt.detail {
+				if !strings.Contains(d.Detail, part) {
+					t.Errorf("detail %q does not say %q", d.Detail, part)
+				}
+			}
+			got := where(files, d.Subject)
+			if tt.at != "" && got != tt.at || strings.HasPrefix(got, "outside") || got == "nowhere" {
+				t.Errorf("points at %q, want %q", got, tt.at)
+			}
+		})
+	}
+}
+
+// rec is a record block at the name x.
+func rec(rrtype, values string) string { return recAt("x", rrtype, values) }
+
+func recAt(name, rrtype, values string) string {
+	label := strings.Trim(strings.ReplaceAll(name, ".", "_"), "_@")
+	if label == "" {
+		label = "apex"
+	}
+	return fmt.Sprintf("\nrecord %q {\n  zone   = domain.example.zone\n  name   = %q\n  type   = %q\n  values = [%s]\n}\n", label+suffixFor(rrtype, label), name, rrtype, values)
+}
+
+// suffixFor keeps the labels of two blocks at one name apart.
+func suffixFor(rrtype, label string) string {
+	if rrtype == "TXT" && label != "apex" {
+		return "_txt"
+	}
+	return ""
+}
+
+func errorList(errs []error) string {
+	var b strings.Builder
+	for _, err := range errs {
+		fmt.Fprintln(&b, " ", err)
+	}
+	return b.String()
+}
+
+func TestAllErrorsComeAtOnceInOrder(t *testing.T) {
+	files := map[string]string{"a.mf.hcl": base, "b.mf.hcl": `
+alias "a" {
+  domain  = domain.example
+  name    = "a"
+  members = ["ghost@example.com"]
+}
+user "a" {
+  domain = domain.example
+  name   = "a"
+}` + rec("A", `"nonsense"`) + recAt("mail", "CNAME", `"elsewhere.net."`)}
+	_, diags := expand.Expand(load(t, files), expand.Options{})
+	var got []string
+	for _, d := range diags {
+		got = append(got, fmt.Sprintf("%d: %s", d.Subject.Start.Line, d.Summary))
+	}
+	want := []string{
+		"4: Address declared twice", "5: Unknown address", "15: Unsuitable record value", "20: CNAME beside other records",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
