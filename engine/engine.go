@@ -70,11 +70,12 @@ func (w *Workspace) Load() (*config.Module, hcl.Diagnostics) {
 // else: values of variables that are not set are taken as unknown.
 func (w *Workspace) Validate(module *config.Module, opts config.Options) hcl.Diagnostics {
 	opts.AllowUnset = true
+	opts.Version = w.Version
 	cfg, diags := module.Evaluate(opts, nil)
 	if diags.HasErrors() {
 		return diags
 	}
-	res, more := expand.Expand(cfg, w.expandOptions(nil))
+	res, more := expand.Expand(cfg, expand.Options{Version: w.Version, Partial: true})
 	diags = append(diags, more...)
 	if diags.HasErrors() {
 		return diags
@@ -94,6 +95,7 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 	if err != nil {
 		return nil, err
 	}
+	opts.Config.Version = w.Version
 	s := &Session{ws: w, opts: opts, module: module, backend: backend, targets: map[string]providers.Provider{}}
 	unlock, err := s.backend.Lock(ctx, lockInfo(opts.Operation), opts.LockTimeout)
 	if err != nil {
