@@ -91,17 +91,42 @@ func born(k *schema.Kind, want cty.Value) cty.Value {
 	return cty.ObjectVal(vals)
 }
 
-// drifted reports whether two states of one thing differ in what is compared.
-// An attribute that the older one does not have says nothing: the kind may have
+// drifted reports whether a thing differs from what the state remembers of it.
+// An attribute that the state does not have says nothing: the kind may have
 // gained it since.
-func drifted(k *schema.Kind, was, is cty.Value) bool {
+func drifted(k *schema.Kind, was, have cty.Value) bool {
 	for i := range k.Attributes {
 		a := &k.Attributes[i]
-		if w := was.GetAttr(a.Name); !a.Info && !w.IsNull() && !w.RawEquals(is.GetAttr(a.Name)) {
+		if w := was.GetAttr(a.Name); !a.Info && !w.IsNull() && !w.RawEquals(shown(a, have.GetAttr(a.Name))) {
 			return true
 		}
 	}
 	return false
+}
+
+// shown is the value of an attribute as it leaves the process.
+func shown(a *schema.KindAttribute, v cty.Value) cty.Value {
+	if a.Sensitive {
+		return state.Fingerprint(v)
+	}
+	return v
+}
+
+// showKnown is show for something that the state remembers as was, if at all.
+// In a large world nearly all is as it was, and what is there need not be
+// copied.
+func showKnown(k *schema.Kind, st *state.Resource, have cty.Value) cty.Value {
+	if st == nil || !st.Attrs.Type().Equals(k.Type()) {
+		return show(k, have)
+	}
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		w := st.Attrs.GetAttr(a.Name)
+		if a.Info && !w.IsNull() || !a.Info && !w.RawEquals(shown(a, have.GetAttr(a.Name))) {
+			return show(k, have)
+		}
+	}
+	return st.Attrs
 }
 
 // show is an object as a plan holds it: without secrets, and without what

@@ -193,7 +193,7 @@ func (m *maker) want(r *schema.Resource) {
 	k := schema.KindByName(r.Kind)
 	have := conform(k, obs.Attrs)
 	want, changed := settle(k, r.Attrs, have, m.sourceChanges(r))
-	c.Before = show(k, have)
+	c.Before = showKnown(k, st, have)
 	c.After = c.Before
 	if len(changed) > 0 {
 		c.After = show(k, want)
@@ -353,10 +353,10 @@ func (m *maker) drift() {
 		d := Drift{Address: st.Address, ID: id, Action: Delete, Before: conform(k, st.Attrs), After: cty.NullVal(k.Type())}
 		if obs != nil {
 			have := conform(k, obs.Attrs)
-			d.Action, d.After = Update, show(k, have)
-			if !drifted(k, d.Before, d.After) {
+			if !drifted(k, d.Before, have) {
 				continue
 			}
+			d.Action, d.After = Update, show(k, have)
 			if m.plan.Mode == Normal {
 				if _, changed := settle(k, r.Attrs, have, false); len(changed) == 0 {
 					continue

@@ -8,8 +8,8 @@ import (
 )
 
 // Redact replaces the values of sensitive attributes by their fingerprints, so
-// that the object can be stored and shown. Fingerprints stay as they are, null
-// and unknown values too. Marks are taken off. An object of an unknown kind,
+// that the object, which has no marks, can be stored and shown. Fingerprints
+// stay as they are, null and unknown values too. An object of an unknown kind,
 // null and cty.NilVal come back unchanged.
 func Redact(kind string, attrs cty.Value) cty.Value {
 	return project(kind, attrs, nil)
@@ -26,7 +26,6 @@ func project(kind string, attrs cty.Value, drop func(*schema.KindAttribute) bool
 	if attrs == cty.NilVal {
 		return attrs
 	}
-	attrs, _ = attrs.UnmarkDeep()
 	k := schema.KindByName(kind)
 	if k == nil || attrs.IsNull() || !attrs.IsKnown() || !attrs.Type().IsObjectType() {
 		return attrs
@@ -44,7 +43,7 @@ func project(kind string, attrs cty.Value, drop func(*schema.KindAttribute) bool
 		if dropped {
 			vals[a.Name] = cty.NullVal(a.Type)
 		} else {
-			vals[a.Name] = fingerprint(vals[a.Name])
+			vals[a.Name] = Fingerprint(vals[a.Name])
 		}
 	}
 	if vals == nil {
@@ -53,9 +52,9 @@ func project(kind string, attrs cty.Value, drop func(*schema.KindAttribute) bool
 	return cty.ObjectVal(vals)
 }
 
-// fingerprint replaces all strings in a value. Sensitive attributes are strings
-// or lists of strings; a test holds the kinds to it.
-func fingerprint(v cty.Value) cty.Value {
+// Fingerprint is what Redact puts in the place of the value of a sensitive
+// attribute: a string or a list of strings; a test holds the kinds to it.
+func Fingerprint(v cty.Value) cty.Value {
 	if v.IsNull() || !v.IsKnown() {
 		return v
 	}
@@ -72,7 +71,7 @@ func fingerprint(v cty.Value) cty.Value {
 	elems := make([]cty.Value, 0, v.LengthInt())
 	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()
-		elems = append(elems, fingerprint(e))
+		elems = append(elems, Fingerprint(e))
 	}
 	return cty.ListVal(elems)
 }
