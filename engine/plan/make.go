@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/hashicorp/hcl/v2"
@@ -79,8 +80,10 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 type maker struct {
 	in    Input
 	prior *state.State
-	plan  *Plan
-	diags hcl.Diagnostics
+	// remembered are the identities in prior, sorted.
+	remembered []schema.ID
+	plan       *Plan
+	diags      hcl.Diagnostics
 
 	desired   []*schema.Resource // by address; attributes conform to the kind
 	byID      map[schema.ID]*schema.Resource
@@ -125,7 +128,8 @@ func newMaker(in Input) *maker {
 			}
 		}
 	}
-	for _, id := range m.prior.IDs() {
+	m.remembered = m.prior.IDs()
+	for _, id := range m.remembered {
 		a := m.prior.Resources[id].Address
 		m.former[a] = append(m.former[a], id)
 	}
@@ -310,7 +314,7 @@ func (m *maker) takeAway() {
 // ours lists what the state knows, and what bears our mark without being in
 // the state: what a killed run has done and not written down.
 func (m *maker) ours() []schema.ID {
-	ids := m.prior.IDs()
+	ids := slices.Clone(m.remembered)
 	for id, o := range m.observed {
 		if o.Owner != "" && m.prior.Resources[id] == nil {
 			ids = append(ids, id)
@@ -341,7 +345,7 @@ func (m *maker) guard(r *schema.Resource, id schema.ID, address string) {
 // refreshes, what is on its way out has no drift that matters, and neither has
 // what agrees with the files by now.
 func (m *maker) drift() {
-	for _, id := range m.prior.IDs() {
+	for _, id := range m.remembered {
 		st, obs, r := m.prior.Resources[id], m.observed[id], m.byID[id]
 		k := schema.KindByName(id.Kind)
 		if k == nil || !m.selected.either(st.Address) {

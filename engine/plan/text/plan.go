@@ -143,13 +143,14 @@ func symbolOf(c *plan.Change) string {
 
 // change writes one change: what happens, why, and the attributes.
 func (w *writer) change(c *plan.Change) {
+	if c.Action == plan.NoOp {
+		return
+	}
 	head := func(format string, args ...any) {
 		w.linef("  # %s %s", w.bold(c.Address), fmt.Sprintf(format, args...))
 	}
 	attrs := attributes(c.ID.Kind, c.Before, c.After)
 	switch c.Action {
-	case plan.NoOp:
-		return
 	case plan.Create:
 		head("will be created")
 	case plan.Update:
