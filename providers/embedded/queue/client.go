@@ -1,0 +1,230 @@
+package queue
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A client speaks SMTP with one server. It is not go-smtp's, which greets with
+// "localhost" before STARTTLS and has one timeout for all commands.
+type client struct {
+	host  string
+	conn  *timedConn
+	text  *textproto.Conn
+	times *Timeouts
+	ext   map[string]string
+}
+
+// A replyError is a refusal.
+type replyError struct {
+	command string
+	code    int
+	text    string // with the enhanced status code, if there is one
+}
+
+func (e *replyError) Error() string { return "refused " + e.command + ": " + e.reply() }
+
+// reply is the reply as it came, on one line.
+func (e *replyError) reply() string {
+	return strconv.Itoa(e.code) + " " + strings.ReplaceAll(e.text, "\n", " ")
+}
+
+// status is the enhanced status code of the reply (RFC 3463), or one made from
+// its code.
+func (e *replyError) status() string {
+	class := strconv.Itoa(e.code / 100)
+	if s, _, _ := strings.Cut(e.text, " "); strings.HasPrefix(s, class+".") && validStatus(s) {
+		return s
+	}
+	return class + ".0.0"
+}
+
+func validStatus(s string) bool {
+	parts := strings.Split(s, ".")
+	for _, p := range parts {
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n > 999 {
+			return false
+		}
+	}
+	return len(parts) == 3
+}
+
+// A tlsError is a failed STARTTLS.
+type tlsError struct{ err error }
+
+func (e *tlsError) Error() string { return "STARTTLS: " + e.err.Error() }
+func (e *tlsError) Unwrap() error { return e.err }
+
+func newClient(conn net.Conn, host string, times *Timeouts) *client {
+	c := &client{host: host, times: times}
+	c.use(conn)
+	return c
+}
+
+func (c *client) use(conn net.Conn) {
+	c.conn = &timedConn{Conn: conn, block: c.times.Block}
+	c.text = textproto.NewConn(c.conn)
+}
+
+// hello takes the greeting, says EHLO, and starts TLS where it is offered.
+func (c *client) hello(name string, useTLS bool) error {
+	if _, err := c.read("the connection", 220, c.times.Command); err != nil {
+		return err
+	}
+	if err := c.ehlo(name); err != nil {
+		return err
+	}
+	if !useTLS || !c.has("STARTTLS") {
+		return nil
+	}
+	if _, err := c.command(220, c.times.Command, "STARTTLS"); err != nil {
+		return &tlsError{err}
+	}
+	c.conn.SetDeadline(time.Now().Add(c.times.Command))
+	t := tls.Client(c.conn.Conn, &tls.Config{
+		ServerName: c.host,
+		// Opportunistic: against someone who only listens, and better than nothing
+		// (RFC 7435). There is nobody to refuse a bad certificate to.
+		InsecureSkipVerify: true,
+	})
+	if err := t.Handshake(); err != nil {
+		return &tlsError{err}
+	}
+	c.use(t)
+	return c.ehlo(name)
+}
+
+func (c *client) ehlo(name string) error {
+	c.ext = map[string]string{}
+	text, err := c.command(250, c.times.Command, "EHLO "+name)
+	var re *replyError
+	if errors.As(err, &re) && re.code/100 == 5 {
+		_, err = c.command(250, c.times.Command, "HELO "+name)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			key, value, _ := strings.Cut(line, " ")
+			c.ext[strings.ToUpper(key)] = value
+		}
+	}
+	return nil
+}
+
+func (c *client) has(ext string) bool { _, ok := c.ext[ext]; return ok }
+
+// sizeLimit is the largest message the server takes; 0: it does not say.
+func (c *client) sizeLimit() int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(c.ext["SIZE"]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (c *client) mail(from string, m *message) error {
+	line := "MAIL FROM:<" + from + ">"
+	if c.has("SIZE") {
+		line += " SIZE=" + strconv.FormatInt(m.body.Size(), 10)
+	}
+	if c.has("8BITMIME") {
+		line += " BODY=8BITMIME"
+	}
+	if (m.utf8 || m.header8) && c.has("SMTPUTF8") {
+		line += " SMTPUTF8"
+	}
+	_, err := c.command(250, c.times.Command, line)
+	return err
+}
+
+func (c *client) rcpt(to string) error {
+	_, err := c.command(25, c.times.Command, "RCPT TO:<"+to+">")
+	return err
+}
+
+// data sends the message, which has CRLF line ends, and returns the text of the
+// 250.
+func (c *client) data(message io.Reader) (string, error) {
+	if _, err := c.command(354, c.times.DataInit, "DATA"); err != nil {
+		return "", err
+	}
+	w := c.text.DotWriter()
+	if _, err := io.Copy(w, message); err != nil {
+		return "", fmt.Errorf("send message to %s: %w", c.host, err)
+	}
+	if err := w.Close(); err != nil {
+		return "", fmt.Errorf("send message to %s: %w", c.host, err)
+	}
+	return c.read("the message", 250, c.times.DataEnd)
+}
+
+// quit takes leave; the message is through already, so nothing depends on it.
+func (c *client) quit() {
+	const patience = 2 * time.Second
+	c.command(221, patience, "QUIT")
+}
+
+func (c *client) close() { c.text.Close() }
+
+// command sends a line and reads its reply.
+func (c *client) command(expect int, timeout time.Duration, line string) (string, error) {
+	verb, _, _ := strings.Cut(line, " ")
+	if strings.ContainsAny(line, "\r\n\x00") {
+		return "", &replyError{command: verb, code: 553, text: "5.1.3 the address holds control characters"}
+	}
+	if err := c.text.PrintfLine("%s", line); err != nil {
+		return "", fmt.Errorf("send %s to %s: %w", verb, c.host, err)
+	}
+	return c.read(verb, expect, timeout)
+}
+
+func (c *client) read(command string, expect int, timeout time.Duration) (string, error) {
+	c.conn.SetReadDeadline(time.Now().Add(timeout))
+	c.conn.budget = maxReply
+	code, text, err := c.text.ReadResponse(expect)
+	var pe *textproto.Error
+	if errors.As(err, &pe) && code >= 200 {
+		return "", &replyError{command: command, code: code, text: text}
+	}
+	if err != nil {
+		return "", fmt.Errorf("answer of %s to %s: %w", c.host, command, err)
+	}
+	return text, nil
+}
+
+// maxReply is the longest reply that is read, in bytes.
+const maxReply = 64 << 10
+
+var errReply = errors.New("reply is too long")
+
+// A timedConn gives each piece of a message its time, and replies a measure.
+type timedConn struct {
+	net.Conn
+	block  time.Duration
+	budget int
+}
+
+func (t *timedConn) Write(p []byte) (int, error) {
+	if err := t.SetWriteDeadline(time.Now().Add(t.block)); err != nil {
+		return 0, err
+	}
+	return t.Conn.Write(p)
+}
+
+func (t *timedConn) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	if t.budget -= n; t.budget < 0 {
+		return 0, errReply
+	}
+	return n, err
+}

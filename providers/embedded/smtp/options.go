@@ -1,0 +1,147 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/mailform/mailform/providers/embedded/store"
+)
+
+// Mode is what a server is for.
+type Mode int
+
+const (
+	// MTA takes mail for local recipients from anyone and offers no AUTH.
+	MTA Mode = iota
+	// Submission takes mail for anywhere from users who have logged in
+	// (RFC 6409).
+	Submission
+)
+
+// Store is what the server needs of the store; *store.Store is one.
+type Store interface {
+	Resolve(ctx context.Context, rcpt string) (store.Resolution, error)
+	LocalDomain(ctx context.Context, name string) (bool, error)
+	AddressesOf(ctx context.Context, account int64) ([]string, error)
+	CheckQuota(ctx context.Context, account, size int64) error
+	NewDraft(limit int64) *store.Draft
+	Accept(ctx context.Context, e *store.Envelope) error
+}
+
+// Authenticator checks passwords and slows down those who guess;
+// *auth.Authenticator is one. Any error that is not a verdict about the
+// credentials (auth.ErrInvalid, auth.ErrDisabled) is answered as temporary.
+type Authenticator interface {
+	Login(ctx context.Context, address, password, service string, remote net.Addr) (*store.Account, error)
+}
+
+// Signer makes DKIM-Signature fields for a message, each with its CRLF. It
+// returns nothing when it has no key for the domain.
+type Signer interface {
+	Sign(ctx context.Context, domain string, message io.Reader) ([]byte, error)
+}
+
+// Settings can change while the server runs: they are asked for at each new
+// connection and at the start of TLS. Sizes are asked for with each message.
+type Settings struct {
+	// Hostname is the name in the greeting and in Received fields.
+	Hostname string
+	// TLS is used for STARTTLS and on TLS listeners; nil: there is no TLS.
+	TLS *tls.Config
+	// MaxSize is the largest message accepted, in bytes; 0: DefaultMaxSize.
+	MaxSize int64
+	// PostmasterDomain is the domain of a bare <postmaster> (RFC 5321 §4.5.1);
+	// empty: Hostname or the nearest domain above it that is local.
+	PostmasterDomain string
+}
+
+// DefaultMaxSize is the largest message where the settings do not say: 50 MiB.
+const DefaultMaxSize = 50 << 20
+
+func (s Settings) maxSize() int64 {
+	if s.MaxSize <= 0 {
+		return DefaultMaxSize
+	}
+	return s.MaxSize
+}
+
+// Limits protect the server. The zero value of a field means its default.
+// Those that slow down or count by address do not touch clients on loopback
+// addresses unless ThrottleLoopback is set.
+type Limits struct {
+	Connections           int // open at a time; 2000
+	ConnectionsPerAddress int // open at a time from one address (one /64 of IPv6); 50
+	Recipients            int // of a message; 1000, no fewer than 100 by RFC 5321 §4.5.3.1.8
+	Errors                int // 4xx and 5xx replies to a connection before 421; 20
+	LoginAttempts         int // failed on a connection before 421; 5
+	LineLength            int // of a line of a message, bytes; 128 KiB
+	HeaderSize            int // of a message's header, bytes; 1 MiB
+	Hops                  int // Received fields before a message counts as looping; 50
+	// GreetDelay is how long the greeting is held back to see who talks before
+	// it (MTA mode, plain connections); 200 ms.
+	GreetDelay       time.Duration
+	ThrottleLoopback bool
+}
+
+// Timeouts follow RFC 5321 §4.5.3.2. The zero value of a field means its default.
+type Timeouts struct {
+	Command   time.Duration // for a command line to arrive as a whole; 5 min
+	Block     time.Duration // for the next bytes of a message; 3 min
+	Write     time.Duration // for a reply to be taken; 1 min
+	Handshake time.Duration // for TLS; 1 min
+	Accept    time.Duration // for the store to take a message; 5 min
+}
+
+// Options make a Server. Settings and Store are needed, Auth in Submission mode.
+type Options struct {
+	Mode     Mode
+	Settings func() Settings
+	Store    Store
+	Auth     Authenticator
+	Signer   Signer // nil: nothing is signed
+	Logger   *slog.Logger
+	Limits   Limits
+	Timeouts Timeouts
+	Now      func() time.Time // nil: time.Now; dates in messages
+}
+
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &o.Limits
+	orInt(&l.Connections, 2000)
+	orInt(&l.ConnectionsPerAddress, 50)
+	orInt(&l.Recipients, 1000)
+	orInt(&l.Errors, 20)
+	orInt(&l.LoginAttempts, 5)
+	orInt(&l.LineLength, 128<<10)
+	orInt(&l.HeaderSize, 1<<20)
+	orInt(&l.Hops, 50)
+	orDuration(&l.GreetDelay, 200*time.Millisecond)
+	t := &o.Timeouts
+	orDuration(&t.Command, 5*time.Minute)
+	orDuration(&t.Block, 3*time.Minute)
+	orDuration(&t.Write, time.Minute)
+	orDuration(&t.Handshake, time.Minute)
+	orDuration(&t.Accept, 5*time.Minute)
+}
+
+func orInt(v *int, def int) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+func orDuration(v *time.Duration, def time.Duration) {
+	if *v <= 0 {
+		*v = def
+	}
+}

@@ -1,0 +1,264 @@
+package smtp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+
+	gosmtp "github.com/emersion/go-smtp"
+
+	"github.com/mailform/mailform/providers/embedded/store"
+)
+
+// A session decides about the commands of one conversation. go-smtp calls it
+// from the connection's goroutine, except for Data of a BDAT message, which
+// runs beside it; only tx is shared between the two.
+type session struct {
+	srv      *Server
+	w        *wire
+	conn     *gosmtp.Conn
+	engine   *gosmtp.Server // of this conversation alone
+	hostname string
+
+	account *store.Account // who has logged in
+
+	mu sync.Mutex
+	tx *transaction // nil outside of one
+}
+
+// A transaction is one message on its way in.
+type transaction struct {
+	id         string
+	from       address // zero for <>
+	helo       string
+	esmtp      bool
+	utf8       bool
+	size       int64 // as announced; 0: not
+	maxSize    int64
+	recipients []address
+	accounts   []int64
+	remote     []string
+	own        []string // addresses that the sender may use (Submission)
+}
+
+// Answers. They are never wrapped: go-smtp looks at the bare type, and answers
+// 554 for everything else that comes out of Data.
+var (
+	errTemporary  = reply(451, 4, 3, 0, "Temporary failure, try again later")
+	errSequence   = reply(503, 5, 5, 1, "Bad sequence of commands")
+	errNested     = reply(503, 5, 5, 1, "A transaction is open already")
+	errSender     = reply(501, 5, 1, 7, "Bad sender address syntax")
+	errRecipient  = reply(501, 5, 1, 3, "Bad recipient address syntax")
+	errLogin      = reply(530, 5, 7, 0, "Authentication required")
+	errStartTLS   = reply(530, 5, 7, 0, "Must issue a STARTTLS command first")
+	errNotYours   = reply(553, 5, 7, 1, "Sender address is not yours")
+	errUnknown    = reply(550, 5, 1, 1, "No such user here")
+	errDisabled   = reply(550, 5, 2, 1, "Mailbox is disabled")
+	errRelay      = reply(550, 5, 7, 1, "Relaying denied")
+	errLiteral    = reply(550, 5, 1, 2, "Address literals are not delivered to")
+	errOverQuota  = reply(452, 4, 2, 2, "Mailbox is full")
+	errTooBig     = reply(552, 5, 3, 4, "Message size limit exceeded")
+	errRecipients = reply(452, 4, 5, 3, "Too many recipients")
+)
+
+func reply(code, class, subject, detail int, text string) *gosmtp.SMTPError {
+	return &gosmtp.SMTPError{Code: code, EnhancedCode: gosmtp.EnhancedCode{class, subject, detail}, Message: text}
+}
+
+// Mail begins a transaction.
+func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
+	if s.current() != nil {
+		return errNested
+	}
+	if s.srv.o.Mode == Submission && s.account == nil {
+		if s.w.tls == nil {
+			return errStartTLS
+		}
+		return errLogin
+	}
+	tx := &transaction{
+		id: rand.Text()[:16], helo: s.conn.Hostname(), esmtp: s.w.esmtp,
+		utf8: opts.UTF8, size: opts.Size, maxSize: s.w.maxSize,
+	}
+	if opts.Size > tx.maxSize {
+		return errTooBig
+	}
+	if from != "" {
+		a, err := parseAddress(from)
+		if err != nil {
+			return errSender
+		}
+		tx.from = a
+	}
+	if s.srv.o.Mode == Submission {
+		own, err := s.srv.o.Store.AddressesOf(s.srv.ctx, s.account.ID)
+		if err != nil {
+			return s.internal("addresses of the sender", err)
+		}
+		tx.own = append(own, s.account.Address)
+		// The null sender is for receipts and other automatic answers.
+		if from != "" && !tx.owns(tx.from) {
+			return errNotYours
+		}
+	}
+	// go-smtp refuses a message of exactly its limit, since it looks for the end
+	// only after the limit; the session counts itself.
+	s.engine.MaxMessageBytes = tx.maxSize + 1
+	s.w.transaction.Store(true)
+	s.mu.Lock()
+	s.tx = tx
+	s.mu.Unlock()
+	return nil
+}
+
+func (tx *transaction) owns(a address) bool {
+	return slices.ContainsFunc(tx.own, func(o string) bool { return strings.EqualFold(o, a.key()) })
+}
+
+// Rcpt adds a recipient.
+func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
+	tx := s.current()
+	if tx == nil {
+		return errSequence
+	}
+	a, err := parseAddress(to)
+	if err != nil {
+		return errRecipient
+	}
+	if len(tx.recipients) >= s.srv.o.Limits.Recipients {
+		return errRecipients
+	}
+	if s.srv.o.Mode == MTA && a.routed() {
+		// Known or not, nobody's mail goes on by a route in the local part.
+		return errRelay
+	}
+	r, err := s.resolve(a)
+	if err != nil {
+		return err
+	}
+	if tx.size > 0 {
+		for _, id := range r.Accounts {
+			if err := s.srv.o.Store.CheckQuota(s.srv.ctx, id, tx.size); err != nil {
+				return s.storeError("check quota", err)
+			}
+		}
+	}
+	for _, id := range r.Accounts {
+		if !slices.Contains(tx.accounts, id) {
+			tx.accounts = append(tx.accounts, id)
+		}
+	}
+	for _, f := range r.Forwards {
+		if !slices.Contains(tx.remote, f) {
+			tx.remote = append(tx.remote, f)
+		}
+	}
+	tx.recipients = append(tx.recipients, a)
+	return nil
+}
+
+// resolve finds where mail for a goes.
+func (s *session) resolve(a address) (store.Resolution, error) {
+	var r store.Resolution
+	err := store.ErrUnknownDomain
+	if !a.literal() {
+		r, err = s.srv.o.Store.Resolve(s.srv.ctx, a.key())
+	}
+	if errors.Is(err, store.ErrUnknownDomain) {
+		switch {
+		case s.srv.o.Mode != Submission || s.account == nil:
+			return r, errRelay
+		case a.literal():
+			return r, errLiteral
+		}
+		return store.Resolution{Forwards: []string{a.path()}}, nil
+	}
+	if err != nil {
+		return r, s.storeError("resolve recipient", err)
+	}
+	if len(r.Accounts) == 0 && len(r.Forwards) == 0 {
+		return r, errUnknown
+	}
+	return r, nil
+}
+
+// storeError answers an error of the store.
+func (s *session) storeError(op string, err error) *gosmtp.SMTPError {
+	switch {
+	case errors.Is(err, store.ErrUnknownUser):
+		return errUnknown
+	case errors.Is(err, store.ErrMailDisabled):
+		return errDisabled
+	case errors.Is(err, store.ErrOverQuota):
+		return errOverQuota
+	case errors.Is(err, store.ErrTooLarge):
+		return errTooBig
+	}
+	return s.internal(op, err)
+}
+
+// internal logs what went wrong here and tells the client to try again: a 5xx
+// would make it bounce the message.
+func (s *session) internal(op string, err error) *gosmtp.SMTPError {
+	if !errors.Is(err, context.Canceled) {
+		s.srv.o.Logger.Error("smtp: "+op, "remote", s.w.RemoteAddr().String(), "error", err)
+	}
+	return errTemporary
+}
+
+// Data takes the content. The answer 250 comes after it is on disk.
+func (s *session) Data(r io.Reader) error {
+	tx := s.current()
+	if tx == nil {
+		return errSequence
+	}
+	ctx, cancel := context.WithTimeout(s.srv.ctx, s.srv.o.Timeouts.Accept)
+	defer cancel()
+	size, err := s.receive(ctx, tx, r)
+	if err != nil {
+		s.srv.o.Logger.Info("message refused", "id", tx.id, "from", tx.from.path(),
+			"remote", s.w.RemoteAddr().String(), "code", err.Code, "reply", err.Message)
+		return err
+	}
+	s.srv.o.Logger.Info("message accepted", "id", tx.id, "from", tx.from.path(),
+		"remote", s.w.RemoteAddr().String(), "size", size,
+		"local", len(tx.accounts), "queued", len(tx.remote))
+	return reply(250, 2, 0, 0, "OK: queued as "+tx.id)
+}
+
+// Reset ends the transaction. A BDAT message that is still being read keeps
+// its own pointer to it, and fails.
+func (s *session) Reset() {
+	s.mu.Lock()
+	s.tx = nil
+	s.mu.Unlock()
+	s.w.transaction.Store(false)
+	s.engine.MaxMessageBytes = s.srv.o.Settings().maxSize()
+}
+
+// Logout ends the session.
+func (s *session) Logout() error {
+	s.mu.Lock()
+	s.tx = nil
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *session) current() *transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tx
+}
+
+// remoteIP is the client's address without its port.
+func (s *session) remoteIP() net.IP {
+	if t, ok := s.w.RemoteAddr().(*net.TCPAddr); ok {
+		return t.IP
+	}
+	return nil
+}
