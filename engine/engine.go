@@ -190,7 +190,16 @@ func (s *Session) Plan(ctx context.Context, mode plan.Mode, targets []string) (*
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	if refreshKnown(known, observed) {
+	changed := refreshKnown(known, observed)
+	for i := range d.expand.Resources {
+		// What is made anew is born anew: the old one's values are no help.
+		r := &d.expand.Resources[i]
+		if have, ok := known[r.ID()]; ok && plan.Reborn(r, have) {
+			delete(known, r.ID())
+			changed = true
+		}
+	}
+	if changed {
 		d, more = s.describe(knownFrom(known))
 		if diags = more; diags.HasErrors() {
 			return nil, diags
