@@ -288,8 +288,7 @@ func (c *conn) countBad() {
 // recheckAccount ends a session whose account was closed, or may not use IMAP
 // any more, since it logged in.
 func (c *conn) recheckAccount(ctx context.Context) error {
-	const interval = 30 * time.Second
-	if c.account == nil || time.Since(c.checked) < interval {
+	if c.account == nil || time.Since(c.checked) < c.srv.limits.Recheck {
 		return nil
 	}
 	a, err := c.srv.opt.Store.AccountByID(ctx, c.account.ID)

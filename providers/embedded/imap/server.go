@@ -70,6 +70,8 @@ type Limits struct {
 	// Line is how long a command line may take once it has begun. Block is how
 	// long 64 KiB of a message may take, in either direction.
 	Line, Block time.Duration
+	// Recheck is how often a session looks whether its account may still use IMAP.
+	Recheck time.Duration
 }
 
 // DefaultLimits are the limits of a server that sets none.
@@ -85,6 +87,7 @@ func DefaultLimits() Limits {
 		Greeting:              2 * time.Minute,
 		Line:                  time.Minute,
 		Block:                 2 * time.Minute,
+		Recheck:               30 * time.Second,
 	}
 }
 
@@ -100,6 +103,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Greeting, d.Greeting)
 	setDefault(&l.Line, d.Line)
 	setDefault(&l.Block, d.Block)
+	setDefault(&l.Recheck, d.Recheck)
 	return l
 }
 

@@ -129,7 +129,7 @@ func (p *parser) part(mainType, subtype string, depth int) *Part {
 			part.Type, part.Subtype, part.Params = t, s, params
 		}
 	}
-	part.Body.Start = p.start
+	part.Body.Start = part.Header.End
 
 	lines := int64(0)
 	switch {
@@ -155,7 +155,24 @@ func (p *parser) part(mainType, subtype string, depth int) *Part {
 		}
 	}
 	part.Lines = lines
+	if n := len(part.Children); n > 0 {
+		part.Children[n-1].clamp(part.Body.End)
+	}
 	return part
+}
+
+// clamp keeps a part within what surrounds it: where an outer boundary ends
+// both, the line break before it is part of neither.
+func (p *Part) clamp(end int64) {
+	for p != nil {
+		p.Header.Start, p.Header.End = min(p.Header.Start, end), min(p.Header.End, end)
+		p.Body.Start, p.Body.End = min(p.Body.Start, end), min(p.Body.End, end)
+		if n := len(p.Children); n > 0 {
+			p = p.Children[n-1]
+		} else {
+			p = p.Message
+		}
+	}
 }
 
 // multipart reads the parts between the boundaries and returns how many lines
@@ -198,7 +215,9 @@ func (p *parser) header() (Span, Fields) {
 			break
 		}
 		if p.atBoundary() {
-			break
+			// The line break before it belongs to the boundary.
+			span.End = max(p.start-p.prevEOL, span.Start)
+			return span, SplitFields(raw)
 		}
 		if len(raw)+len(p.line) <= maxHeader {
 			raw = append(raw, p.line...)

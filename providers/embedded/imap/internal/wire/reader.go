@@ -69,6 +69,7 @@ type Reader struct {
 
 	line  []byte // current line without its end; dead once the next one is read
 	long  []byte // holds a line longer than the buffer of br
+	head  []byte // beginning of a line that was too long: the tag is in it
 	pos   int
 	used  int64
 	depth int
@@ -92,7 +93,7 @@ func (r *Reader) SetLimits(l Limits) { r.limits = l }
 // line. Errors are those of the connection, or [ErrDesync].
 func (r *Reader) Next(idle time.Duration) error {
 	r.used, r.depth, r.err, r.open = 0, 0, nil, nil
-	r.line, r.pos = nil, 0
+	r.line, r.head, r.pos = nil, nil, 0
 	if r.br.Buffered() == 0 {
 		if err := r.src.SetReadDeadline(time.Now().Add(idle)); err != nil {
 			return err
@@ -133,7 +134,11 @@ func (r *Reader) readLine() {
 		r.long = r.long[:0]
 		for errors.Is(err, bufio.ErrBufferFull) {
 			if int64(len(r.long)) > r.limits.Command {
-				// Too long anyway; only its end matters, which may announce a literal.
+				// Too long anyway. Its beginning has the tag, its end may announce a
+				// literal.
+				if len(r.head) == 0 {
+					r.head = append(r.head, r.long[:min(len(r.long), 2*longestTag)]...)
+				}
 				r.long = r.long[:0]
 			}
 			r.long = append(r.long, line...)
@@ -160,6 +165,9 @@ func (r *Reader) readLine() {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	r.line = bytes.TrimSuffix(line, []byte("\r"))
 	if r.used > r.limits.Command {
+		if len(r.head) == 0 {
+			r.head = append(r.head, r.line[:min(len(r.line), 2*longestTag)]...)
+		}
 		r.Fail("command line too long")
 	}
 }

@@ -64,11 +64,27 @@ func isAtomChar(c byte) bool {
 // isAStringChar is ASTRING-CHAR, and raw UTF-8, which many clients send.
 func isAStringChar(c byte) bool { return isAtomChar(c) || c == ']' || c >= 0x80 }
 
+// longestTag in bytes; clients use a few.
+const longestTag = 128
+
+func isTagChar(c byte) bool { return (isAtomChar(c) || c == ']') && c != '+' }
+
 // Tag reads the tag of a command: ASTRING-CHAR without "+", at most 128 bytes.
+// Of a line that is too long it is returned as well: the client has to know what
+// was refused.
 func (r *Reader) Tag() string {
-	const longest = 128
-	s := r.takeSome("tag", func(c byte) bool { return (isAtomChar(c) || c == ']') && c != '+' })
-	if len(s) > longest {
+	if r.err != nil {
+		n := 0
+		for n < len(r.head) && isTagChar(r.head[n]) {
+			n++
+		}
+		if n == len(r.head) || n > longestTag {
+			return ""
+		}
+		return string(r.head[:n])
+	}
+	s := r.takeSome("tag", isTagChar)
+	if len(s) > longestTag {
 		r.Fail("tag is too long")
 		return ""
 	}
