@@ -40,8 +40,11 @@ func (e *replyError) reply() string {
 // its code.
 func (e *replyError) status() string {
 	class := strconv.Itoa(e.code / 100)
-	if s, _, _ := strings.Cut(e.text, " "); strings.HasPrefix(s, class+".") && validStatus(s) {
-		return s
+	// It should stand on each line of a reply (RFC 2034 §4); some have it on one.
+	for l := range strings.SplitSeq(e.text, "\n") {
+		if s, _, _ := strings.Cut(l, " "); strings.HasPrefix(s, class+".") && validStatus(s) {
+			return s
+		}
 	}
 	return class + ".0.0"
 }
