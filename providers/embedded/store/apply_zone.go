@@ -1,0 +1,60 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mailform/mailform/schema"
+)
+
+// zoneOf is the zone in the key of a record set: zone/name/type.
+func zoneOf(key string) string {
+	zone, _, _ := strings.Cut(key, "/")
+	return zone
+}
+
+// raiseSerials raises the serial of each zone that a batch touched by one, and
+// refuses record sets of zones that are not there.
+func (t *tx) raiseSerials(b *applyBatch) error {
+	zones := make([]string, 0, len(b.zones))
+	for z := range b.zones {
+		zones = append(zones, z)
+	}
+	slices.Sort(zones)
+	for _, z := range zones {
+		var n int
+		if err := t.row(`SELECT COUNT(*) FROM resource WHERE kind = ? AND key = ?`, []any{schema.KindZone, z}, &n); err != nil {
+			return fmt.Errorf("read zone %s: %w", z, err)
+		}
+		switch set := b.zones[z]; {
+		case n == 0 && set != nil:
+			return set.refuse(codeInvalid, "there is no zone %q", z)
+		case n == 0:
+			continue
+		}
+		if err := t.raiseSerial(z); err != nil {
+			return fmt.Errorf("raise the serial of zone %s: %w", z, err)
+		}
+	}
+	return nil
+}
+
+// raiseSerial adds one in serial arithmetic (RFC 1982), without 0. The first
+// serial is 1.
+func (t *tx) raiseSerial(zone string) error {
+	var serial uint32
+	err := t.row(`SELECT serial FROM zone_serial WHERE zone = ?`, []any{zone}, &serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = t.exec(`INSERT INTO zone_serial (zone, serial) VALUES (?, 1)`, zone)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	serial = max(serial+1, 1)
+	_, err = t.exec(`UPDATE zone_serial SET serial = ? WHERE zone = ?`, int64(serial), zone)
+	return err
+}

@@ -1,0 +1,432 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// inbox is the name that each account's first mailbox has, in any case (RFC
+// 9051 §5.1).
+const inbox = "INBOX"
+
+// delimiter stands between the levels of a mailbox name.
+const delimiter = "/"
+
+// folders are the mailboxes of a new account, all subscribed.
+var folders = []struct{ name, use string }{
+	{inbox, ""},
+	{"Sent", `\Sent`},
+	{"Drafts", `\Drafts`},
+	{"Trash", `\Trash`},
+	{"Junk", `\Junk`},
+}
+
+func canonicalName(name string) string {
+	if strings.EqualFold(name, inbox) {
+		return inbox
+	}
+	return name
+}
+
+// makeFolders gives an account its mailboxes when they are first needed: many
+// accounts are made at once, and some never used.
+func (t *tx) makeFolders(a *accountState) error {
+	if a.folders {
+		return nil
+	}
+	validity, err := t.uidValidities(int64(len(folders)))
+	if err != nil {
+		return err
+	}
+	for i, f := range folders {
+		if _, err := t.insertMailbox(a.id, f.name, f.use, validity+int64(i)); err != nil {
+			return err
+		}
+		if _, err := t.exec(`INSERT INTO subscription (account, name) VALUES (?, ?)`, a.id, f.name); err != nil {
+			return fmt.Errorf("subscribe: %w", err)
+		}
+	}
+	if _, err := t.exec(`UPDATE account SET folders = ? WHERE id = ?`, true, a.id); err != nil {
+		return fmt.Errorf("make folders: %w", err)
+	}
+	a.folders = true
+	return nil
+}
+
+func (t *tx) insertMailbox(account int64, name, use string, validity int64) (int64, error) {
+	id, err := t.id("mailbox")
+	if err != nil {
+		return 0, err
+	}
+	// MODSEQs begin at 1: 0 stands for "none" in RFC 7162.
+	if _, err := t.exec(`INSERT INTO mailbox (id, account, name, special_use, uidvalidity, uidnext, modseq, messages, unseen, deleted, size)
+		VALUES (?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0)`, id, account, name, use, validity); err != nil {
+		return 0, fmt.Errorf("make mailbox: %w", err)
+	}
+	return id, nil
+}
+
+// mailboxID finds a mailbox by its name; 0: there is none.
+func (t *tx) mailboxID(account int64, name string) (id int64, err error) {
+	err = t.row(`SELECT id FROM mailbox WHERE account = ? AND name = ?`, []any{account, name}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find mailbox: %w", err)
+	}
+	return id, nil
+}
+
+const selectMailbox = `SELECT m.id, m.account, m.name, m.uidvalidity, m.uidnext, m.modseq, m.special_use,
+	s.name IS NOT NULL, m.messages, m.unseen, m.deleted, m.size
+	FROM mailbox m LEFT JOIN subscription s ON s.account = m.account AND s.name = m.name `
+
+func (m *Mailbox) columns() []any {
+	return []any{&m.ID, &m.Account, &m.Name, &m.UIDValidity, &m.UIDNext, &m.HighestModSeq, &m.SpecialUse,
+		&m.Subscribed, &m.Messages, &m.Unseen, &m.Deleted, &m.Size}
+}
+
+// Mailboxes lists the mailboxes of an account by name, INBOX first.
+func (s *Store) Mailboxes(ctx context.Context, account int64) ([]Mailbox, error) {
+	list := func() (ms []Mailbox, err error) {
+		err = s.read.rows(ctx, selectMailbox+`WHERE m.account = ?`, []any{account}, func(r *sql.Rows) error {
+			ms = append(ms, Mailbox{})
+			return r.Scan(ms[len(ms)-1].columns()...)
+		})
+		return ms, err
+	}
+	ms, err := list()
+	if err == nil && len(ms) == 0 {
+		if err = s.haveFolders(ctx, account); err == nil {
+			ms, err = list()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list mailboxes: %w", err)
+	}
+	slices.SortFunc(ms, func(a, b Mailbox) int {
+		if (a.Name == inbox) != (b.Name == inbox) {
+			if a.Name == inbox {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	return ms, nil
+}
+
+// haveFolders makes sure that an account has its first mailboxes.
+func (s *Store) haveFolders(ctx context.Context, account int64) error {
+	if s.writer == nil {
+		return nil
+	}
+	return s.write(ctx, func(t *tx) error {
+		a, err := t.openAccount(account)
+		if err != nil {
+			return err
+		}
+		return t.makeFolders(a)
+	})
+}
+
+// Mailbox finds a mailbox by its name. The error is [ErrNotFound].
+func (s *Store) Mailbox(ctx context.Context, account int64, name string) (*Mailbox, error) {
+	name = canonicalName(name)
+	m := &Mailbox{}
+	find := func() error {
+		return s.read.row(ctx, selectMailbox+`WHERE m.account = ? AND m.name = ?`, []any{account, name}, m.columns()...)
+	}
+	err := find()
+	if errors.Is(err, sql.ErrNoRows) && slices.ContainsFunc(folders, func(f struct{ name, use string }) bool { return f.name == name }) {
+		if err = s.haveFolders(ctx, account); err == nil {
+			err = find()
+		}
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find mailbox: %w", err)
+	}
+	return m, nil
+}
+
+// CreateMailbox makes a mailbox and those above it that are missing. specialUse
+// is empty or an attribute of RFC 6154. Errors: [ErrExists], [ErrNotFound] for
+// the account.
+func (s *Store) CreateMailbox(ctx context.Context, account int64, name, specialUse string) (*Mailbox, error) {
+	name = canonicalName(name)
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	err := s.write(ctx, func(t *tx) error {
+		a, err := t.openAccount(account)
+		if err != nil {
+			return err
+		}
+		if err := t.makeFolders(a); err != nil {
+			return err
+		}
+		if id, err := t.mailboxID(account, name); err != nil || id != 0 {
+			return cmp.Or(err, ErrExists)
+		}
+		if err := t.makeParents(account, name); err != nil {
+			return err
+		}
+		validity, err := t.uidValidities(1)
+		if err != nil {
+			return err
+		}
+		_, err = t.insertMailbox(account, name, specialUse, validity)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create mailbox: %w", err)
+	}
+	return s.Mailbox(ctx, account, name)
+}
+
+// checkName refuses names that have no place in the hierarchy.
+func checkName(name string) error {
+	if slices.Contains(strings.Split(name, delimiter), "") {
+		return fmt.Errorf("mailbox name %q has an empty level", name)
+	}
+	return nil
+}
+
+// makeParents makes the mailboxes above a name that are missing.
+func (t *tx) makeParents(account int64, name string) error {
+	for i := range len(name) {
+		if name[i] != delimiter[0] {
+			continue
+		}
+		parent := canonicalName(name[:i])
+		id, err := t.mailboxID(account, parent)
+		if err != nil {
+			return err
+		}
+		if id != 0 {
+			continue
+		}
+		validity, err := t.uidValidities(1)
+		if err != nil {
+			return err
+		}
+		if _, err := t.insertMailbox(account, parent, "", validity); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errInbox is the error of deleting INBOX.
+var errInbox = errors.New("INBOX cannot be deleted")
+
+// DeleteMailbox deletes a mailbox with its messages, but not those below it. Its
+// name stays subscribed. The error is [ErrNotFound].
+func (s *Store) DeleteMailbox(ctx context.Context, id int64) error {
+	err := s.write(ctx, func(t *tx) error {
+		m, err := t.mailbox(id)
+		if err != nil {
+			return err
+		}
+		a, err := t.account(m.account)
+		if err != nil {
+			return err
+		}
+		if first, err := t.mailboxID(a.id, inbox); err != nil || first == id {
+			return cmp.Or(err, errInbox)
+		}
+		return t.deleteMailbox(a, m)
+	})
+	if err != nil {
+		return fmt.Errorf("delete mailbox: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) deleteMailbox(a *accountState, m *mailboxState) error {
+	if err := t.releaseAll(m.id); err != nil {
+		return err
+	}
+	t.add(a, -m.messages, -m.size)
+	t.touched(m.id)
+	if err := t.forgetMailbox(m.id); err != nil {
+		return err
+	}
+	for _, q := range []string{
+		`DELETE FROM message WHERE mailbox = ?`,
+		`DELETE FROM vanished WHERE mailbox = ?`,
+		`DELETE FROM mailbox WHERE id = ?`,
+	} {
+		if _, err := t.exec(q, m.id); err != nil {
+			return fmt.Errorf("delete mailbox %d: %w", m.id, err)
+		}
+	}
+	return nil
+}
+
+// releaseAll gives back the bodies of all messages of a mailbox.
+func (t *tx) releaseAll(mailbox int64) error {
+	type body struct{ id, size int64 }
+	var bodies []body
+	err := t.rows(`SELECT body, size FROM message WHERE mailbox = ?`, []any{mailbox}, func(r *sql.Rows) error {
+		var b body
+		defer func() { bodies = append(bodies, b) }()
+		return r.Scan(&b.id, &b.size)
+	})
+	if err != nil {
+		return fmt.Errorf("list bodies: %w", err)
+	}
+	for _, b := range bodies {
+		if err := t.release(b.id, b.size, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RenameMailbox gives a mailbox and those below it another name. INBOX stays:
+// its messages move to a new mailbox (RFC 9051 §6.3.6). Errors: [ErrExists],
+// [ErrNotFound].
+func (s *Store) RenameMailbox(ctx context.Context, id int64, name string) error {
+	name = canonicalName(name)
+	if err := checkName(name); err != nil {
+		return err
+	}
+	err := s.write(ctx, func(t *tx) error {
+		m, err := t.mailbox(id)
+		if err != nil {
+			return err
+		}
+		if taken, err := t.mailboxID(m.account, name); err != nil || taken != 0 {
+			return cmp.Or(err, ErrExists)
+		}
+		var old string
+		if err := t.row(`SELECT name FROM mailbox WHERE id = ?`, []any{id}, &old); err != nil {
+			return fmt.Errorf("read mailbox %d: %w", id, err)
+		}
+		if old == inbox {
+			return t.emptyInto(m, name)
+		}
+		return t.rename(m.account, old, name)
+	})
+	if err != nil {
+		return fmt.Errorf("rename mailbox: %w", err)
+	}
+	return nil
+}
+
+// rename moves a branch of the tree of mailboxes.
+func (t *tx) rename(account int64, old, name string) error {
+	type row struct {
+		id   int64
+		name string
+	}
+	var branch []row
+	err := t.rows(`SELECT id, name FROM mailbox WHERE account = ?`, []any{account}, func(r *sql.Rows) error {
+		var m row
+		if err := r.Scan(&m.id, &m.name); err != nil {
+			return err
+		}
+		if m.name == old || strings.HasPrefix(m.name, old+delimiter) {
+			branch = append(branch, m)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list mailboxes: %w", err)
+	}
+	// The deepest first, so that none takes a name that another still has when
+	// a mailbox moves below itself.
+	slices.SortFunc(branch, func(a, b row) int { return cmp.Compare(b.name, a.name) })
+	for _, m := range branch {
+		to := name + m.name[len(old):]
+		if taken, err := t.mailboxID(account, to); err != nil || taken != 0 {
+			return cmp.Or(err, ErrExists)
+		}
+		if _, err := t.exec(`UPDATE mailbox SET name = ? WHERE id = ?`, to, m.id); err != nil {
+			return fmt.Errorf("rename: %w", err)
+		}
+		t.touched(m.id)
+	}
+	return t.makeParents(account, name)
+}
+
+// emptyInto moves all messages of a mailbox to a new one.
+func (t *tx) emptyInto(from *mailboxState, name string) error {
+	if err := t.makeParents(from.account, name); err != nil {
+		return err
+	}
+	validity, err := t.uidValidities(1)
+	if err != nil {
+		return err
+	}
+	id, err := t.insertMailbox(from.account, name, "", validity)
+	if err != nil {
+		return err
+	}
+	to, err := t.mailbox(id)
+	if err != nil {
+		return err
+	}
+	rows, err := t.messages(from.id, nil)
+	if err != nil {
+		return err
+	}
+	_, err = t.move(from, to, rows)
+	return err
+}
+
+// Subscribe puts a name on the account's list of subscriptions or takes it off
+// (RFC 9051 §6.3.7). The name need not be that of a mailbox.
+func (s *Store) Subscribe(ctx context.Context, account int64, name string, on bool) error {
+	name = canonicalName(name)
+	err := s.write(ctx, func(t *tx) error {
+		a, err := t.openAccount(account)
+		if err != nil {
+			return err
+		}
+		if err := t.makeFolders(a); err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM subscription WHERE account = ? AND name = ?`, account, name); err != nil || !on {
+			return err
+		}
+		_, err = t.exec(`INSERT INTO subscription (account, name) VALUES (?, ?)`, account, name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	return nil
+}
+
+// Subscriptions lists the subscribed names, INBOX first.
+func (s *Store) Subscriptions(ctx context.Context, account int64) (names []string, err error) {
+	// The first mailboxes come subscribed.
+	if _, err := s.Mailbox(ctx, account, inbox); err != nil {
+		return nil, fmt.Errorf("list subscriptions: %w", err)
+	}
+	err = s.read.rows(ctx, `SELECT name FROM subscription WHERE account = ?`, []any{account}, func(r *sql.Rows) error {
+		names = append(names, "")
+		return r.Scan(&names[len(names)-1])
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list subscriptions: %w", err)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if a == inbox || b == inbox {
+			return strings.Compare(strings.TrimPrefix(a, inbox), strings.TrimPrefix(b, inbox))
+		}
+		return strings.Compare(a, b)
+	})
+	return names, nil
+}
