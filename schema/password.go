@@ -34,7 +34,7 @@ func ParsePasswordHash(s string) (scheme string, err error) {
 		}
 		fields := strings.Split(rest, "$")
 		if len(fields) < h.fields || fields[len(fields)-1] == "" || strings.ContainsAny(s, " \t\r\n\x00") {
-			return "", errors.New("it begins like a " + h.name + " hash and is not complete")
+			return "", errors.New("it begins like " + h.name + " and is not complete")
 		}
 		return h.name, nil
 	}

@@ -64,17 +64,21 @@ func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribut
 	}
 	values := make([]cty.Value, len(b.instances))
 	failed := 0
+	own := ctx.NewChild()
+	own.Variables = make(map[string]cty.Value, 1)
 	for i := range b.instances {
 		if failed == maxErrors {
 			values[i] = cty.UnknownVal(s.Type)
 			continue
 		}
-		inst := ctx.NewChild()
-		inst.Variables = b.instances[i].ctx
+		own.Variables[b.ownName()] = b.instances[i].own
 		p := slot{attr: a, within: within, ref: schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}}
-		v, diags := e.fill(p, inst)
+		v, diags := e.fill(p, own)
 		values[i] = v
 		if diags.HasErrors() {
+			// The diagnostics keep the context, so that the next instance needs another.
+			own = ctx.NewChild()
+			own.Variables = make(map[string]cty.Value, 1)
 			if failed++; failed == maxErrors && i < len(b.instances)-1 {
 				diags[len(diags)-1].Detail += " Further instances were not looked at."
 			}
@@ -84,19 +88,31 @@ func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribut
 	return values
 }
 
+// ownName is the name under which an instance knows its own key.
+func (b *evaluated) ownName() string {
+	if b.count != nil {
+		return "count"
+	}
+	return "each"
+}
+
 // fill evaluates an argument in a context and makes it fit.
 func (e *evaluator) fill(p slot, ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	v, diags := e.value(p.attr.expr, ctx)
 	if diags.HasErrors() {
-		return cty.UnknownVal(p.attr.schema.Type), diags
-	}
-	v, d := p.finish(v)
-	if d != nil {
-		d.Expression, d.EvalContext = p.attr.expr, ctx
-		if p.attr.schema.Sensitive {
-			d.EvalContext = nil // what it is made of is as secret as itself
+		v = cty.UnknownVal(p.attr.schema.Type)
+	} else {
+		var problems hcl.Diagnostics
+		v, problems = p.finish(v)
+		for _, d := range problems {
+			d.Expression, d.EvalContext = p.attr.expr, ctx
 		}
-		diags = append(diags, d)
+		diags = append(diags, problems...)
+	}
+	if p.attr.schema.Sensitive { // what a secret is made of is as secret as itself
+		for _, d := range diags {
+			d.Expression, d.EvalContext = nil, nil
+		}
 	}
 	return v, diags
 }

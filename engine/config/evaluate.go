@@ -32,8 +32,6 @@ type evaluator struct {
 	seen  map[string]cty.Value
 	stack []string // addresses of what is being evaluated, for cycles
 	diags hcl.Diagnostics
-	// failed counts errors of expressions that were evaluated.
-	failed int
 }
 
 // A local value as declared, and in an evaluator as evaluated.
@@ -69,7 +67,9 @@ type evaluated struct {
 
 type instance struct {
 	key cty.Value
-	ctx map[string]cty.Value // each or count; nil where there is neither
+	// own is what each or count stands for; NilVal where there is neither, and
+	// once all arguments are evaluated.
+	own cty.Value
 }
 
 // A column holds the values of one argument or nested block type: one for each
@@ -116,9 +116,9 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	cfg := &Config{Dir: m.dir, evaluator: e}
 	cfg.Providers = e.providers()
 	for _, id := range sortedBlocks(e.blocks) {
-		cfg.Instances = append(cfg.Instances, e.expand(e.blocks[id])...)
+		cfg.Instances = e.expand(cfg.Instances, e.blocks[id])
 	}
-	sortDiagnostics(e.diags)
+	e.diags = sortDiagnostics(e.diags)
 	if e.diags.HasErrors() {
 		return nil, e.diags
 	}
@@ -324,10 +324,8 @@ func (e *evaluator) providers() []Provider {
 				continue
 			}
 			p := slot{attr: a, owner: fmt.Sprintf("provider %q", b.name)}
-			var d *hcl.Diagnostic
-			if values[s.Name], d = p.finish(v); d != nil {
-				e.report(d)
-			}
+			values[s.Name], diags = p.finish(v)
+			e.report(diags...)
 		}
 		out = append(out, Provider{Name: id.name, Alias: id.alias, Value: cty.ObjectVal(values), Range: b.header})
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"sort"
 
 	"github.com/hashicorp/hcl/v2"
@@ -53,10 +54,11 @@ func keyString(key cty.Value) string {
 // arguments.
 func (b *evaluated) unknownKeys() {
 	b.unknown = true
-	b.instances = []instance{{key: cty.NilVal, ctx: map[string]cty.Value{
-		"each":  cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal}),
-		"count": cty.ObjectVal(map[string]cty.Value{"index": cty.UnknownVal(cty.Number)}),
-	}}}
+	own := map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal}
+	if b.count != nil {
+		own = map[string]cty.Value{"index": cty.UnknownVal(cty.Number)}
+	}
+	b.instances = []instance{{key: cty.NilVal, own: cty.ObjectVal(own)}}
 }
 
 func (e *evaluator) forEach(b *evaluated) {
@@ -85,9 +87,8 @@ func (e *evaluator) forEach(b *evaluated) {
 			e.reportKeys(b, b.forEach, "Invalid for_each", "The set holds a null.")
 			return
 		}
-		b.instances = append(b.instances, instance{key: key, ctx: map[string]cty.Value{
-			"each": cty.ObjectVal(map[string]cty.Value{"key": key, "value": value}),
-		}})
+		own := cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})
+		b.instances = append(b.instances, instance{key, own})
 	}
 	sort.SliceStable(b.instances, func(i, j int) bool {
 		return b.instances[i].key.AsString() < b.instances[j].key.AsString()
@@ -102,7 +103,7 @@ func (e *evaluator) checkForEach(v cty.Value) string {
 		return "The value is sensitive. Its keys would be shown as addresses, so it cannot be used. Where the keys are no secret, nonsensitive() says so."
 	case v.IsNull():
 		return expected + ", and is null. For no instances, use {}."
-	case !v.IsKnown() && e.opts.AllowUnset:
+	case !v.IsKnown() && e.mayBeUnknown():
 		return ""
 	case !v.IsKnown():
 		return "The keys are not known before apply. Keys have to be known when the plan is made; only the values of arguments may follow later."
@@ -115,7 +116,7 @@ func (e *evaluator) checkForEach(v cty.Value) string {
 		if len(marks) > 0 {
 			return "The set holds sensitive values, which would be shown as addresses."
 		}
-		if !under.IsWhollyKnown() && !e.opts.AllowUnset {
+		if !under.IsWhollyKnown() && !e.mayBeUnknown() {
 			return "The set holds values that are not known before apply. Keys have to be known when the plan is made."
 		}
 		return ""
@@ -127,6 +128,10 @@ func (e *evaluator) checkForEach(v cty.Value) string {
 	}
 	return ""
 }
+
+// mayBeUnknown reports whether keys may be unknown without an error of their own:
+// because a variable is not set, or because what they hang on failed already.
+func (e *evaluator) mayBeUnknown() bool { return e.opts.AllowUnset || e.diags.HasErrors() }
 
 func (e *evaluator) count(b *evaluated) {
 	v, diags := e.value(b.count, e.context(b.count))
@@ -143,7 +148,7 @@ func (e *evaluator) count(b *evaluated) {
 		problem = fmt.Sprintf("It has to be a number: %s.", err)
 	case num.IsNull():
 		problem = "It has to be a number, and is null. For no instances, use 0."
-	case !num.IsKnown() && e.opts.AllowUnset:
+	case !num.IsKnown() && e.mayBeUnknown():
 		b.unknownKeys()
 		return
 	case !num.IsKnown():
@@ -165,9 +170,7 @@ func (e *evaluator) count(b *evaluated) {
 	b.instances = make([]instance, n)
 	for i := range n {
 		index := cty.NumberIntVal(int64(i))
-		b.instances[i] = instance{key: index, ctx: map[string]cty.Value{
-			"count": cty.ObjectVal(map[string]cty.Value{"index": index}),
-		}}
+		b.instances[i] = instance{index, cty.ObjectVal(map[string]cty.Value{"index": index})}
 	}
 }
 
@@ -185,11 +188,11 @@ func (e *evaluator) reportKeys(b *evaluated, x *expression, summary, problem str
 	})
 }
 
-// expand evaluates all arguments of a block, and makes its instances of them.
-// A block whose keys are unknown has none, but is checked.
-func (e *evaluator) expand(b *evaluated) []Instance {
+// expand evaluates all arguments of a block, and appends its instances to a
+// list. A block whose keys are unknown has none, but is checked.
+func (e *evaluator) expand(list []Instance, b *evaluated) []Instance {
 	if !e.keys(b) {
-		return nil
+		return list
 	}
 	var names []string
 	for i := range b.typ.Attributes {
@@ -203,25 +206,26 @@ func (e *evaluator) expand(b *evaluated) []Instance {
 		columns[i] = e.column(b, name)
 	}
 	dependsOn := e.dependencies(b)
-	if b.unknown || len(b.instances) == 0 {
-		return nil
+	if b.unknown {
+		return list
 	}
-	out := make([]Instance, len(b.instances))
+	list = slices.Grow(list, len(b.instances))
 	for i := range b.instances {
+		b.instances[i].own = cty.NilVal // no longer needed, and large
 		values := make(map[string]cty.Value, len(names))
 		for j, name := range names {
 			values[name] = columns[j].at(i)
 		}
-		out[i] = Instance{
+		list = append(list, Instance{
 			Ref:            schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key},
 			Body:           cty.ObjectVal(values),
 			DependsOn:      dependsOn,
 			PreventDestroy: b.preventDestroy,
 			Range:          b.header,
 			Source:         b.block,
-		}
+		})
 	}
-	return out
+	return list
 }
 
 // dependencies checks the instances in depends_on and sorts them.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -112,8 +114,7 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 	}
 	m.sources = maps.Clone(m.digests)
 	diags = append(diags, m.resolve()...)
-	sortDiagnostics(diags)
-	return m, diags
+	return m, sortDiagnostics(diags)
 }
 
 // Empty reports whether the directory has no configuration files.
@@ -150,11 +151,14 @@ func (m *Module) parseFile(path, name string) (*hcl.File, hcl.Diagnostics) {
 			file, diags = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 		}
 	}
+	if diags.HasErrors() {
+		m.files[name].Bytes = blankLines(src)
+	}
 	if file == nil || file.Body == nil {
 		return nil, diags
 	}
 	shown := *file
-	shown.Bytes = src
+	shown.Bytes = m.files[name].Bytes
 	m.files[name] = &shown
 	return file, diags
 }
@@ -254,19 +258,28 @@ func byteRange(src []byte, name string, at int) *hcl.Range {
 }
 
 // sortDiagnostics orders by place, so that the same input gives the same
-// output whatever the order of evaluation was.
-func sortDiagnostics(diags hcl.Diagnostics) {
-	sort.SliceStable(diags, func(i, j int) bool {
-		a, b := diags[i].Subject, diags[j].Subject
-		switch {
-		case a == nil || b == nil:
-			return a == nil && b != nil
-		case a.Filename != b.Filename:
-			return a.Filename < b.Filename
-		default:
-			return a.Start.Byte < b.Start.Byte
-		}
+// output whatever the order of evaluation was, and leaves out what was said twice.
+func sortDiagnostics(diags hcl.Diagnostics) hcl.Diagnostics {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
+		return cmp.Or(comparePlaces(a.Subject, b.Subject), cmp.Compare(a.Summary, b.Summary), cmp.Compare(a.Detail, b.Detail))
 	})
+	return slices.CompactFunc(diags, func(a, b *hcl.Diagnostic) bool {
+		return comparePlaces(a.Subject, b.Subject) == 0 && a.Summary == b.Summary && a.Detail == b.Detail && a.Subject != nil
+	})
+}
+
+// comparePlaces puts what has no place first.
+func comparePlaces(a, b *hcl.Range) int {
+	if a == nil || b == nil {
+		switch {
+		case a == b:
+			return 0
+		case a == nil:
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.Filename, b.Filename), cmp.Compare(a.Start.Byte, b.Start.Byte), cmp.Compare(a.End.Byte, b.End.Byte))
 }
 
 // suggestion is the end of a sentence about an unknown name: " Did you mean …?".

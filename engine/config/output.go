@@ -23,6 +23,9 @@ func (m *Module) Outputs(cfg *Config, computed Computed) ([]Output, hcl.Diagnost
 	var out []Output
 	for _, name := range keys(m.outputs) {
 		o := m.outputs[name]
+		if o.value == nil {
+			continue // reported
+		}
 		v, diags := e.value(o.value, e.context(o.value))
 		e.report(diags...)
 		v, marks := v.UnmarkDeep()
@@ -43,8 +46,7 @@ func (m *Module) Outputs(cfg *Config, computed Computed) ([]Output, hcl.Diagnost
 			Range:       o.header,
 		})
 	}
-	sortDiagnostics(e.diags)
-	return out, e.diags
+	return out, sortDiagnostics(e.diags)
 }
 
 // withoutRefs puts addresses in the place of references.

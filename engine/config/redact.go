@@ -2,9 +2,12 @@ package config
 
 import (
 	"bytes"
+	"regexp"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/mailform/mailform/schema"
 )
 
 // redact blanks out what is written as the value of a sensitive attribute, in
@@ -44,6 +47,40 @@ func (m *Module) blank(e hclsyntax.Expression) {
 		m.files[r.Filename] = &shown
 		return nil
 	})
+}
+
+// secretLine finds the value of a sensitive attribute in text that did not
+// parse, up to the end of its line.
+var secretLine = func() *regexp.Regexp {
+	var names []string
+	for _, b := range schema.Blocks() {
+		for _, a := range b.Attributes {
+			if a.Sensitive {
+				names = append(names, regexp.QuoteMeta(a.Name))
+			}
+		}
+	}
+	return regexp.MustCompile(`\b(?:` + strings.Join(names, "|") + `)"?[ \t]*[=:]([^\n]*)`)
+}()
+
+// blankLines overwrites what may be secrets in a file with syntax errors, whose
+// expressions cannot be told apart for certain.
+func blankLines(src []byte) []byte {
+	var out []byte
+	for _, at := range secretLine.FindAllSubmatchIndex(src, -1) {
+		if out == nil {
+			out = bytes.Clone(src)
+		}
+		for i := at[2]; i < at[3]; i++ {
+			if c := out[i]; c != ' ' && c != '\t' && c != '\r' && c != '"' {
+				out[i] = '*'
+			}
+		}
+	}
+	if out == nil {
+		return src
+	}
+	return out
 }
 
 // unwrapped is the native expression itself, which the walk of package

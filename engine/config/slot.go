@@ -29,45 +29,45 @@ func (p slot) subject() string {
 	return fmt.Sprintf("The argument %q of %s", p.attr.schema.Name, owner)
 }
 
-func (p slot) problem(summary string, at hcl.Range, format string, args ...any) *hcl.Diagnostic {
-	return &hcl.Diagnostic{
+func (p slot) problem(summary string, at hcl.Range, format string, args ...any) hcl.Diagnostics {
+	return hcl.Diagnostics{{
 		Severity: hcl.DiagError,
 		Summary:  summary,
 		Detail:   p.subject() + " " + fmt.Sprintf(format, args...),
 		Subject:  &at,
-	}
+	}}
 }
 
 // finish makes an evaluated value what the schema says: converted, checked, its
 // default where it is null. On an error the value is unknown.
-func (p slot) finish(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+func (p slot) finish(v cty.Value) (cty.Value, hcl.Diagnostics) {
 	s := p.attr.schema
-	var d *hcl.Diagnostic
+	var diags hcl.Diagnostics
 	switch {
 	case v.IsNull() && s.Required:
 		return cty.UnknownVal(s.Type), p.problem("Missing required argument", p.attr.expr.Range(), "is required, and is null.")
 	case v.IsNull():
 		v = defaultOf(s)
 	case s.Target == schema.TargetList:
-		v, d = p.targets(v)
+		v, diags = p.targets(v)
 	case s.Target == schema.OneTarget:
-		v, d = p.target(v, p.attr.expr.Range())
+		v, diags = p.target(v, p.attr.expr.Range())
 	case s.Type.Equals(schema.RefType):
-		v, d = p.reference(v)
+		v, diags = p.reference(v)
 	default:
-		v, d = p.plain(v)
+		v, diags = p.plain(v)
 	}
-	if d != nil {
+	if len(diags) > 0 {
 		v = cty.UnknownVal(s.Type)
 	}
 	if s.Sensitive {
 		v = v.Mark(Sensitive)
 	}
-	return v, d
+	return v, diags
 }
 
 // plain fits a value that is no reference.
-func (p slot) plain(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+func (p slot) plain(v cty.Value) (cty.Value, hcl.Diagnostics) {
 	s := p.attr.schema
 	at := p.attr.expr.Range()
 	if t := v.Type(); s.OrOne && t.IsPrimitiveType() {
@@ -91,18 +91,17 @@ func (p slot) plain(v cty.Value) (cty.Value, *hcl.Diagnostic) {
 	if s.NonEmpty && bare.LengthInt() == 0 {
 		return v, p.problem("Empty list", at, "needs at least one element.")
 	}
+	var diags hcl.Diagnostics
 	for it := bare.ElementIterator(); it.Next(); {
 		i, item := it.Element()
 		n, _ := i.AsBigFloat().Int64()
-		if d := p.check(item.WithMarks(marks), elementRange(p.attr, int(n))); d != nil {
-			return v, d
-		}
+		diags = append(diags, p.check(item.WithMarks(marks), elementRange(p.attr, int(n)))...)
 	}
-	return v, nil
+	return v, diags
 }
 
 // check holds a single value to the form of the attribute.
-func (p slot) check(v cty.Value, at hcl.Range) *hcl.Diagnostic {
+func (p slot) check(v cty.Value, at hcl.Range) hcl.Diagnostics {
 	s := p.attr.schema
 	v, marks := v.Unmark()
 	if !v.IsKnown() {
@@ -174,7 +173,7 @@ func article(noun string) string {
 }
 
 // reference fits a value into an attribute that takes a reference.
-func (p slot) reference(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+func (p slot) reference(v cty.Value) (cty.Value, hcl.Diagnostics) {
 	s := p.attr.schema
 	at := p.attr.expr.Range()
 	if !v.IsKnown() {
@@ -197,7 +196,7 @@ func (p slot) reference(v cty.Value) (cty.Value, *hcl.Diagnostic) {
 }
 
 // target fits a value into an attribute that takes a reference or an address.
-func (p slot) target(v cty.Value, at hcl.Range) (cty.Value, *hcl.Diagnostic) {
+func (p slot) target(v cty.Value, at hcl.Range) (cty.Value, hcl.Diagnostics) {
 	s := p.attr.schema
 	if !v.IsKnown() {
 		return v, nil
@@ -220,7 +219,7 @@ func (p slot) target(v cty.Value, at hcl.Range) (cty.Value, *hcl.Diagnostic) {
 
 // targets fits a value into an attribute that takes a list of references and
 // addresses. A block with for_each or count stands for all its instances.
-func (p slot) targets(v cty.Value) (cty.Value, *hcl.Diagnostic) {
+func (p slot) targets(v cty.Value) (cty.Value, hcl.Diagnostics) {
 	s := p.attr.schema
 	at := p.attr.expr.Range()
 	if !v.IsKnown() {
@@ -238,6 +237,7 @@ func (p slot) targets(v cty.Value) (cty.Value, *hcl.Diagnostic) {
 	}
 	written := elements(p.attr.expr)
 	var items []cty.Value
+	var diags hcl.Diagnostics
 	i := 0
 	for it := v.ElementIterator(); it.Next(); i++ {
 		_, item := it.Element()
@@ -246,22 +246,21 @@ func (p slot) targets(v cty.Value) (cty.Value, *hcl.Diagnostic) {
 			where = written[i].Range()
 		}
 		if item.IsNull() {
-			return v, p.problem("Invalid value", where, "has a null in its list.")
+			diags = append(diags, p.problem("Invalid value", where, "has a null in its list.")...)
+			continue
 		}
 		parts := []cty.Value{item}
 		if refs, ok := flattenRefs(item); ok {
 			parts = refs
 		}
 		for _, part := range parts {
-			fit, d := p.target(part.WithMarks(marks), where)
-			if d != nil {
-				return v, d
-			}
+			fit, more := p.target(part.WithMarks(marks), where)
+			diags = append(diags, more...)
 			items = append(items, fit)
 		}
 	}
 	if s.NonEmpty && len(items) == 0 {
 		return v, p.problem("Empty list", at, "needs at least one element.")
 	}
-	return cty.TupleVal(items), nil
+	return cty.TupleVal(items), diags
 }
