@@ -56,11 +56,9 @@ func (s *Store) ApplyChanges(ctx context.Context, changes []admin.Change) ([]adm
 		return nil, fmt.Errorf("apply changes: %w", err)
 	}
 	if b.expired {
-		// Accounts whose mail is not to be kept. They are closed already; if this
-		// fails, the next PurgeRetained does it.
-		if _, err := s.PurgeRetained(ctx, time.Now()); err != nil {
-			return nil, fmt.Errorf("apply changes: %w", err)
-		}
+		// Accounts whose mail is not to be kept. The batch is done and the accounts
+		// are closed: where this fails, the next PurgeRetained makes up for it.
+		_, _ = s.PurgeRetained(context.WithoutCancel(ctx), b.now)
 	}
 	return results, nil
 }
