@@ -74,6 +74,7 @@ func (w *wire) startChunk(arg string) error {
 		w.end(replyTooBig)
 		return io.EOF
 	}
+	w.chunked = true
 	if size > 0 {
 		w.phase, w.left = chunk, int64(size)
 	}

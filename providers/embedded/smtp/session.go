@@ -43,7 +43,8 @@ type transaction struct {
 	recipients []address
 	accounts   []int64
 	remote     []string
-	own        []string // addresses that the sender may use (Submission)
+	own        []string      // addresses that the sender may use (Submission)
+	begun      chan struct{} // closed when the content begins to be taken
 }
 
 // Answers. They are never wrapped: go-smtp looks at the bare type, and answers
@@ -83,7 +84,7 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 	}
 	tx := &transaction{
 		id: rand.Text()[:16], helo: s.conn.Hostname(), esmtp: s.w.esmtp,
-		utf8: opts.UTF8, size: opts.Size, maxSize: s.w.maxSize,
+		utf8: opts.UTF8, size: opts.Size, maxSize: s.w.maxSize, begun: make(chan struct{}),
 	}
 	if opts.Size > tx.maxSize {
 		return errTooBig
@@ -159,6 +160,7 @@ func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 		}
 	}
 	tx.recipients = append(tx.recipients, a)
+	s.w.begun = tx.begun
 	return nil
 }
 
@@ -217,6 +219,7 @@ func (s *session) Data(r io.Reader) error {
 	if tx == nil {
 		return errSequence
 	}
+	close(tx.begun)
 	ctx, cancel := context.WithTimeout(s.srv.ctx, s.srv.o.Timeouts.Accept)
 	defer cancel()
 	size, err := s.receive(ctx, tx, r)
@@ -238,6 +241,7 @@ func (s *session) Reset() {
 	s.tx = nil
 	s.mu.Unlock()
 	s.w.transaction.Store(false)
+	s.w.chunked, s.w.begun = false, nil
 	s.engine.MaxMessageBytes = s.srv.o.Settings().maxSize()
 }
 

@@ -71,6 +71,10 @@ type wire struct {
 	endOnce *sync.Once
 
 	transaction atomic.Bool // between MAIL and its end
+	chunked     bool        // a BDAT of the transaction has been handed over
+	// begun is closed when the session begins to take the content of the
+	// transaction; nil while there are no recipients.
+	begun chan struct{}
 
 	mu       sync.Mutex
 	idle     bool // waiting for a command
@@ -106,6 +110,7 @@ func (w *wire) begin() {
 	w.endOnce = new(sync.Once)
 	w.phase, w.upgrade = commands, false
 	w.transaction.Store(false)
+	w.chunked, w.begun = false, nil
 }
 
 // Read implements net.Conn.
@@ -220,6 +225,7 @@ func (w *wire) take(part []byte) error {
 // broken ends the connection inside a message. A clean end of the stream is an
 // error here, too: go-smtp would take a chunk cut short as complete.
 func (w *wire) broken(err error) error {
+	w.settle()
 	reply := ""
 	if isTimeout(err) {
 		reply = replyTimeout
@@ -231,9 +237,27 @@ func (w *wire) broken(err error) error {
 	return err
 }
 
+// settle waits until the session takes the content that a BDAT has begun.
+// go-smtp starts that in a goroutine, which panics when the connection is closed
+// before it has got hold of the session.
+func (w *wire) settle() {
+	if !w.chunked || w.begun == nil {
+		return
+	}
+	w.chunked = false
+	const patience = time.Second // it is under way; this is only never to hang
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-w.begun:
+	case <-t.C:
+	}
+}
+
 // fillCommand reads one command line, acts on those that are the wire's own
 // matter, and hands over the others.
 func (w *wire) fillCommand() error {
+	w.settle()
 	if w.goodbye != "" {
 		w.end(w.goodbye)
 		return io.EOF
