@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -154,6 +155,7 @@ type fixture struct {
 	srv   *Server
 	store *fakeStore
 	addr  string
+	ca    string // file
 	trust *tls.Config
 }
 
@@ -172,7 +174,8 @@ func startOn(t *testing.T, st *fakeStore, o Options, implicitTLS bool) *fixture 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca, err := os.ReadFile(m.CAFile())
+	f.ca = m.CAFile()
+	ca, err := os.ReadFile(f.ca)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,6 +311,14 @@ func (c *client) wantEnd() {
 		c.t.Errorf("the connection goes on: %q", string(b)+string(rest))
 	} else if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		c.t.Errorf("the connection stays open")
+	}
+}
+
+// skipToEnd reads whatever comes before the connection ends.
+func (c *client) skipToEnd() {
+	c.t.Helper()
+	if _, err := io.Copy(io.Discard, c.r); err != nil {
+		c.t.Errorf("the connection does not end: %v", err)
 	}
 }
 
