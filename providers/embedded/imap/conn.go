@@ -314,9 +314,13 @@ func (c *conn) leave() {
 // startTLS makes the connection a TLS one.
 func (c *conn) startTLS() error {
 	tc := tls.Server(c.raw, c.srv.opt.TLS())
-	ctx, cancel := context.WithTimeout(c.srv.ctx, 30*time.Second)
+	deadline := time.Now().Add(30 * time.Second)
+	ctx, cancel := context.WithDeadline(c.srv.ctx, deadline)
 	defer cancel()
-	if err := c.raw.SetDeadline(time.Time{}); err != nil {
+	if err := (&source{c.raw, c}).SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	if err := c.raw.SetWriteDeadline(deadline); err != nil {
 		return err
 	}
 	if err := tc.HandshakeContext(ctx); err != nil {

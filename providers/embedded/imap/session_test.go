@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/imap"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 func TestLogin(t *testing.T) {
@@ -271,4 +272,24 @@ func TestConnectionsAreLimited(t *testing.T) {
 	if lines := second.ended(); len(lines) != 1 || !strings.HasPrefix(lines[0], "* BYE [UNAVAILABLE] ") {
 		t.Errorf("the second connection reads %q", lines)
 	}
+}
+
+// careless panics for one user, as a mistake of ours would.
+type careless struct{ imap.Authenticator }
+
+func (a careless) Login(ctx context.Context, address, pass, service string, remote net.Addr) (*store.Account, error) {
+	if address == "boom" {
+		panic("boom")
+	}
+	return a.Authenticator.Login(ctx, address, pass, service, remote)
+}
+
+func TestPanicEndsOneSessionAlone(t *testing.T) {
+	w := newWorld(t, func(o *imap.Options) { o.Auth = careless{o.Auth} })
+	other := w.login("alice")
+	c := w.dial()
+	c.send("a LOGIN boom boom\r\n")
+	c.ended()
+	other.ok("NOOP")
+	w.login("alice").ok("NOOP")
 }

@@ -44,7 +44,8 @@ func (p *Part) Multipart() bool { return len(p.Children) > 0 }
 
 // Parse takes the message of the given size apart.
 func Parse(r io.ReaderAt, size int64) (*Part, error) {
-	p := &parser{br: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 32<<10)}
+	// One byte more than the message: a full buffer is taken for a long line.
+	p := &parser{br: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(size+1, 32<<10)))}
 	p.next()
 	root := p.part("text", "plain", 0)
 	return root, p.err
