@@ -135,7 +135,7 @@ func (a *app) showApplied(ctx context.Context, s *engine.Session, o *operation, 
 	if !whole || len(st.Outputs) == 0 {
 		return nil
 	}
-	fmt.Fprintln(a.stdout, "\nOutputs:\n")
+	fmt.Fprint(a.stdout, "\nOutputs:\n\n")
 	return a.printOutputs(st.Outputs, formText)
 }
 

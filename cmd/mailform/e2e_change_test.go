@@ -132,8 +132,8 @@ func TestDriftIsShownAndMended(t *testing.T) {
 		return admin.Change{Action: "update", Kind: r.Kind, Key: r.Key, Owner: r.Owner, Lineage: r.Lineage, Revision: r.Revision, Attrs: raw}
 	}
 	bob := find("mailbox", "bob@example.com")
-	www := find("rrset", "example.com./www.example.com./A")
-	dmarc := find("rrset", "example.com./_dmarc.example.com./TXT")
+	www := find("rrset", "example.com/www.example.com./A")
+	dmarc := find("rrset", "example.com/_dmarc.example.com./TXT")
 	if _, err := w.admin().Apply(ctx, admin.ApplyRequest{Changes: []admin.Change{
 		altered(bob, "quota", 12345),
 		altered(www, "values", []string{"192.0.2.66"}),

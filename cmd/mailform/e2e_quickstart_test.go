@@ -123,7 +123,7 @@ Port IMAPPORT
 User alice@example.com
 Pass quickstart
 SSLType STARTTLS
-CertificateFile DIR/mail/tls/ca.crt
+CertificateFile DIR/mail/tls/ca.pem
 
 IMAPStore far
 Account a

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -84,7 +83,11 @@ func (f formatter) file(path string) (changed bool, err error) {
 		f.stdout.Write(diff.Diff("old/"+path, src, "new/"+path, out))
 	}
 	if f.write {
-		if err := replaceFile(path, out); err != nil {
+		st, err := os.Stat(path)
+		if err == nil {
+			err = writeWhole(path, out, st.Mode().Perm())
+		}
+		if err != nil {
 			f.fail(err)
 			return true, err
 		}
@@ -151,26 +154,4 @@ func formatted(paths []string, recursive bool) ([]string, error) {
 		}
 	}
 	return files, nil
-}
-
-// replaceFile writes a file whole or not at all, and keeps its mode.
-func replaceFile(path string, data []byte) error {
-	st, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".mailform-*")
-	if err != nil {
-		return err
-	}
-	_, werr := tmp.Write(data)
-	err = errors.Join(werr, tmp.Chmod(st.Mode().Perm()), tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
 }

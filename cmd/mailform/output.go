@@ -9,10 +9,10 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
-	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
 // output prints the outputs of the last apply.
@@ -79,18 +79,7 @@ func (a *app) printOutputs(outputs map[string]state.Output, form outputForm) err
 		fmt.Fprintln(a.stdout, string(out))
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(outputs)) {
-		s := "(sensitive value)"
-		if o := outputs[name]; !o.Sensitive {
-			v, err := outputValue(o)
-			if err != nil {
-				return fmt.Errorf("output %s: %w", name, err)
-			}
-			s = string(hclwrite.TokensForValue(v).Bytes())
-		}
-		fmt.Fprintf(a.stdout, "%s = %s\n", name, s)
-	}
-	return nil
+	return text.Outputs(a.stdout, outputs, a.style(a.stdout))
 }
 
 // printOutput prints one output. A sensitive one has no value in the state.
@@ -106,7 +95,7 @@ func (a *app) printOutput(outputs map[string]state.Output, name string, form out
 	if o.Sensitive {
 		return fmt.Errorf("output %q is sensitive: mailform keeps no value of it", name)
 	}
-	v, err := outputValue(o)
+	v, err := o.Decode()
 	if err != nil {
 		return fmt.Errorf("output %s: %w", name, err)
 	}
@@ -123,12 +112,4 @@ func (a *app) printOutput(outputs map[string]state.Output, name string, form out
 		fmt.Fprintln(a.stdout, string(hclwrite.TokensForValue(v).Bytes()))
 	}
 	return nil
-}
-
-func outputValue(o state.Output) (cty.Value, error) {
-	ty, err := ctyjson.UnmarshalType(o.Type)
-	if err != nil {
-		return cty.NilVal, err
-	}
-	return ctyjson.Unmarshal(o.Value, ty)
 }

@@ -86,7 +86,7 @@ func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, o *operation
 	if err := planfile.Save(&buf, p, planMeta(m, o.vars)); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
-	if err := writePrivate(path, buf.Bytes()); err != nil {
+	if err := writeWhole(path, buf.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
 	if !o.json {

@@ -100,11 +100,11 @@ func (a *app) status(ctx context.Context, args []string) int {
 		switch {
 		case errors.Is(err, admin.ErrNotRunning):
 			down = true
-			st = admin.Status{DataDir: dir}
+			st = &admin.Status{DataDir: dir}
 		case err != nil:
 			return err
 		}
-		all = append(all, st)
+		all = append(all, *st)
 		if !*asJSON {
 			a.printStatus(st)
 		}
@@ -123,7 +123,7 @@ func (a *app) status(ctx context.Context, args []string) int {
 	return code
 }
 
-func (a *app) printStatus(st admin.Status) {
+func (a *app) printStatus(st *admin.Status) {
 	if st.PID == 0 {
 		fmt.Fprintf(a.stdout, "%s: not running\n", st.DataDir)
 		return

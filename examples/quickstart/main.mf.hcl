@@ -44,7 +44,7 @@ domain "example" {
 user "alice" {
   domain        = domain.example
   name          = "alice"
-  password_hash = "@ALICE@"
+  password_hash = "$argon2id$v=19$m=19456,t=2,p=1$bM5KaJJyhg1I4vhbEGCZpw$hRtIHLi/TvvHgOvcSPYLC/ucT+UDnevTfTFatKtIx6g"
   quota         = "2GiB"
   protocols     = ["imap", "pop3"]
   aliases       = ["al"]
@@ -53,7 +53,7 @@ user "alice" {
 user "bob" {
   domain        = domain.example
   name          = "bob"
-  password_hash = "@BOB@"
+  password_hash = "$argon2id$v=19$m=19456,t=2,p=1$D/HVHyFWpsMy+lvkXqVz4w$Ct8mznjnfrSFz5ewax9taA4dF2xREPvC8nGs8XCiImA"
   quota         = "1GiB"
   protocols     = ["imap", "pop3"]
 }

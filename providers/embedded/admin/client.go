@@ -7,119 +7,94 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrNotRunning: no daemon serves the data directory.
 var ErrNotRunning = errors.New("no daemon is running")
 
-// A Client calls the daemon of one data directory. Every call is a connection
-// of its own, so that there is nothing to close. Each returns an error that is
-// [ErrNotRunning] when there is no daemon, and an *[Error] when the daemon
-// refuses.
+// A Client calls the daemon of one data directory. Every method returns
+// ErrNotRunning where there is none, and an [*Error] where the daemon refuses.
 type Client struct {
-	dataDir string
-	http    http.Client
+	http http.Client
 }
 
 // NewClient makes a client; nothing is opened before the first call.
 func NewClient(dataDir string) *Client {
-	c := &Client{dataDir: dataDir}
-	c.http.Transport = &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dial(ctx, dataDir)
-		},
-	}
-	return c
+	return &Client{http.Client{Transport: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dataDir) },
+		DisableKeepAlives: true, // calls are few, and a client has no end of its own
+	}}}
 }
 
-// Resources lists everything that the daemon holds.
+// Resources lists everything.
 func (c *Client) Resources(ctx context.Context) (*Resources, error) {
-	var rs Resources
-	err := c.call(ctx, http.MethodGet, "resources", nil, &rs)
-	return orNil(&rs, err)
+	out := new(Resources)
+	return out, c.call(ctx, http.MethodGet, "/v1/resources", nil, out)
 }
 
-// Apply carries out a batch: all of it or nothing.
+// Apply carries out a batch: all of it, durably, or nothing.
 func (c *Client) Apply(ctx context.Context, r ApplyRequest) (*ApplyResponse, error) {
-	var res ApplyResponse
-	err := c.call(ctx, http.MethodPost, "apply", r, &res)
-	return orNil(&res, err)
+	out := new(ApplyResponse)
+	return out, c.call(ctx, http.MethodPost, "/v1/apply", r, out)
 }
 
 // Status asks how the daemon is.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
-	var st Status
-	err := c.call(ctx, http.MethodGet, "status", nil, &st)
-	return orNil(&st, err)
+	out := new(Status)
+	return out, c.call(ctx, http.MethodGet, "/v1/status", nil, out)
 }
 
 // Stop asks the daemon to end; it returns before that has happened.
 func (c *Client) Stop(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "stop", nil, &struct{}{})
+	return c.call(ctx, http.MethodPost, "/v1/stop", nil, nil)
 }
 
-// Version asks for the version of the daemon's binary.
+// Version of the daemon's binary.
 func (c *Client) Version(ctx context.Context) (string, error) {
-	var v versionAnswer
-	err := c.call(ctx, http.MethodGet, "version", nil, &v)
-	return v.Version, err
+	var out Version
+	err := c.call(ctx, http.MethodGet, "/v1/version", nil, &out)
+	return out.Version, err
 }
 
-// orNil keeps half an answer from being taken for one.
-func orNil[T any](v *T, err error) (*T, error) {
-	if err != nil {
-		return nil, err
-	}
-	return v, nil
-}
+// maxErrorBody bounds what is read of an answer that is none of ours.
+const maxErrorBody = 64 << 10
 
-// call sends a request, in JSON unless it is nil, and decodes the answer.
-func (c *Client) call(ctx context.Context, method, name string, request, answer any) error {
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
-	if request != nil {
-		text, err := json.Marshal(request)
+	if in != nil {
+		b, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("encode request to the daemon: %w", err)
+			return fmt.Errorf("encode %s: %w", path, err)
 		}
-		body = bytes.NewReader(text)
+		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://daemon/v1/"+name, body)
+	req, err := http.NewRequestWithContext(ctx, method, "http://mailform"+path, body)
 	if err != nil {
-		return fmt.Errorf("call the daemon: %w", err)
+		return err
 	}
 	res, err := c.http.Do(req)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ECONNREFUSED):
-		return fmt.Errorf("%s: %w", c.dataDir, ErrNotRunning)
-	case err != nil:
-		return fmt.Errorf("call the daemon of %s: %w", c.dataDir, errors.Unwrap(err)) // without the URL
+	if err != nil {
+		if errors.Is(err, ErrNotRunning) {
+			return ErrNotRunning
+		}
+		return fmt.Errorf("call the daemon: %w", err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		return refusal(res)
+	if res.StatusCode >= 300 {
+		b, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+		refusal := new(Error)
+		if err != nil || json.Unmarshal(b, refusal) != nil || refusal.Code == "" {
+			return fmt.Errorf("call the daemon: %s answered %s", path, res.Status)
+		}
+		return refusal
 	}
-	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
-		return fmt.Errorf("read the answer of the daemon of %s: %w", c.dataDir, err)
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
+		return fmt.Errorf("decode the answer of %s: %w", path, err)
 	}
 	return nil
-}
-
-// refusal is the error of an answer that is not 2xx.
-func refusal(res *http.Response) error {
-	const most = 64 << 10
-	text, err := io.ReadAll(io.LimitReader(res.Body, most))
-	if err != nil {
-		return fmt.Errorf("read the daemon's refusal: %w", err)
-	}
-	e := &Error{}
-	if json.Unmarshal(text, e) != nil || e.Code == "" {
-		return fmt.Errorf("the daemon answers %s: %s", res.Status, bytes.TrimSpace(text))
-	}
-	return e
 }

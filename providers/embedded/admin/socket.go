@@ -8,94 +8,84 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
-// SocketFile is the name of the socket in the data directory.
-const SocketFile = "admin.sock"
+// socketFile is the name of the socket in the data directory.
+const socketFile = "admin.sock"
 
-// maxSocketPath is the longest path of a Unix socket (sun_path of Linux, less
-// the final zero).
+// maxSocketPath is the longest path that fits into a socket address on Linux
+// (struct sockaddr_un, without the closing NUL). Data directories may lie deeper.
 const maxSocketPath = 107
 
-// socketPath is a path to the socket that is short enough. close is to be
-// called when the path is not used any more.
-func socketPath(dataDir string) (path string, close func() error, err error) {
-	path = filepath.Join(dataDir, SocketFile)
+// withSocketPath calls f with a path of the socket that is short enough: if need
+// be by way of an open descriptor of the directory.
+func withSocketPath(dataDir string, f func(path string) error) error {
+	path := filepath.Join(dataDir, socketFile)
 	if len(path) <= maxSocketPath {
-		return path, func() error { return nil }, nil
+		return f(path)
 	}
-	// A long one goes by way of an open directory.
-	fd, err := unix.Open(dataDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := os.Open(dataDir)
 	if err != nil {
-		return "", nil, &fs.PathError{Op: "open", Path: dataDir, Err: err}
+		return err
 	}
-	return filepath.Join("/proc/self/fd", strconv.Itoa(fd), SocketFile), func() error { return unix.Close(fd) }, nil
+	defer dir.Close()
+	return f(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketFile))
 }
 
-// Listen opens the admin socket of a data directory, for this user alone. A
-// socket that was left behind is replaced; one that is served is an error.
-// Closing the listener removes the socket.
+// Listen opens the admin socket of a data directory, which only the owner of the
+// process may connect to. A socket that a killed daemon has left is replaced:
+// the caller holds the lock of the data directory, so that no other daemon can
+// be behind it.
 func Listen(dataDir string) (net.Listener, error) {
-	path, done, err := socketPath(dataDir)
-	if err != nil {
-		return nil, fmt.Errorf("listen on the admin socket: %w", err)
+	if err := os.Remove(filepath.Join(dataDir, socketFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old admin socket: %w", err)
 	}
-	l, err := listen(path)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen on the admin socket in %s: %w", dataDir, err), done())
-	}
-	return &listener{UnixListener: l, done: done}, nil
-}
-
-func listen(path string) (*net.UnixListener, error) {
-	c, err := net.Dial("unix", path)
-	switch {
-	case err == nil:
-		return nil, errors.Join(errors.New("another process serves it"), c.Close())
-	case errors.Is(err, unix.ECONNREFUSED):
-		if err := os.Remove(path); err != nil {
-			return nil, err
+	var l net.Listener
+	err := withSocketPath(dataDir, func(path string) error {
+		// The directory has mode 0700: nobody else can connect before the mode
+		// of the socket is set.
+		var err error
+		if l, err = net.Listen("unix", path); err != nil {
+			return err
 		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: path})
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		if err := os.Chmod(path, 0o600); err != nil {
+			return errors.Join(err, l.Close())
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open the admin socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+	return &listener{l, filepath.Join(dataDir, socketFile)}, nil
 }
 
-// A listener frees what its path needs when it is closed.
+// A listener removes its socket by its own path, which the address may not be.
 type listener struct {
-	*net.UnixListener
-	done func() error
+	net.Listener
+	path string
 }
 
-// Close closes and removes the socket.
 func (l *listener) Close() error {
-	err := l.UnixListener.Close()
-	if errors.Is(err, net.ErrClosed) {
-		return err // for the second time
+	err := l.Listener.Close()
+	if rerr := os.Remove(l.path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		err = errors.Join(err, rerr)
 	}
-	return errors.Join(err, l.done())
+	return err
 }
 
-// dial connects to the admin socket of a data directory.
+// dial connects to the daemon; the error is ErrNotRunning where there is none.
 func dial(ctx context.Context, dataDir string) (net.Conn, error) {
-	path, done, err := socketPath(dataDir)
-	if err != nil {
-		return nil, err
+	var c net.Conn
+	err := withSocketPath(dataDir, func(path string) error {
+		var d net.Dialer
+		var err error
+		c, err = d.DialContext(ctx, "unix", path)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, ErrNotRunning
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	if err != nil {
-		return nil, errors.Join(err, done())
-	}
-	return c, done()
+	return c, err
 }

@@ -170,9 +170,6 @@ func (d *daemon) loadZone(ctx context.Context, name string) error {
 	return d.dns.SetZone(*z)
 }
 
-// Applied implements admin.Hooks: what there was to do is done with the commit.
-func (d *daemon) Applied(context.Context, []admin.Change) {}
-
 // Version implements admin.Hooks.
 func (d *daemon) Version() string { return d.opts.Version }
 
