@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -38,6 +39,9 @@ func ParseDomainName(s string) (string, error) {
 func ParseHostName(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("it is empty")
+	}
+	if !utf8.ValidString(s) {
+		return "", errors.New("it is not valid UTF-8")
 	}
 	if strings.Contains(s, "@") {
 		return "", errors.New("it is a mail address")
@@ -108,6 +112,9 @@ func ParseOwner(s string) (string, error) {
 	}
 	if s == "" {
 		return "", errors.New("it is empty; the zone itself is \"@\"")
+	}
+	if !utf8.ValidString(s) {
+		return "", errors.New("it is not valid UTF-8")
 	}
 	if len(s) > 1000 {
 		return "", errors.New("it is longer than 253 bytes")

@@ -280,7 +280,7 @@ func staticValue(a *hcl.Attribute, typ cty.Type, target any) hcl.Diagnostics {
 			Subject:  a.Expr.Range().Ptr(),
 		}}
 	}
-	if v.IsNull() {
+	if v.IsNull() || !v.IsKnown() { // unknown after a syntax error, which is reported
 		return nil
 	}
 	switch t := target.(type) {
