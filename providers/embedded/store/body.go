@@ -40,7 +40,7 @@ func (t *tx) addBody(d *Draft, refs int) (id int64, err error) {
 
 // scratch is a buffer for the change that is carried out.
 func (w *writer) scratch(n int) []byte {
-	if cap(w.buf) < n {
+	if w.buf == nil || cap(w.buf) < n {
 		w.buf = make([]byte, n, max(n, 16<<10))
 	}
 	return w.buf[:n]
