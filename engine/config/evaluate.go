@@ -87,7 +87,8 @@ func (c *column) at(i int) cty.Value {
 }
 
 // Evaluate evaluates all blocks. computed holds what was born in apply and is
-// known already; it may be nil. On errors the configuration is nil.
+// known already; it may be nil. With errors the configuration is only good for
+// finding more of them: what is wrong in it is unknown.
 func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnostics) {
 	e := &evaluator{
 		m: m, opts: opts, computed: computed,
@@ -119,9 +120,6 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 		cfg.Instances = e.expand(cfg.Instances, e.blocks[id])
 	}
 	e.diags = sortDiagnostics(e.diags)
-	if e.diags.HasErrors() {
-		return nil, e.diags
-	}
 	return cfg, e.diags
 }
 

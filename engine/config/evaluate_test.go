@@ -360,3 +360,24 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+// The examples of the reference, taken together, are a configuration.
+func TestReferenceExamples(t *testing.T) {
+	var text strings.Builder
+	for _, b := range schema.Blocks() {
+		text.WriteString(b.Example + "\n")
+	}
+	text.WriteString(`
+		user "staff" {
+		  for_each = local.staff
+		  domain   = domain.example
+		  name     = each.key
+		  quota    = each.value.quota
+		}`)
+	const hash = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$ZGlnZXN0"
+	_, cfg := evaluate(t, Options{Vars: []VarArg{{Name: "alice_password_hash", Value: hash}}},
+		"main.mf.hcl", text.String(), "staff.csv", "name,quota\nbob,1GiB\n")
+	if len(cfg.Instances) != 8 {
+		t.Errorf("%d instances", len(cfg.Instances))
+	}
+}
