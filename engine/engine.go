@@ -61,9 +61,13 @@ type Session struct {
 }
 
 // Load reads the files of the workspace. The module is usable for showing
-// errors even where there are some.
-func (w *Workspace) Load() (*config.Module, hcl.Diagnostics) {
-	return config.Load(w.Dir)
+// errors even where there are some; then they are all that can be found.
+func (w *Workspace) Load(opts config.Options) (*config.Module, hcl.Diagnostics) {
+	module, diags := config.Load(w.Dir)
+	if diags.HasErrors() {
+		diags = merge(diags, w.Validate(module, opts))
+	}
+	return module, diags
 }
 
 // Validate checks the files as far as that goes without looking at anything
@@ -72,16 +76,34 @@ func (w *Workspace) Validate(module *config.Module, opts config.Options) hcl.Dia
 	opts.AllowUnset = true
 	opts.Version = w.Version
 	cfg, diags := module.Evaluate(opts, nil)
-	if diags.HasErrors() {
-		return diags
-	}
 	res, more := expand.Expand(cfg, expand.Options{Version: w.Version, Partial: true})
-	diags = append(diags, more...)
+	diags = merge(diags, more)
 	if diags.HasErrors() {
 		return diags
 	}
 	_, more = module.Outputs(cfg, res.Computed)
 	return append(diags, more...)
+}
+
+// merge adds what a later stage finds to what an earlier one has found, but for
+// errors in the same lines: those are echoes of the first.
+func merge(first, later hcl.Diagnostics) hcl.Diagnostics {
+	out := first
+	for _, d := range later {
+		echo := false
+		for _, f := range first {
+			echo = echo || f.Severity == hcl.DiagError && sameLines(f.Subject, d.Subject)
+		}
+		if !echo {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func sameLines(a, b *hcl.Range) bool {
+	return a != nil && b != nil && a.Filename == b.Filename &&
+		a.Start.Line <= b.End.Line && b.Start.Line <= a.End.Line
 }
 
 // Backend is where the workspace keeps its state.
@@ -142,7 +164,8 @@ type described struct {
 func (s *Session) describe(known expand.Known) (*described, hcl.Diagnostics) {
 	cfg, diags := s.module.Evaluate(s.opts.Config, nil)
 	if diags.HasErrors() {
-		return nil, diags
+		_, more := expand.Expand(cfg, expand.Options{Version: s.ws.Version, Known: known, Partial: true})
+		return nil, merge(diags, more)
 	}
 	res, more := expand.Expand(cfg, s.ws.expandOptions(known))
 	diags = append(diags, more...)

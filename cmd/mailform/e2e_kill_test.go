@@ -314,7 +314,9 @@ func appendUntilCut(addr, prefix string, done chan<- string) {
 // While one apply runs, another says who holds the lock, or waits for it.
 func TestTwoAppliesAtOnce(t *testing.T) {
 	w := newWorld(t, manyUsers(t, 2000))
-	first := w.command(context.Background(), binary, "apply", "-auto-approve")
+	first := w.command(context.Background(), binary, "apply", "-auto-approve", "-lock-timeout=60s")
+	var said strings.Builder
+	first.Stdout, first.Stderr = &said, &said
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +328,7 @@ func TestTwoAppliesAtOnce(t *testing.T) {
 		t.Errorf("the second apply, waiting: %v", r)
 	}
 	if err := first.Wait(); err != nil {
-		t.Errorf("the first apply: %v", err)
+		t.Errorf("the first apply: %v\n%s", err, said.String())
 	}
 	w.noChanges()
 }

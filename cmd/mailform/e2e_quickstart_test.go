@@ -118,7 +118,7 @@ func TestMailClientsOfOthersRead(t *testing.T) {
 	w.deliver("alice@example.com", "two")
 
 	w.write("mbsyncrc", strings.NewReplacer("IMAPPORT", strconv.Itoa(w.port["imap"]), "DIR", w.dir).Replace(`IMAPAccount a
-Host 127.0.0.1
+Host localhost
 Port IMAPPORT
 User alice@example.com
 Pass quickstart

@@ -179,6 +179,9 @@ func (a *app) parse(fs *flag.FlagSet, args []string, positional int) ([]string, 
 			return nil, flag.ErrHelp
 		}
 		if err != nil {
+			if strings.HasSuffix(err.Error(), errVar.Error()) {
+				err = errVar // package flag puts the value before it
+			}
 			a.fail(fmt.Errorf("mailform %s: %w. \"mailform %s -help\" lists the options", fs.Name(), err, fs.Name()))
 			return nil, errUsage
 		}

@@ -35,6 +35,9 @@ type varFlag struct {
 	file bool
 }
 
+// errVar does not repeat the argument, which may be a secret.
+var errVar = errors.New("a variable is given as -var NAME=VALUE")
+
 func (f varFlag) String() string { return "" }
 
 func (f varFlag) Set(arg string) error {
@@ -44,8 +47,7 @@ func (f varFlag) Set(arg string) error {
 	}
 	name, value, ok := strings.Cut(arg, "=")
 	if !ok || strings.TrimSpace(name) == "" {
-		// The argument is not repeated: it may be a secret.
-		return errors.New("a variable is given as NAME=VALUE")
+		return errVar
 	}
 	*f.to = append(*f.to, config.VarArg{Name: strings.TrimSpace(name), Value: value})
 	return nil
@@ -113,13 +115,13 @@ func newProvider(name string) providers.Provider {
 var errReported = errors.New("reported")
 
 // load reads the files of the working directory and prints what is wrong.
-func (a *app) load() (*engine.Workspace, *config.Module, error) {
+func (a *app) load(vars []config.VarArg) (*engine.Workspace, *config.Module, error) {
 	ws, err := a.workspace()
 	if err != nil {
 		a.fail(err)
 		return nil, nil, errReported
 	}
-	module, diags := ws.Load()
+	module, diags := ws.Load(config.Options{Vars: vars, Environ: a.environ})
 	if len(diags) > 0 {
 		a.diagnostics(diags, module.Files())
 	}
@@ -140,7 +142,7 @@ another directory: mailform -chdir=DIR plan
 
 // open loads the files and locks the state.
 func (a *app) open(ctx context.Context, o *operation, operation string) (*engine.Session, *config.Module, error) {
-	ws, module, err := a.load()
+	ws, module, err := a.load(o.vars)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -187,7 +187,7 @@ func (a *app) dataDirs(ctx context.Context) ([]string, error) {
 	if len(dirs) > 0 {
 		return dirs, nil
 	}
-	_, module, err := a.load()
+	_, module, err := a.load(nil)
 	if err != nil {
 		return nil, err
 	}

@@ -22,9 +22,10 @@ func (a *app) validate(_ context.Context, args []string) int {
 	if err != nil {
 		return a.fail(err)
 	}
-	module, diags := ws.Load()
+	opts := config.Options{Vars: o.vars, Environ: a.environ}
+	module, diags := ws.Load(opts)
 	if !diags.HasErrors() {
-		diags = append(diags, ws.Validate(module, config.Options{Vars: o.vars, Environ: a.environ})...)
+		diags = append(diags, ws.Validate(module, opts)...)
 	}
 	if *asJSON {
 		if err := planjson.Validation(a.stdout, diags); err != nil {

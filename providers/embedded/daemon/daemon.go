@@ -36,6 +36,9 @@ const (
 	purgeEvery = time.Hour       // mail of closed accounts
 )
 
+// lockWait is how long a new daemon waits for the lock of the data directory.
+const lockWait = 5 * time.Second
+
 // A daemon holds the parts of a running server.
 type daemon struct {
 	opts    Options
@@ -62,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(o.Log, nil))
-	st, err := store.Open(ctx, o.DataDir, store.Options{})
+	st, err := openStore(ctx, o.DataDir)
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", o.DataDir, err)
 	}
@@ -104,6 +107,23 @@ func Run(ctx context.Context, o Options) error {
 	wg.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// openStore opens the store of a data directory, and waits a little for a
+// predecessor whose end is under way: a process that was killed holds its lock
+// until the kernel has cleared it away.
+func openStore(ctx context.Context, dataDir string) (*store.Store, error) {
+	for deadline := time.Now().Add(lockWait); ; {
+		st, err := store.Open(ctx, dataDir, store.Options{})
+		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
+			return st, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // setUp starts what the store declares.
