@@ -1,0 +1,204 @@
+package dns
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/schema/rdata"
+)
+
+// maxTTL is the longest time to live (RFC 2181 §8), in seconds.
+const maxTTL = 1<<31 - 1
+
+// maxShown is how much of a value an error shows, in bytes.
+const maxShown = 80
+
+// compile makes a zone ready for answering. The error names the record that is
+// wrong, and its value.
+func compile(z store.Zone) (*zone, error) {
+	out, err := compileZone(z)
+	if err != nil {
+		return nil, fmt.Errorf("zone %s: %w", z.Name, err)
+	}
+	return out, nil
+}
+
+func compileZone(z store.Zone) (*zone, error) {
+	for _, n := range []struct{ what, name string }{{"name", z.Name}, {"primary", z.Primary}, {"contact", z.Contact}} {
+		if _, ok := dns.IsDomainName(n.name); !ok || !dns.IsFqdn(n.name) {
+			return nil, fmt.Errorf("the %s %q is no absolute domain name", n.what, n.name)
+		}
+	}
+	soa, err := canonical(&dns.SOA{
+		Hdr: dns.RR_Header{Name: dns.CanonicalName(z.Name), Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: z.NegativeTTL},
+		Ns:  z.Primary, Mbox: z.Contact, Serial: z.Serial,
+		Refresh: z.Refresh, Retry: z.Retry, Expire: z.Expire, Minttl: z.NegativeTTL,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("record %s SOA: %w", z.Name, err)
+	}
+	out := &zone{name: soa.Header().Name, negative: []dns.RR{soa}, nodes: make(map[string]*node, len(z.RRsets)+1)}
+	out.apex = out.node(out.name)
+	out.apex.sets = []rrset{{rrtype: dns.TypeSOA, rrs: out.negative}}
+	for _, set := range z.RRsets {
+		if err := out.add(set); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range out.nodes {
+		if err := n.check(); err != nil {
+			return nil, err
+		}
+		slices.SortFunc(n.sets, func(a, b rrset) int { return int(a.rrtype) - int(b.rrtype) })
+	}
+	for _, n := range out.nodes {
+		out.link(n)
+	}
+	for _, n := range out.nodes {
+		for i := range n.sets {
+			n.sets[i].extra = out.extra(n.sets[i].rrs)
+		}
+	}
+	return out, nil
+}
+
+// add takes a record set in.
+func (z *zone) add(set store.RRset) error {
+	fail := func(err error) error { return fmt.Errorf("record %s %s: %w", set.Name, set.Type, err) }
+	switch {
+	case set.TTL > maxTTL:
+		return fail(fmt.Errorf("the TTL %d is longer than %d seconds", set.TTL, maxTTL))
+	case len(set.Values) == 0:
+		return fail(errors.New("there is no value"))
+	}
+	var s rrset
+	var owner string
+	for _, v := range set.Values {
+		rr, err := rdata.RR(rdata.Name(dns.CanonicalName(set.Name)), set.TTL, set.Type, v)
+		if err == nil {
+			rr, err = canonical(rr)
+		}
+		if err != nil {
+			return fmt.Errorf("%w (%q)", fail(err), v[:min(len(v), maxShown)])
+		}
+		owner, s.rrtype = rr.Header().Name, rr.Header().Rrtype
+		if !slices.ContainsFunc(s.rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
+			s.rrs = append(s.rrs, rr)
+		}
+	}
+	switch {
+	case owner != z.name && !isBelow(owner, z.name):
+		return fail(errors.New("it lies outside the zone"))
+	case s.rrtype == dns.TypeSOA, s.rrtype == dns.TypeOPT, isQuestionType(s.rrtype):
+		return fail(errors.New("this type cannot be in a zone"))
+	}
+	n := z.node(owner)
+	if n.set(s.rrtype) != nil {
+		return fail(errors.New("it is there twice"))
+	}
+	s.rrs = slices.Clip(s.rrs)
+	n.sets = append(n.sets, s)
+	return nil
+}
+
+// canonical is a record as it comes out of a message: so names have one form, and
+// what cannot be sent is found now.
+func canonical(rr dns.RR) (dns.RR, error) {
+	buf := make([]byte, dns.Len(rr)+1)
+	n, err := dns.PackRR(rr, buf, 0, nil, false)
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be put into a message: %w", err)
+	}
+	rr, _, err = dns.UnpackRR(buf[:n], 0)
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be put into a message: %w", err)
+	}
+	return rr, nil
+}
+
+// node finds or makes the node of a name, and those between it and the apex.
+func (z *zone) node(name string) *node {
+	if n := z.nodes[name]; n != nil {
+		return n
+	}
+	n := &node{name: name}
+	z.nodes[name] = n
+	if name != z.name {
+		up := z.node(parent(name))
+		if name[:2] == "*." {
+			up.wildcard = n
+		}
+	}
+	return n
+}
+
+// check finds what cannot stand together at one name (RFC 1034 §3.6.2, RFC 6672
+// §2.4).
+func (n *node) check() error {
+	for _, rrtype := range []uint16{dns.TypeCNAME, dns.TypeDNAME} {
+		set := n.set(rrtype)
+		switch {
+		case set == nil:
+		case len(set.rrs) > 1:
+			return fmt.Errorf("record %s %s: there are %d of them, and only one is possible", n.name, dns.TypeToString[rrtype], len(set.rrs))
+		case rrtype == dns.TypeCNAME && len(n.sets) > 1:
+			return fmt.Errorf("record %s CNAME: there are other records of this name", n.name)
+		}
+	}
+	return nil
+}
+
+// link finds what a node lies below.
+func (z *zone) link(n *node) {
+	for at := n; ; at = z.nodes[parent(at.name)] {
+		if z.isDelegation(at) || at.set(dns.TypeDNAME) != nil {
+			n.above = at
+		}
+		if at == z.apex {
+			return
+		}
+	}
+}
+
+// extra collects the addresses, in the zone, of the names that records point to.
+// What lies below a delegation is glue and goes with that delegation alone.
+func (z *zone) extra(rrs []dns.RR) []dns.RR {
+	var out []dns.RR
+	var seen []string
+	for _, rr := range rrs {
+		target := ""
+		switch rr := rr.(type) {
+		case *dns.MX:
+			target = rr.Mx
+		case *dns.NS:
+			target = rr.Ns
+		case *dns.SRV:
+			target = rr.Target
+		default:
+			return nil
+		}
+		target = dns.CanonicalName(target)
+		n := z.nodes[target]
+		if n == nil || slices.Contains(seen, target) {
+			continue
+		}
+		seen = append(seen, target)
+		if n.above != nil && rr.Header().Rrtype != dns.TypeNS {
+			continue
+		}
+		for _, rrtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			if set := n.set(rrtype); set != nil {
+				out = append(out, set.rrs...)
+			}
+		}
+	}
+	return slices.Clip(out)
+}
+
+// isQuestionType reports whether a type is one that only questions and
+// transactions have (RFC 6895 §3.1).
+func isQuestionType(t uint16) bool { return t >= 128 && t <= 255 }
