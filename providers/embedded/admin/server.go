@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 )
@@ -60,7 +62,33 @@ func (s *server) resources(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, "list resources", err)
 		return
 	}
-	s.answer(w, Resources{Version: s.hooks.Version(), Resources: rs})
+	if err := writeResources(w, s.hooks.Version(), rs); err != nil {
+		s.log.Debug("answer over the admin socket", "error", err)
+		panic(http.ErrAbortHandler) // so that the client does not take a part for all
+	}
+}
+
+// writeResources writes a [Resources] one by one: the text of a large store is
+// never in memory as a whole.
+func writeResources(w http.ResponseWriter, version string, rs []Resource) error {
+	w.Header().Set("Content-Type", "application/json")
+	quoted, err := json.Marshal(version)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(w, 64<<10)
+	fmt.Fprintf(out, `{"version":%s,"resources":[`, quoted)
+	enc := json.NewEncoder(out)
+	for i := range rs {
+		if i > 0 {
+			out.WriteByte(',') // bufio keeps the first error for Flush
+		}
+		if err := enc.Encode(&rs[i]); err != nil {
+			return err
+		}
+	}
+	out.WriteString("]}\n")
+	return out.Flush()
 }
 
 func (s *server) apply(w http.ResponseWriter, r *http.Request) {
@@ -76,12 +104,14 @@ func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, "prepare changes", err)
 		return
 	}
+	done := rollback
+	defer func() { done() }() // whatever happens in the store
 	rs, err := s.store.ApplyChanges(r.Context(), req.Changes)
 	if err != nil {
-		rollback()
 		s.fail(w, "apply changes", err)
 		return
 	}
+	done = func() {}
 	commit()
 	s.answer(w, ApplyResponse{Resources: rs})
 }

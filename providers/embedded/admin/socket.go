@@ -42,6 +42,7 @@ func Listen(dataDir string) (net.Listener, error) {
 		return nil, fmt.Errorf("remove the old admin socket: %w", err)
 	}
 	var l net.Listener
+	var made fs.FileInfo
 	err := withSocketPath(dataDir, func(path string) error {
 		// The directory has mode 0700: nobody else can connect before the mode
 		// of the socket is set.
@@ -50,7 +51,10 @@ func Listen(dataDir string) (net.Listener, error) {
 			return err
 		}
 		l.(*net.UnixListener).SetUnlinkOnClose(false)
-		if err := os.Chmod(path, 0o600); err != nil {
+		if err = os.Chmod(path, 0o600); err == nil {
+			made, err = os.Stat(path)
+		}
+		if err != nil {
 			return errors.Join(err, l.Close())
 		}
 		return nil
@@ -58,17 +62,22 @@ func Listen(dataDir string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the admin socket: %w", err)
 	}
-	return &listener{l, filepath.Join(dataDir, socketFile)}, nil
+	return &listener{l, filepath.Join(dataDir, socketFile), made}, nil
 }
 
-// A listener removes its socket by its own path, which the address may not be.
+// A listener removes its socket by its own path, which the address may not be,
+// and only its own socket: a successor may have put one there already.
 type listener struct {
 	net.Listener
 	path string
+	made fs.FileInfo
 }
 
 func (l *listener) Close() error {
 	err := l.Listener.Close()
+	if now, serr := os.Stat(l.path); serr != nil || !os.SameFile(now, l.made) {
+		return err
+	}
 	if rerr := os.Remove(l.path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 		err = errors.Join(err, rerr)
 	}
