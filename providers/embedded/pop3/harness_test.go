@@ -151,22 +151,29 @@ func (fakeAuth) Login(_ context.Context, address, password, service string, _ ne
 
 // A fixture is a running server.
 type fixture struct {
-	t     *testing.T
-	srv   *Server
-	store *fakeStore
-	addr  string
-	ca    string // file
-	trust *tls.Config
+	t       *testing.T
+	srv     *Server
+	running sync.WaitGroup
+	addr    string
+	ca      string // file
+	trust   *tls.Config
 }
 
 func start(t *testing.T, st *fakeStore, o Options) *fixture {
 	t.Helper()
-	return startOn(t, st, o, false)
+	o.Store, o.Auth = st, fakeAuth{}
+	return startOn(t, o, false)
 }
 
-func startOn(t *testing.T, st *fakeStore, o Options, implicitTLS bool) *fixture {
+// startWith starts a server over a store and an authenticator.
+func startWith(t *testing.T, st Store, a Authenticator) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: st}
+	return startOn(t, Options{Store: st, Auth: a}, false)
+}
+
+func startOn(t *testing.T, o Options, implicitTLS bool) *fixture {
+	t.Helper()
+	f := &fixture{t: t}
 	m, err := certs.Open(t.TempDir(), nil)
 	if err == nil {
 		err = m.Set([]certs.Name{{Hostname: "mail.example.com", Addresses: []string{"127.0.0.1"}}})
@@ -183,7 +190,7 @@ func startOn(t *testing.T, st *fakeStore, o Options, implicitTLS bool) *fixture 
 	pool.AppendCertsFromPEM(ca)
 	f.trust = &tls.Config{RootCAs: pool, ServerName: "mail.example.com"}
 
-	o.Hostname, o.Store, o.Auth = "mail.example.com", st, fakeAuth{}
+	o.Hostname = "mail.example.com"
 	o.TLS = func() *tls.Config { return m.Config("mail.example.com") }
 	f.srv = New(o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -191,21 +198,24 @@ func startOn(t *testing.T, st *fakeStore, o Options, implicitTLS bool) *fixture 
 		t.Fatal(err)
 	}
 	f.addr = l.Addr().String()
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	f.running.Go(func() {
 		if err := f.srv.Serve(l, implicitTLS); !errors.Is(err, ErrServerClosed) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := f.srv.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		wg.Wait()
-	})
+	t.Cleanup(f.stop)
 	return f
+}
+
+// stop ends the server. Only the first call does.
+func (f *fixture) stop() {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := f.srv.Shutdown(ctx); err != nil {
+		f.t.Errorf("Shutdown: %v", err)
+	}
+	f.running.Wait()
 }
 
 // A client speaks to the server line by line.

@@ -258,7 +258,7 @@ func TestNothingThatCameBeforeTLSIsExecutedAfterIt(t *testing.T) {
 }
 
 func TestImplicitTLS(t *testing.T) {
-	f := startOn(t, newFakeStore(first), Options{InsecureAuth: InsecureAuthNever}, true)
+	f := startOn(t, Options{Store: newFakeStore(first), Auth: fakeAuth{}, InsecureAuth: InsecureAuthNever}, true)
 	nc, err := net.Dial("tcp", f.addr)
 	if err != nil {
 		t.Fatal(err)
