@@ -39,14 +39,8 @@ var recordBlock = &BlockType{
 	Attributes: []Attribute{
 		{Name: "zone", Type: RefType, Required: true, Refs: []string{"zone", "domain.zone"}, Doc: "A zone: `zone.internal`, or that of a domain: `domain.example.zone`."},
 		{Name: "name", Type: cty.String, Required: true, Form: FormOwner, Doc: "Name below the zone: `www`; `@` is the zone itself, `*` all names that are not there."},
-		{Name: "type", Type: cty.String, Required: true, Form: oneOf(RecordTypes()...), Doc: "Type of the records."},
+		{Name: "type", Type: cty.String, Required: true, Form: FormRecordType, Doc: "Type of the records: `A`, `AAAA`, `CNAME`, `MX`, `TXT`, `SRV`, `CAA`, `TLSA` and others. SOA belongs to the zone itself."},
 		{Name: "ttl", Type: cty.String, Form: FormTTL, Doc: "Time to live. Left out: that of the zone."},
 		{Name: "values", Type: cty.List(cty.String), Required: true, NonEmpty: true, OrOne: true, Doc: "The data of each record as in a zone file; of a TXT record the plain text. Names without a dot at the end are below the zone."},
 	},
-}
-
-// RecordTypes are the types that a record block can have. SOA is not among
-// them: it belongs to the zone.
-func RecordTypes() []string {
-	return []string{"A", "AAAA", "CAA", "CNAME", "DNAME", "DS", "HTTPS", "LOC", "MX", "NAPTR", "NS", "OPENPGPKEY", "PTR", "SMIMEA", "SRV", "SSHFP", "SVCB", "TLSA", "TXT", "URI"}
 }

@@ -49,7 +49,8 @@ var (
 	FormOwner = stringForm("a record name",
 		"Labels below the zone: `www`, `_dmarc`, `*.dev`; `@` for the zone itself. A name that ends in a dot is complete.",
 		ParseOwner)
-	FormSelector = stringForm("a selector",
+	FormRecordType = stringForm("a record type", "", parseRecordType)
+	FormSelector   = stringForm("a selector",
 		"One or more labels of letters, digits and hyphens (RFC 6376 §3.1).",
 		parseSelector)
 	FormLocalPart = stringForm("a local part",

@@ -154,6 +154,19 @@ func ParseOwner(s string) (string, error) {
 	return name, nil
 }
 
+// parseRecordType only looks at the letters: package rdata knows the types.
+func parseRecordType(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("it is empty")
+	}
+	for _, r := range s {
+		if r >= 0x80 || !isAlnum(byte(r)) && r != '-' {
+			return "", fmt.Errorf("it holds %q", r)
+		}
+	}
+	return strings.ToUpper(s), nil
+}
+
 func parseSelector(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("it is empty")

@@ -46,6 +46,9 @@ func (e *evaluator) column(b *evaluated, name string) *column {
 // stands in; empty for the block itself.
 func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribute, within string) []cty.Value {
 	a := body.attrs[s.Name]
+	if a == nil && s.Required {
+		return []cty.Value{cty.UnknownVal(s.Type)} // reported
+	}
 	if a == nil {
 		return []cty.Value{defaultOf(s)}
 	}

@@ -87,8 +87,9 @@ func (c *column) at(i int) cty.Value {
 }
 
 // Evaluate evaluates all blocks. computed holds what was born in apply and is
-// known already; it may be nil. With errors the configuration is only good for
-// finding more of them: what is wrong in it is unknown.
+// known already; it may be nil. With errors, here or in loading, the
+// configuration is only good for finding more of them: what is wrong in it is
+// unknown.
 func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnostics) {
 	e := &evaluator{
 		m: m, opts: opts, computed: computed,
@@ -238,6 +239,9 @@ func (e *evaluator) local(name string) cty.Value {
 
 // value evaluates an expression in a context. The value is unknown on errors.
 func (e *evaluator) value(x *expression, ctx *hcl.EvalContext) (v cty.Value, diags hcl.Diagnostics) {
+	if x.broken {
+		return cty.DynamicVal, nil
+	}
 	// A last line: what is read here is anybody's, and an error in a library
 	// must not take the whole program with it.
 	defer func() {

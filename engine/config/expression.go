@@ -15,13 +15,16 @@ import (
 type expression struct {
 	hclsyntax.Expression
 	uses uses
+	// broken is set where something is wrong with it that is reported already.
+	// Its value is unknown.
+	broken bool
 }
 
 // normalize makes a native expression of one in either syntax, so that all that
 // follows knows one sort.
 func normalize(e hcl.Expression) (*expression, hcl.Diagnostics) {
 	native, diags := native(e)
-	return &expression{Expression: native}, diags
+	return &expression{Expression: native, broken: diags.HasErrors()}, diags
 }
 
 func native(e hcl.Expression) (hclsyntax.Expression, hcl.Diagnostics) {

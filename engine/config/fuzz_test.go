@@ -51,9 +51,6 @@ func load(t *testing.T, name string, src []byte) {
 		}
 	}
 	check(diags)
-	if diags.HasErrors() {
-		return
-	}
 	for _, opts := range []Options{{}, {AllowUnset: true}} {
 		cfg, diags := m.Evaluate(opts, Computed{"domain.example": cty.EmptyObjectVal})
 		check(diags)

@@ -14,7 +14,7 @@ import (
 
 // maxCount bounds count: more is a mistake, and would fill the memory before
 // anything else could say so.
-const maxCount = 1_000_000
+const maxCount = 100_000
 
 // keys evaluates for_each or count, once. It reports false for a block whose
 // keys hang on themselves.
@@ -131,7 +131,9 @@ func (e *evaluator) checkForEach(v cty.Value) string {
 
 // mayBeUnknown reports whether keys may be unknown without an error of their own:
 // because a variable is not set, or because what they hang on failed already.
-func (e *evaluator) mayBeUnknown() bool { return e.opts.AllowUnset || e.diags.HasErrors() }
+func (e *evaluator) mayBeUnknown() bool {
+	return e.opts.AllowUnset || e.m.failed || e.diags.HasErrors()
+}
 
 func (e *evaluator) count(b *evaluated) {
 	v, diags := e.value(b.count, e.context(b.count))

@@ -44,6 +44,11 @@ type Module struct {
 	digests map[string][sha256.Size]byte // of all files read so far
 	sources map[string][sha256.Size]byte // of those of the directory
 	loaded  int                          // configuration files found
+	// incomplete is set where a file could not be read in full: what seems not to
+	// be declared may be declared there.
+	incomplete bool
+	syntax     []hcl.Range // places of syntax errors
+	failed     bool        // Load reported errors
 
 	required  []requirement
 	variables map[string]*variable
@@ -94,6 +99,7 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 			m.loaded++
 			file, more := m.parseFile(filepath.Join(dir, name), name)
 			diags = append(diags, more...)
+			m.noteSyntax(more)
 			if file != nil {
 				diags = append(diags, m.decodeFile(file)...)
 			}
@@ -114,6 +120,7 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 	}
 	m.sources = maps.Clone(m.digests)
 	diags = append(diags, m.resolve()...)
+	m.failed = diags.HasErrors()
 	return m, sortDiagnostics(diags)
 }
 
@@ -161,6 +168,30 @@ func (m *Module) parseFile(path, name string) (*hcl.File, hcl.Diagnostics) {
 	shown.Bytes = m.files[name].Bytes
 	m.files[name] = &shown
 	return file, diags
+}
+
+// noteSyntax remembers where text did not parse.
+func (m *Module) noteSyntax(diags hcl.Diagnostics) {
+	m.incomplete = m.incomplete || diags.HasErrors()
+	for _, d := range diags {
+		if d.Subject != nil && d.Severity == hcl.DiagError {
+			m.syntax = append(m.syntax, *d.Subject)
+		}
+	}
+}
+
+// damaged reports whether a syntax error lies on the lines of an expression:
+// then what is left of it is not what was meant.
+func (m *Module) damaged(r hcl.Range) bool {
+	if r.End.Byte < r.Start.Byte {
+		return true
+	}
+	for _, s := range m.syntax {
+		if s.Filename == r.Filename && s.Start.Line <= r.End.Line && r.Start.Line <= s.End.Line {
+			return true
+		}
+	}
+	return false
 }
 
 // readFile reads a file that has to be text, and remembers it for diagnostics.

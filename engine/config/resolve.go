@@ -51,7 +51,7 @@ func (m *Module) resolveBlock(b *block) hcl.Diagnostics {
 	if a := b.attrs["provider"]; a != nil && a.providers != cty.NilVal && !a.providers.IsNull() {
 		for _, v := range a.providers.AsValueSlice() {
 			name, alias, _ := strings.Cut(v.AsString(), ".")
-			if alias != "" && m.providers[providerID{name, alias}] == nil {
+			if alias != "" && m.providers[providerID{name, alias}] == nil && !m.incomplete {
 				diags = append(diags, &hcl.Diagnostic{
 					Severity: hcl.DiagError,
 					Summary:  "Reference to undeclared provider",
@@ -100,6 +100,7 @@ func checkMeta(b *block, e *expression) *hcl.Diagnostic {
 	default:
 		return nil
 	}
+	e.broken = true
 	subject := e.Range()
 	for _, t := range e.Variables() {
 		if t.RootName() == name {
@@ -127,7 +128,7 @@ func (m *Module) checkDependency(d dependency) hcl.Diagnostics {
 	}
 	b := m.blocks[blockID{d.ref.Type, d.ref.Name}]
 	if b == nil {
-		return hcl.Diagnostics{m.undeclared(typ, d.ref.Name, d.rng)}
+		return m.undeclared(typ, d.ref.Name, d.rng)
 	}
 	if d.ref.Key != cty.NilVal && !b.multiple() {
 		return hcl.Diagnostics{noInstances(b, d.rng)}
@@ -135,19 +136,22 @@ func (m *Module) checkDependency(d dependency) hcl.Diagnostics {
 	return nil
 }
 
-func (m *Module) undeclared(typ *schema.BlockType, name string, at hcl.Range) *hcl.Diagnostic {
+func (m *Module) undeclared(typ *schema.BlockType, name string, at hcl.Range) hcl.Diagnostics {
+	if m.incomplete {
+		return nil
+	}
 	var names []string
 	for id := range m.blocks {
 		if id.typ == typ.Type {
 			names = append(names, id.name)
 		}
 	}
-	return &hcl.Diagnostic{
+	return hcl.Diagnostics{{
 		Severity: hcl.DiagError,
 		Summary:  "Reference to undeclared " + typ.Type,
 		Detail:   fmt.Sprintf("There is no %s %q in this configuration.%s", typ.Type, name, suggestion(name, names)),
 		Subject:  &at,
-	}
+	}}
 }
 
 func noInstances(b *block, at hcl.Range) *hcl.Diagnostic {
@@ -169,7 +173,8 @@ func (s *scan) reference(typ *schema.BlockType, t hcl.Traversal) {
 	id := blockID{ref.Type, ref.Name}
 	b := s.m.blocks[id]
 	if b == nil {
-		s.diags = append(s.diags, s.m.undeclared(typ, ref.Name, t.SourceRange()))
+		s.broken = true
+		s.diags = append(s.diags, s.m.undeclared(typ, ref.Name, t.SourceRange())...)
 		return
 	}
 	r := s.uses.blocks[id]
@@ -286,6 +291,8 @@ func (s *scan) named(use rootUse, t hcl.Traversal, what, form string, exists boo
 	switch {
 	case use.name == "":
 		s.refuse(t, fmt.Sprintf("A reference names a %s: %s.", what, form))
+	case !exists && s.m.incomplete:
+		s.broken = true
 	case !exists:
 		s.diags = append(s.diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError,

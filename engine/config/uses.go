@@ -52,7 +52,8 @@ type scan struct {
 	// bare are the blocks that are named bare.
 	bare map[blockID]bool
 	// scope counts the names that for expressions around define.
-	scope map[string]int
+	scope  map[string]int
+	broken bool // it refers to what is not there
 	// where tells what kind of expression it is.
 	where place
 }
@@ -68,8 +69,8 @@ const (
 	inCheck               // validation: variables only
 )
 
-// uses finds what an expression reads, and reports references to nothing.
-// extra are attribute names that are read of the result elsewhere.
+// find finds what an expression reads, and reports references to nothing. extra
+// are attribute names that are read of the result elsewhere.
 func (m *Module) find(e *expression, where place, extra map[string]bool) hcl.Diagnostics {
 	e.uses = uses{blocks: map[blockID]*reads{}, eachAttrs: map[string]bool{}}
 	s := &scan{m: m, uses: &e.uses, where: where, loose: map[string]bool{}, bare: map[blockID]bool{}, scope: map[string]int{}}
@@ -85,6 +86,7 @@ func (m *Module) find(e *expression, where place, extra map[string]bool) hcl.Dia
 			}
 		}
 	}
+	e.broken = e.broken || s.broken || s.diags.HasErrors() || m.damaged(e.Range())
 	return s.diags
 }
 

@@ -76,14 +76,12 @@ func TestWrong(t *testing.T) {
 func diagnose(t *testing.T, dir string, opts Options) string {
 	t.Helper()
 	m, diags := Load(dir)
-	if !diags.HasErrors() {
-		cfg, more := m.Evaluate(opts, nil)
-		diags = append(diags, more...)
-		if !more.HasErrors() {
-			_, more := m.Outputs(cfg, nil)
-			diags = append(diags, more...)
-		}
-	}
+	// What is wrong in loading must not keep the rest from being looked at.
+	opts.AllowUnset = diags.HasErrors()
+	cfg, more := m.Evaluate(opts, nil)
+	diags = append(diags, more...)
+	_, more = m.Outputs(cfg, nil)
+	diags = append(diags, more...)
 	if !diags.HasErrors() {
 		t.Error("no error")
 	}
