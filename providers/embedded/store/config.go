@@ -18,7 +18,7 @@ import (
 // mailboxes of closed accounts whose mail is still kept. It holds password
 // hashes, but no private keys.
 func (s *Store) Resources(ctx context.Context) (rs []admin.Resource, err error) {
-	err = s.snapshot(ctx, func(v *snapshot) error {
+	err = s.read.snapshot(ctx, func(v *snapshot) error {
 		var n int
 		if err := v.row(`SELECT (SELECT COUNT(*) FROM resource) + (SELECT COUNT(*) FROM account)`, nil, &n); err != nil {
 			return err
@@ -123,7 +123,7 @@ func (s *Store) Settings(ctx context.Context) (list []Setting, err error) {
 
 // Zones lists all zones with their record sets, by name.
 func (s *Store) Zones(ctx context.Context) (zones []Zone, err error) {
-	err = s.snapshot(ctx, func(v *snapshot) error {
+	err = s.read.snapshot(ctx, func(v *snapshot) error {
 		at := map[string]int{}
 		err := declaredAs(v.rows, `kind = ?`, []any{schema.KindZone}, func(key string, a zoneAttrs) {
 			at[key] = len(zones)
@@ -166,7 +166,7 @@ func (s *Store) Zone(ctx context.Context, name string) (*Zone, error) {
 		key = (&zoneAttrs{Name: name}).key()
 	}
 	var zones []Zone
-	err := s.snapshot(ctx, func(v *snapshot) error {
+	err := s.read.snapshot(ctx, func(v *snapshot) error {
 		err := declaredAs(v.rows, `kind = ? AND key = ?`, []any{schema.KindZone, key}, func(_ string, a zoneAttrs) {
 			zones = append(zones, a.zone())
 		})
@@ -206,7 +206,7 @@ func (a *rrsetAttrs) rrset() RRset {
 // Totals counts what the store holds: open accounts with their messages and
 // bytes, queue entries, zones.
 func (s *Store) Totals(ctx context.Context) (accounts int, messages, bytes int64, queued, zones int, err error) {
-	err = s.snapshot(ctx, func(v *snapshot) error {
+	err = s.read.snapshot(ctx, func(v *snapshot) error {
 		err := v.row(`SELECT COUNT(*), COALESCE(SUM(messages), 0), COALESCE(SUM(bytes), 0) FROM account WHERE closed_at = 0`, nil,
 			&accounts, &messages, &bytes)
 		if err != nil {

@@ -3,10 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // A dialect is what differs between the databases. All SQL of this package is
@@ -16,12 +16,15 @@ type dialect struct {
 	driver string
 	// numbered parameters: $1 instead of ?.
 	numbered bool
+	// snapshot begins a transaction whose queries all see the same state.
+	snapshot string
 	// words replaces the words in braces of the table definitions.
 	words *strings.Replacer
 }
 
 var sqlite = dialect{
-	driver: "sqlite",
+	driver:   "sqlite",
+	snapshot: `BEGIN`,
 	words: strings.NewReplacer(
 		"{id}", "INTEGER PRIMARY KEY", // only in these words the key of SQLite's own tree
 		"{bytes}", "BLOB",
@@ -47,39 +50,25 @@ func (d dialect) query(q string) string {
 	return b.String()
 }
 
-// A preparer is what statements are prepared with: a pool or one connection.
-type preparer interface {
-	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
-}
-
-// statements prepares each statement once. The texts are constants of this
-// package, so their number is bounded.
+// statements are the prepared statements of a connection, which one goroutine
+// uses at a time. The texts are constants of this package, so their number is
+// bounded.
 type statements struct {
-	dialect dialect
-	on      preparer
-
-	mu       sync.RWMutex
+	dialect  dialect
+	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
 }
 
-func newStatements(d dialect, on preparer) *statements {
-	return &statements{dialect: d, on: on, prepared: map[string]*sql.Stmt{}}
+func newStatements(d dialect, conn *sql.Conn) *statements {
+	return &statements{dialect: d, conn: conn, prepared: map[string]*sql.Stmt{}}
 }
 
 func (s *statements) get(q string) (*sql.Stmt, error) {
-	s.mu.RLock()
-	st := s.prepared[q]
-	s.mu.RUnlock()
-	if st != nil {
-		return st, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if st := s.prepared[q]; st != nil {
 		return st, nil
 	}
 	// Not the caller's context: the statement outlives the call.
-	st, err := s.on.PrepareContext(context.Background(), s.dialect.query(q))
+	st, err := s.conn.PrepareContext(context.Background(), s.dialect.query(q))
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", q, err)
 	}
@@ -114,18 +103,20 @@ func (s *statements) rows(ctx context.Context, q string, args []any, each func(*
 	if err != nil {
 		return err
 	}
-	return scanAll(rows, each)
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func (s *statements) close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var first error
+	var errs []error
 	for _, st := range s.prepared {
-		if err := st.Close(); first == nil {
-			first = err
-		}
+		errs = append(errs, st.Close())
 	}
 	clear(s.prepared)
-	return first
+	return errors.Join(errs...)
 }

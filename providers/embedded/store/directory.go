@@ -192,7 +192,7 @@ func (s *Store) Resolve(ctx context.Context, rcpt string) (Resolution, error) {
 	r, version, ok := s.directory.get(rcpt)
 	if !ok {
 		w := resolver{seen: map[string]bool{}, local: map[string]bool{}}
-		err := s.snapshot(ctx, func(v *snapshot) error {
+		err := s.read.snapshot(ctx, func(v *snapshot) error {
 			w.snapshot = v
 			return w.resolve(rcpt)
 		})

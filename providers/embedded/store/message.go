@@ -33,7 +33,7 @@ func (m *messageRow) message() Message {
 // Messages lists the messages of a mailbox by rising UID, with the HIGHESTMODSEQ
 // that the list belongs to. The error is [ErrNotFound].
 func (s *Store) Messages(ctx context.Context, mailbox int64) (ms []Message, modSeq uint64, err error) {
-	err = s.snapshot(ctx, func(v *snapshot) error {
+	err = s.read.snapshot(ctx, func(v *snapshot) error {
 		var n int
 		if err := v.row(`SELECT modseq, messages FROM mailbox WHERE id = ?`, []any{mailbox}, &modSeq, &n); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (s *Store) Messages(ctx context.Context, mailbox int64) (ms []Message, modS
 // Changes tells what happened in a mailbox after the MODSEQ since. A mailbox
 // that is not there any more is Gone; that is no error.
 func (s *Store) Changes(ctx context.Context, mailbox int64, since uint64) (c MailboxChanges, err error) {
-	err = s.snapshot(ctx, func(v *snapshot) error {
+	err = s.read.snapshot(ctx, func(v *snapshot) error {
 		err := v.row(`SELECT modseq, uidnext FROM mailbox WHERE id = ?`, []any{mailbox}, &c.ModSeq, &c.UIDNext)
 		if errors.Is(err, sql.ErrNoRows) {
 			c.Gone = true

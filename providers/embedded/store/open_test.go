@@ -79,6 +79,16 @@ func TestOpen(t *testing.T) {
 			t.Errorf("the directory is there: %v", err)
 		}
 	})
+	t.Run("reading a store whose owner was killed at once finds none", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, databaseFile), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), dir, Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("error %v, want ErrNotExist", err)
+		}
+		openStore(t, dir) // the next owner goes on
+	})
 	t.Run("reading beside the owner sees what was committed", func(t *testing.T) {
 		dir := t.TempDir()
 		s := openStore(t, dir)
@@ -144,7 +154,7 @@ func readOnly(t *testing.T, dir string, account int64) {
 	if err := tryWrite(t, s); err == nil {
 		t.Error("a change succeeded")
 	}
-	if _, err := s.pool.ExecContext(t.Context(), `DELETE FROM account`); err == nil {
+	if _, err := s.read.pool.ExecContext(t.Context(), `DELETE FROM account`); err == nil {
 		t.Error("a connection for reading wrote")
 	}
 }

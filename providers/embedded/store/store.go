@@ -22,9 +22,6 @@ const (
 	tmpDir       = "tmp"
 )
 
-// readers is how many queries run at once. More wait.
-const readers = 8
-
 // Options say how a store is opened.
 type Options struct {
 	// ReadOnly opens the store where it lies, without the lock of its owner; it
@@ -36,8 +33,7 @@ type Options struct {
 type Store struct {
 	dir    string
 	lock   *os.File // nil when read-only
-	pool   *sql.DB  // connections that only read
-	read   *statements
+	read   *readers
 	writer *writer // nil when read-only
 
 	directory directoryCache
@@ -139,23 +135,16 @@ func (s *Store) openReaders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db.SetMaxOpenConns(readers)
-	db.SetMaxIdleConns(readers)
-	s.pool = db
-	s.read = newStatements(sqlite, db)
-	c, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = schemaVersion(ctx, c)
-	if s.writer == nil && err != nil {
-		// A store whose owner was killed before its first commit has no tables.
+	s.read = newReaders(sqlite, db)
+	return s.read.use(ctx, func(r *reader) error {
+		_, err := schemaVersion(ctx, r.conn)
 		var n int
-		if c.QueryRowContext(ctx, `SELECT COUNT(*) FROM sqlite_master`).Scan(&n) == nil && n == 0 {
-			err = fs.ErrNotExist
+		if err != nil && s.writer == nil && r.row(ctx, `SELECT COUNT(*) FROM sqlite_master`, nil, &n) == nil && n == 0 {
+			// Its owner was killed before the first commit.
+			return fs.ErrNotExist
 		}
-	}
-	return errors.Join(err, c.Close())
+		return err
+	})
 }
 
 // dsn is the data source name. busy_timeout only matters between processes: a
@@ -181,9 +170,6 @@ func (s *Store) Close() error {
 	}
 	if s.read != nil {
 		errs = append(errs, s.read.close())
-	}
-	if s.pool != nil {
-		errs = append(errs, s.pool.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
