@@ -5,7 +5,7 @@ import "github.com/zclconf/go-cty/cty"
 var serverBlock = &BlockType{
 	Type:  "server",
 	Label: "name",
-	Doc: "A mail service that runs. It offers the services that have a block below; one without a block is not offered. " +
+	Doc: "A mail service that runs. It offers the services that have a block below. One that has none, or only blocks with `enabled = false`, offers the others on their standard ports. " +
 		"It makes its own certificate unless it is given one.",
 	Example: `server "main" {
   hostname  = "mail.example.com"

@@ -132,11 +132,29 @@ func (e *expander) durations(v value) cty.Value {
 	return cty.ListVal(vals)
 }
 
-// addService makes the listener of a service. A server's services run unless
-// they are switched off; one that says nothing of ports, or is not mentioned at
-// all, has the standard ones on the server's addresses.
+// namesServices reports whether a server has a block of any service that is not
+// switched off there.
+func (s section) namesServices() bool {
+	for service := range serviceRoles {
+		sub, ok := s.nested(service)
+		if !ok {
+			continue
+		}
+		if v := sub.attr("enabled"); v.fact() != known || !v.v.False() {
+			return true
+		}
+	}
+	return false
+}
+
+// addService makes the listener of a service. A server offers the services that
+// it names; one that names none offers all but those it switches off. A service
+// that says nothing of ports has the standard ones on the server's addresses.
 func (e *expander) addService(s section, srv *server, service, plain, tls string, addresses []netip.Addr, af fact) {
 	sub, written := s.nested(service)
+	if !written && s.namesServices() {
+		return
+	}
 	on := s.attr(service)
 	var listen, listenTLS []string
 	lf, tf := absent, absent
