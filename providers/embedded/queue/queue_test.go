@@ -531,8 +531,6 @@ func TestTheLimitsOfConcurrency(t *testing.T) {
 func TestADeadDestinationIsTriedOnceForAll(t *testing.T) {
 	w := single(nil)
 	r := newRig(t, w, func(o *Options) { o.PerDestination = 1 })
-	r.store.mu.Lock() // let all be there before the first is tried
-	r.store.mu.Unlock()
 	for i := range 50 {
 		r.add("alice@here.test", text, fmt.Sprintf("u%d@far.test", i))
 	}

@@ -32,6 +32,7 @@ type fakeStore struct {
 	mu       sync.Mutex
 	accepted []delivery
 	fail     error         // of Accept
+	closed   bool          // alice's account is gone
 	hold     chan struct{} // Accept waits for it
 	entered  chan struct{} // Accept tells that it waits
 }
@@ -79,10 +80,12 @@ func (f *fakeStore) LocalDomain(_ context.Context, name string) (bool, error) {
 }
 
 func (f *fakeStore) AddressesOf(_ context.Context, account int64) ([]string, error) {
-	if account == 1 {
-		return []string{"alice@d.test", "al@d.test"}, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || account != 1 {
+		return nil, store.ErrNotFound
 	}
-	return nil, nil
+	return []string{"alice@d.test", "al@d.test"}, nil
 }
 
 func (f *fakeStore) CheckQuota(_ context.Context, account, size int64) error {
@@ -145,6 +148,8 @@ func (fakeAuth) Login(_ context.Context, address, password, service string, _ ne
 		return nil, io.ErrNoProgress
 	case address == "off@d.test" && password == "secret":
 		return nil, auth.ErrDisabled
+	case address == "busy@d.test":
+		return nil, auth.ErrBusy
 	case address == "trouble@d.test":
 		return nil, io.ErrNoProgress
 	case address == "alice@d.test" && password == "secret":

@@ -24,6 +24,9 @@ var (
 // slack is room in a draft for what is put on top of the message.
 const slack = 64 << 10
 
+// maxPooled is the largest buffer that is kept, in bytes.
+const maxPooled = 64 << 10
+
 var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }}
 
 // receive reads the message, completes it and hands it to the store. It returns
@@ -53,7 +56,11 @@ func (s *session) receive(ctx context.Context, tx *transaction, r io.Reader) (in
 // fill copies the message into the draft, with its header put in order.
 func (s *session) fill(ctx context.Context, tx *transaction, c *content, d *store.Draft) (*header, error) {
 	buf := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(buf)
+	defer func() {
+		if buf.Cap() <= maxPooled {
+			buffers.Put(buf)
+		}
+	}()
 	buf.Reset()
 	end, err := readHeader(c, buf, s.srv.o.Limits.HeaderSize)
 	if err != nil {

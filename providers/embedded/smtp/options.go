@@ -98,7 +98,8 @@ type Timeouts struct {
 
 // Options make a Server. Settings and Store are needed, Auth in Submission mode.
 type Options struct {
-	Mode     Mode
+	Mode Mode
+	// Settings is called several times for each message, from any goroutine.
 	Settings func() Settings
 	Store    Store
 	Auth     Authenticator

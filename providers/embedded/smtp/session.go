@@ -98,6 +98,10 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 	}
 	if s.srv.o.Mode == Submission {
 		own, err := s.srv.o.Store.AddressesOf(s.srv.ctx, s.account.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			s.account = nil // closed since the login
+			return errLogin
+		}
 		if err != nil {
 			return s.internal("addresses of the sender", err)
 		}

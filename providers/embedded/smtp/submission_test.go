@@ -220,3 +220,21 @@ func TestAMessageWithoutHeaderGetsOne(t *testing.T) {
 		t.Errorf("got %q", text)
 	}
 }
+
+func TestAnAddressThatGuessesTooOftenIsTurnedAway(t *testing.T) {
+	c := newRig(t, Submission, nil).hello()
+	c.startTLS()
+	c.say("EHLO client.test", "250")
+	c.say("AUTH PLAIN "+plain("", "busy@d.test", "x"), "454 4.7.0")
+	c.expect("421 4.7.0")
+	c.closed()
+}
+
+func TestAnAccountThatIsClosedSendsNothingMore(t *testing.T) {
+	r := newRig(t, Submission, nil)
+	c := r.login()
+	r.store.mu.Lock()
+	r.store.closed = true
+	r.store.mu.Unlock()
+	c.say("MAIL FROM:<alice@d.test>", "530 5.7.0")
+}
