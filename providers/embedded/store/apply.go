@@ -260,7 +260,7 @@ func (t *tx) follow(b *applyBatch, d *declared, done verdict) error {
 			return err
 		}
 	case schema.KindRRset:
-		zone := zoneOf(d.Key)
+		zone := ZoneOf(d.Key)
 		if b.zones[zone] == nil && done != remove {
 			b.zones[zone] = d
 		} else if _, ok := b.zones[zone]; !ok {

@@ -26,8 +26,12 @@ type dkimPair struct {
 // makeDKIMKeys makes the keys that changes ask for. That takes long, so it comes
 // before the transaction.
 func (s *Store) makeDKIMKeys(ctx context.Context, changes []declared) error {
+	going := map[string]bool{} // a key that is replaced: deleted and made anew
 	for i := range changes {
 		d := &changes[i]
+		if d.Kind == schema.KindDKIMKey && d.Action == "delete" {
+			going[d.Key] = true
+		}
 		want, ok := d.attrs.(*dkimAttrs)
 		if !ok || d.Action != "create" {
 			continue
@@ -36,7 +40,7 @@ func (s *Store) makeDKIMKeys(ctx context.Context, changes []declared) error {
 		if err := s.read.row(ctx, `SELECT COUNT(*) FROM dkim_key WHERE key = ?`, []any{d.Key}, &n); err != nil {
 			return fmt.Errorf("read DKIM key %s: %w", d.Key, err)
 		}
-		if n > 0 {
+		if n > 0 && !going[d.Key] {
 			continue
 		}
 		pair, err := newDKIMPair(want.Algorithm, want.Bits)

@@ -8,12 +8,26 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/rdata"
 )
 
-// zoneOf is the zone in the key of a record set: zone/name/type.
-func zoneOf(key string) string {
-	zone, _, _ := strings.Cut(key, "/")
-	return zone
+// ZoneOf is the zone in the key of a record set: zone/name/type. Names may have
+// slashes themselves (RFC 2317), so the zone is what the name lies in.
+func ZoneOf(key string) string {
+	rest := key[:max(strings.LastIndexByte(key, '/'), 0)]
+	for i := range len(rest) {
+		if rest[i] != '/' {
+			continue
+		}
+		zone := rdata.Name(rest[:i])
+		if zone != rdata.Root {
+			zone += "."
+		}
+		if rdata.Name(rest[i+1:]).In(zone) {
+			return rest[:i]
+		}
+	}
+	return rest
 }
 
 // raiseSerials raises the serial of each zone that a batch touched by one, and

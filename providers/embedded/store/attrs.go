@@ -279,9 +279,14 @@ func (a *listenerAttrs) check() error {
 	if err := checkHost("hostname", a.Hostname); err != nil {
 		return err
 	}
-	for _, l := range slices.Concat(a.Listen, a.ListenTLS) {
-		if _, err := schema.ParseListen(l); err != nil {
-			return fmt.Errorf("%q is nothing to listen on: %w", l, err)
+	for _, f := range []struct {
+		name string
+		list []string
+	}{{"listen", a.Listen}, {"listen_tls", a.ListenTLS}} {
+		for _, l := range f.list {
+			if _, err := schema.ParseListen(l); err != nil {
+				return fmt.Errorf("%s: %q is nothing to listen on: %w", f.name, l, err)
+			}
 		}
 	}
 	return nil
@@ -306,9 +311,12 @@ func (a *zoneAttrs) check() error {
 			return err
 		}
 	}
-	for _, t := range []uint32{a.Refresh, a.Retry, a.Expire, a.NegativeTTL} {
-		if t > math.MaxInt32 { // RFC 2181 §8
-			return fmt.Errorf("%d seconds are more than a zone can hold", t)
+	for _, t := range []struct {
+		name    string
+		seconds uint32
+	}{{"refresh", a.Refresh}, {"retry", a.Retry}, {"expire", a.Expire}, {"negative_ttl", a.NegativeTTL}} {
+		if t.seconds > math.MaxInt32 { // RFC 2181 §8
+			return fmt.Errorf("%s is %d: it cannot be more than %d seconds", t.name, t.seconds, math.MaxInt32)
 		}
 	}
 	return nil
@@ -333,7 +341,7 @@ func (a *rrsetAttrs) check() error {
 			return err
 		}
 	}
-	if a.Name != a.Zone && a.Zone != string(rdata.Root) && !strings.HasSuffix(a.Name, "."+a.Zone) {
+	if !rdata.Name(a.Name).In(rdata.Name(a.Zone)) {
 		return fmt.Errorf("name %q does not lie in the zone %q", a.Name, a.Zone)
 	}
 	if t, err := rdata.ParseType(a.Type); err != nil || t != a.Type {
@@ -347,7 +355,7 @@ func (a *rrsetAttrs) check() error {
 	}
 	for _, v := range a.Values {
 		if _, err := rdata.RR(rdata.Name(a.Name), a.TTL, a.Type, v); err != nil {
-			return fmt.Errorf("value %q: %w", v, err)
+			return fmt.Errorf("values: %q: %w", v, err)
 		}
 	}
 	return nil

@@ -133,7 +133,7 @@ func (s *Store) Zones(ctx context.Context) (zones []Zone, err error) {
 			return err
 		}
 		err = declaredAs(v.rows, `kind = ?`, []any{schema.KindRRset}, func(key string, a rrsetAttrs) {
-			if i, ok := at[zoneOf(key)]; ok {
+			if i, ok := at[ZoneOf(key)]; ok {
 				zones[i].RRsets = append(zones[i].RRsets, a.rrset())
 			}
 		})
