@@ -27,8 +27,8 @@ func (c *conn) append(ctx context.Context, cmd *command.Append) (result, error) 
 	switch {
 	case err != nil:
 		return result{}, tryCreate(err)
-	case size > c.srv.limits.MessageSize:
-		return result{}, no(imap.ResponseCodeTooBig, fmt.Sprintf("The limit is %d bytes", c.srv.limits.MessageSize))
+	case size > c.srv.messageSize():
+		return result{}, no(imap.ResponseCodeTooBig, fmt.Sprintf("The limit is %d bytes", c.srv.messageSize()))
 	case size == 0:
 		return result{}, no(imap.ResponseCodeCannot, "Message is empty")
 	}

@@ -24,7 +24,7 @@ func (c *conn) capabilities() string {
 	caps := append([]string(nil), capsAlways...)
 	if c.account != nil {
 		caps = append(caps, capsLoggedIn...)
-		caps = append(caps, "APPENDLIMIT="+strconv.FormatInt(c.srv.limits.MessageSize, 10))
+		caps = append(caps, "APPENDLIMIT="+strconv.FormatInt(c.srv.messageSize(), 10))
 		return strings.Join(caps, " ")
 	}
 	if c.canStartTLS() {

@@ -163,7 +163,7 @@ func (c *conn) writeStatus(ctx context.Context, mb *store.Mailbox, o *imap.Statu
 	item(o.NumUnseen, "UNSEEN", uint64(mb.Unseen))
 	item(o.NumDeleted, "DELETED", uint64(mb.Deleted))
 	item(o.Size, "SIZE", uint64(mb.Size))
-	item(o.AppendLimit, "APPENDLIMIT", uint64(c.srv.limits.MessageSize))
+	item(o.AppendLimit, "APPENDLIMIT", uint64(c.srv.messageSize()))
 	item(o.DeletedStorage, "DELETED-STORAGE", deletedSize)
 	item(o.HighestModSeq, "HIGHESTMODSEQ", max(mb.HighestModSeq, 1))
 	c.w.Line(")")

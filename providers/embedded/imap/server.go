@@ -51,6 +51,9 @@ type Options struct {
 	Log *slog.Logger
 	// Limits that are zero are those of [DefaultLimits].
 	Limits Limits
+	// MessageSize is asked for each message in the place of Limits.MessageSize, so
+	// that it can change; nil or a result of 0: it is Limits.MessageSize.
+	MessageSize func() int64
 }
 
 // Limits bound what clients can use up.
@@ -112,6 +115,16 @@ func setDefault[T comparable](v *T, def T) {
 	if *v == zero {
 		*v = def
 	}
+}
+
+// messageSize is the largest message that APPEND takes now, in bytes.
+func (s *Server) messageSize() int64 {
+	if s.opt.MessageSize != nil {
+		if size := s.opt.MessageSize(); size > 0 {
+			return size
+		}
+	}
+	return s.limits.MessageSize
 }
 
 // wire returns the limits of the reader. Before login a peer is a stranger.
