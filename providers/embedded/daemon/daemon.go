@@ -170,7 +170,8 @@ func (d *daemon) loadSettings(ctx context.Context) error {
 		names = append(names, certs.Name{Hostname: s.Hostname, Addresses: s.Addresses, CertificateFile: s.TLSCertificate, KeyFile: s.TLSKey})
 	}
 	if err := d.certs.Set(names); err != nil {
-		return fmt.Errorf("load the certificates: %w", err)
+		// The servers go on with other certificates: a bad file must not stop the mail.
+		d.log.Error("load the certificates", "error", err)
 	}
 	return nil
 }
@@ -192,6 +193,7 @@ func (d *daemon) lookAfter(ctx context.Context) {
 	retry, purge := time.NewTicker(retryEvery), time.NewTicker(purgeEvery)
 	defer retry.Stop()
 	defer purge.Stop()
+	d.purge(ctx, time.Now()) // a daemon need not live until the first tick
 	for {
 		select {
 		case <-ctx.Done():
@@ -199,12 +201,16 @@ func (d *daemon) lookAfter(ctx context.Context) {
 		case <-retry.C:
 			d.sockets.retry()
 		case now := <-purge.C:
-			n, err := d.store.PurgeRetained(ctx, now)
-			if err != nil {
-				d.log.Error("purge the mail of closed accounts", "error", err)
-			} else if n > 0 {
-				d.log.Info("purged the mail of closed accounts", "accounts", n)
-			}
+			d.purge(ctx, now)
 		}
+	}
+}
+
+func (d *daemon) purge(ctx context.Context, now time.Time) {
+	switch n, err := d.store.PurgeRetained(ctx, now); {
+	case err != nil && ctx.Err() == nil:
+		d.log.Error("purge the mail of closed accounts", "error", err)
+	case n > 0:
+		d.log.Info("purged the mail of closed accounts", "accounts", n)
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func (l *live) set(settings []store.Setting) {
 // Prepare implements admin.Hooks: it opens the sockets that a batch asks for
 // before the batch is stored, so that a port that is taken refuses the batch.
 func (d *daemon) Prepare(ctx context.Context, changes []admin.Change) (commit func(), rollback func(), err error) {
+	if err := checkCertificates(changes); err != nil {
+		return nil, nil, err
+	}
 	d.applying.Lock()
 	wanted, touched, err := d.wantedListeners(ctx, changes)
 	if err != nil {
@@ -58,8 +62,8 @@ func (d *daemon) Prepare(ctx context.Context, changes []admin.Change) (commit fu
 		return nil, nil, err
 	}
 	fresh := map[socketID]*socket{}
-	if touched {
-		fresh, err = d.sockets.prepare(ctx, wanted)
+	if len(touched) > 0 {
+		fresh, err = d.sockets.prepare(ctx, wanted, touched)
 	}
 	if err != nil {
 		d.applying.Unlock()
@@ -73,7 +77,7 @@ func (d *daemon) Prepare(ctx context.Context, changes []admin.Change) (commit fu
 		defer d.applying.Unlock()
 		// The batch is stored: what is left to do is not up to the caller's patience.
 		d.follow(context.WithoutCancel(ctx), changes)
-		if touched {
+		if len(touched) > 0 {
 			d.sockets.commit(wanted, fresh)
 		}
 	}
@@ -84,11 +88,35 @@ func (d *daemon) Prepare(ctx context.Context, changes []admin.Change) (commit fu
 	return commit, rollback, nil
 }
 
-// wantedListeners are the declared listeners as they will be after a batch.
-func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (wanted []store.Listener, touched bool, err error) {
+// checkCertificates refuses settings with certificate files that cannot be used
+// now. What becomes of them later does not stop the mail.
+func checkCertificates(changes []admin.Change) error {
+	for _, c := range changes {
+		if c.Kind != schema.KindSetting || c.Action == "delete" {
+			continue
+		}
+		var attrs struct {
+			Certificate string `json:"tls_certificate"`
+			Key         string `json:"tls_key"`
+		}
+		// What is no setting at all, or half a pair, the store refuses.
+		if json.Unmarshal(c.Attrs, &attrs) != nil || attrs.Certificate == "" || attrs.Key == "" {
+			continue
+		}
+		if _, err := tls.LoadX509KeyPair(attrs.Certificate, attrs.Key); err != nil {
+			return &admin.Error{Code: "invalid", Kind: c.Kind, Key: c.Key, Message: fmt.Sprintf("tls_certificate and tls_key cannot be used: %v", err)}
+		}
+	}
+	return nil
+}
+
+// wantedListeners are the declared listeners as they will be after a batch, by
+// their key, and the keys of those that the batch speaks of.
+func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (wanted []store.Listener, touched map[string]bool, err error) {
+	touched = map[string]bool{}
 	have, err := d.store.Listeners(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	byKey := map[string]store.Listener{}
 	for _, l := range have {
@@ -98,7 +126,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 		if c.Kind != schema.KindListener {
 			continue
 		}
-		touched = true
+		touched[c.Key] = true
 		if c.Action == "delete" {
 			delete(byKey, c.Key)
 			continue
@@ -111,7 +139,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 			ListenTLS []string `json:"listen_tls"`
 		}
 		if err := json.Unmarshal(c.Attrs, &attrs); err != nil {
-			return nil, false, &admin.Error{Code: "invalid", Kind: c.Kind, Key: c.Key, Message: fmt.Sprintf("decode attributes: %v", err)}
+			return nil, nil, &admin.Error{Code: "invalid", Kind: c.Kind, Key: c.Key, Message: fmt.Sprintf("decode attributes: %v", err)}
 		}
 		byKey[c.Key] = store.Listener(attrs)
 	}
@@ -132,7 +160,7 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 		case schema.KindZone:
 			zones[c.Key] = true
 		case schema.KindRRset:
-			zones[zoneOfRRset(c.Key)] = true
+			zones[store.ZoneOf(c.Key)] = true
 		}
 	}
 	if settings {
@@ -145,16 +173,6 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			d.log.Error("load a zone", "zone", name, "error", err)
 		}
 	}
-}
-
-// zoneOfRRset is the zone in the key of a record set: zone/name/type.
-func zoneOfRRset(key string) string {
-	for i := range len(key) {
-		if key[i] == '/' {
-			return key[:i]
-		}
-	}
-	return key
 }
 
 // loadZone takes a zone over into the name server, or out of it.
@@ -207,8 +225,8 @@ func (s shownStore) Resources(ctx context.Context) ([]admin.Resource, error) {
 		if err := json.Unmarshal(r.Attrs, &attrs); err != nil {
 			return nil, fmt.Errorf("listener %s: %w", r.Key, err)
 		}
-		plain, tls := s.sockets.isOpen(r.Key)
-		for name, list := range map[string][]string{"listen": plain, "listen_tls": tls} {
+		plain, encrypted := s.sockets.isOpen(r.Key)
+		for name, list := range map[string][]string{"listen": plain, "listen_tls": encrypted} {
 			if attrs[name], err = json.Marshal(append([]string{}, list...)); err != nil {
 				return nil, err
 			}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 
 	"github.com/mailform/mailform/providers/embedded/dns"
@@ -29,13 +30,10 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 		}
 		return smtpService{smtp.New(o)}, nil
 	case "imap":
-		limits := imap.DefaultLimits()
-		if size := d.live.setting(l.Owner).MessageSizeLimit; size > 0 {
-			limits.MessageSize = size
-		}
 		return imapService{imap.New(imap.Options{
 			Hostname: l.Hostname, Version: d.opts.Version, TLS: tlsConfig,
-			Store: d.store, Auth: d.auth, Log: log, Limits: limits,
+			Store: d.store, Auth: d.auth, Log: log,
+			MessageSize: func() int64 { return d.live.setting(l.Owner).MessageSizeLimit },
 		})}, nil
 	case "pop3":
 		return pop3Service{pop3.New(pop3.Options{
@@ -61,13 +59,17 @@ func (s smtpService) connections() int                   { return s.Connections(
 
 type imapService struct{ *imap.Server }
 
-func (s imapService) serve(sock *socket) error           { return s.Serve(sock.stream, sock.id.tls) }
+func (s imapService) serve(sock *socket) error {
+	return unless(imap.ErrServerClosed, s.Serve(sock.stream, sock.id.tls))
+}
 func (s imapService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s imapService) connections() int                   { return s.Connections() }
 
 type pop3Service struct{ *pop3.Server }
 
-func (s pop3Service) serve(sock *socket) error           { return s.Serve(sock.stream, sock.id.tls) }
+func (s pop3Service) serve(sock *socket) error {
+	return unless(pop3.ErrServerClosed, s.Serve(sock.stream, sock.id.tls))
+}
 func (s pop3Service) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s pop3Service) connections() int                   { return s.Connections() }
 
@@ -75,9 +77,19 @@ func (s pop3Service) connections() int                   { return s.Connections(
 // have in common: they serve the same zones.
 type dnsService struct{ server *dns.Server }
 
-func (s dnsService) serve(sock *socket) error { return s.server.Serve(sock.packet, sock.stream) }
+func (s dnsService) serve(sock *socket) error {
+	return unless(dns.ErrServerClosed, s.server.Serve(sock.packet, sock.stream))
+}
 
 // shutdown has nothing to wait for: a query is answered at once, and serve ends
 // when its sockets are closed.
 func (s dnsService) shutdown(context.Context) error { return nil }
 func (s dnsService) connections() int               { return 0 }
+
+// unless is err, but nil for the error of a server that was told to end.
+func unless(closed, err error) error {
+	if errors.Is(err, closed) {
+		return nil
+	}
+	return err
+}

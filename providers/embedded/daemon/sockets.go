@@ -8,6 +8,7 @@ import (
 	"net"
 	"sort"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
@@ -73,6 +74,7 @@ type sockets struct {
 	services map[string]service
 	open     map[string]map[socketID]*socket // by listener key
 	failed   map[string]map[socketID]error
+	closed   bool           // for good
 	running  sync.WaitGroup // serve loops, and shutdowns of services taken away
 }
 
@@ -107,34 +109,94 @@ type bindError struct {
 }
 
 func (e *bindError) Error() string { return e.err.Error() }
+func (e *bindError) Unwrap() error { return e.err }
 
-// prepare opens what the wanted listeners need and is not open yet, and leaves
-// the rest alone. Nothing serves on the new sockets until they are committed;
-// where one cannot be opened, all new ones are closed again.
-func (s *sockets) prepare(ctx context.Context, wanted []store.Listener) (map[socketID]*socket, error) {
+// prepare opens what the listeners in touched need and is not open yet, and
+// leaves the rest alone; wanted are all listeners as they are to be. Nothing
+// serves on the new sockets until they are committed; where one cannot be
+// opened, all new ones are closed again and the error is a *bindError.
+//
+// What only a socket stands in the way of that goes with this very batch is left
+// for commit to open.
+func (s *sockets) prepare(ctx context.Context, wanted []store.Listener, touched map[string]bool) (map[socketID]*socket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	have := map[socketID]bool{}
-	for _, byID := range s.open {
-		for id := range byID {
-			have[id] = true
-		}
+	if err := claimedTwice(wanted, touched); err != nil {
+		return nil, err
 	}
+	leaving := s.leavingPorts(wanted)
 	fresh := map[socketID]*socket{}
 	for _, l := range wanted {
+		key := listenerKey(l)
+		if !touched[key] {
+			continue
+		}
 		for _, id := range ids(l) {
-			if have[id] || fresh[id] != nil {
+			if s.open[key][id] != nil {
 				continue
 			}
 			sock, err := bind(ctx, id, l.Service == "dns")
+			if errors.Is(err, syscall.EADDRINUSE) && leaving[portOf(id)] {
+				continue
+			}
 			if err != nil {
 				closeAll(fresh)
-				return nil, &bindError{listenerKey(l), err}
+				return nil, &bindError{key, err}
 			}
 			fresh[id] = sock
 		}
 	}
 	return fresh, nil
+}
+
+// claimedTwice refuses a listener that is to get the address of another one.
+func claimedTwice(wanted []store.Listener, touched map[string]bool) error {
+	claims := map[string]string{} // key by address
+	for _, l := range wanted {
+		key := listenerKey(l)
+		for _, id := range ids(l) {
+			other, taken := claims[id.address]
+			claims[id.address] = key
+			switch {
+			case !taken:
+			case touched[key]:
+				return &bindError{key, fmt.Errorf("%s belongs to the listener %s", id.address, other)}
+			case touched[other]:
+				return &bindError{other, fmt.Errorf("%s belongs to the listener %s", id.address, key)}
+			}
+		}
+	}
+	return nil
+}
+
+// leavingPorts are the ports of open sockets that are no longer wanted where
+// they are.
+func (s *sockets) leavingPorts(wanted []store.Listener) map[string]bool {
+	stays := map[string]map[socketID]bool{}
+	for _, l := range wanted {
+		m := map[socketID]bool{}
+		for _, id := range ids(l) {
+			m[id] = true
+		}
+		stays[listenerKey(l)] = m
+	}
+	ports := map[string]bool{}
+	for key, byID := range s.open {
+		for id := range byID {
+			if !stays[key][id] {
+				ports[portOf(id)] = true
+			}
+		}
+	}
+	return ports
+}
+
+func portOf(id socketID) string {
+	_, port, err := net.SplitHostPort(id.address)
+	if err != nil {
+		return id.address
+	}
+	return port
 }
 
 func closeAll(socks map[socketID]*socket) {
@@ -145,17 +207,21 @@ func closeAll(socks map[socketID]*socket) {
 
 // commit makes wanted the declared listeners: services are made and ended,
 // fresh sockets served, others closed. Sessions of a service that stays go on,
-// also those that came in by a socket that is closed now.
+// also those that came in by a socket that is closed now. What cannot be opened
+// is tried again by retry. After close it only closes the fresh ones.
 func (s *sockets) commit(wanted []store.Listener, fresh map[socketID]*socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		closeAll(fresh)
+		return
+	}
 	keep := map[string]store.Listener{}
 	for _, l := range wanted {
 		keep[listenerKey(l)] = l
 	}
-	// A socket may go from one listener to another: take all that are not where
-	// they belong out first, then hand them on.
-	free := fresh
+	// An address may go from one listener to another, or from plain to TLS: what
+	// is not where it belongs is closed first.
 	for key, byID := range s.open {
 		want := map[socketID]bool{}
 		for _, id := range ids(keep[key]) {
@@ -176,9 +242,9 @@ func (s *sockets) commit(wanted []store.Listener, fresh map[socketID]*socket) {
 	}
 	s.declared = keep
 	for _, key := range sortedKeys(keep) {
-		s.start(key, keep[key], free)
+		s.start(key, keep[key], fresh)
 	}
-	closeAll(free)
+	closeAll(fresh)
 }
 
 // retire ends a service that is no longer declared, or declared otherwise, while
@@ -200,8 +266,8 @@ func (s *sockets) retire(key string, srv service) {
 }
 
 // start serves a listener on the sockets that it has and those it finds in
-// free, which it takes out. What is missing is noted as failed.
-func (s *sockets) start(key string, l store.Listener, free map[socketID]*socket) {
+// fresh, which it takes out. What is missing is noted as failed.
+func (s *sockets) start(key string, l store.Listener, fresh map[socketID]*socket) {
 	srv := s.services[key]
 	if srv == nil {
 		var err error
@@ -219,7 +285,7 @@ func (s *sockets) start(key string, l store.Listener, free map[socketID]*socket)
 		if s.open[key][id] != nil {
 			continue
 		}
-		sock := free[id]
+		sock := fresh[id]
 		if sock == nil {
 			var err error
 			if sock, err = bind(context.Background(), id, l.Service == "dns"); err != nil {
@@ -228,15 +294,29 @@ func (s *sockets) start(key string, l store.Listener, free map[socketID]*socket)
 				continue
 			}
 		}
-		delete(free, id)
+		delete(fresh, id)
 		s.open[key][id] = sock
 		s.log.Info("listening", "listener", key, "address", id.address, "tls", id.tls)
 		s.running.Go(func() {
 			if err := srv.serve(sock); err != nil && !errors.Is(err, net.ErrClosed) {
 				s.log.Error("serve", "listener", key, "address", id.address, "error", err)
+				s.broken(key, sock, err)
 			}
 		})
 	}
+}
+
+// broken takes a socket out whose service has given it up, so that it does not
+// pass for open; retry opens it anew.
+func (s *sockets) broken(key string, sock *socket, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[key][sock.id] != sock {
+		return
+	}
+	sock.close()
+	delete(s.open[key], sock.id)
+	s.failed[key][sock.id] = err
 }
 
 // retry opens what could not be opened before.
@@ -290,6 +370,7 @@ func (s *sockets) status() []admin.ListenerStatus {
 // close ends everything: no new connections, sessions as shutdown says.
 func (s *sockets) close(ctx context.Context) error {
 	s.mu.Lock()
+	s.closed = true
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
