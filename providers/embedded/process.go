@@ -22,6 +22,10 @@ const startTimeout = 60 * time.Second
 // finish first.
 const stopTimeout = 40 * time.Second
 
+// lockTimeout bounds the wait for the data directory while another process has
+// it and does not answer: it is starting or ending.
+const lockTimeout = 10 * time.Second
+
 // LogFile is where the daemon of a data directory writes.
 func LogFile(dataDir string) string { return filepath.Join(dataDir, "mailform.log") }
 

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/providers"
@@ -165,14 +166,22 @@ func decodeAttrs(kind *schema.Kind, raw json.RawMessage) (cty.Value, error) {
 	return cty.ObjectVal(vals), nil
 }
 
-// encodeAttrs writes what is declared: known values that are not computed.
+// encodeAttrs writes what is declared: known values that are not computed. Its
+// errors name the attribute and never quote the value.
 func encodeAttrs(kind *schema.Kind, attrs cty.Value) (json.RawMessage, error) {
+	attrs, _ = attrs.UnmarkDeep()
+	if attrs == cty.NilVal || attrs.IsNull() || !attrs.IsKnown() || !attrs.Type().IsObjectType() {
+		return nil, errors.New("there are no attributes")
+	}
 	fields := make(map[string]json.RawMessage, len(kind.Attributes))
 	for _, a := range kind.Attributes {
 		if a.Computed {
 			continue
 		}
-		v, _ := attrs.GetAttr(a.Name).UnmarkDeep()
+		if !attrs.Type().HasAttribute(a.Name) || !attrs.Type().AttributeType(a.Name).Equals(a.Type) {
+			return nil, fmt.Errorf("%s is not a %s", a.Name, a.Type.FriendlyName())
+		}
+		v := attrs.GetAttr(a.Name)
 		if !v.IsWhollyKnown() {
 			return nil, fmt.Errorf("%s is not known yet", a.Name)
 		}
@@ -189,64 +198,125 @@ func encodeAttrs(kind *schema.Kind, attrs cty.Value) (json.RawMessage, error) {
 }
 
 // Apply implements providers.Provider. A batch is one transaction in the store;
-// the process is started before it and stopped after it.
+// the process is started before it and stopped after it. Where one of the three
+// fails, what comes after it is not tried.
 func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done func(providers.Change, providers.Observed, error) error) error {
-	var rest []providers.Change
-	var stop *providers.Change
-	for i, c := range batch {
+	var starts, stored, stops []providers.Change
+	for _, c := range batch {
 		switch {
 		case c.Resource.Kind != schema.KindProcess:
-			rest = append(rest, c)
+			stored = append(stored, c)
 		case c.Action == providers.Delete:
-			stop = &batch[i]
+			stops = append(stops, c)
 		default:
-			err := p.ensureRunning(ctx)
-			o := p.process(providers.Scope{Wanted: []schema.Resource{c.Resource}}, true, p.Version)
-			if err := done(c, o, err); err != nil {
+			starts = append(starts, c)
+		}
+	}
+	var before error // what failed before
+	for _, step := range []struct {
+		changes []providers.Change
+		run     func(context.Context, []providers.Change) ([]providers.Observed, error)
+	}{{starts, p.start}, {stored, p.store}, {stops, p.stop}} {
+		if len(step.changes) == 0 {
+			continue
+		}
+		if before != nil {
+			if err := failAll(step.changes, before, done); err != nil {
+				return err
+			}
+			continue
+		}
+		observed, err := step.run(ctx, step.changes)
+		if err != nil {
+			before = fmt.Errorf("%w, because of what came before it in the batch", errNotDone)
+			if err := failAll(step.changes, err, done); err != nil {
+				return err
+			}
+			continue
+		}
+		for i, c := range step.changes {
+			if err := done(c, observed[i], nil); err != nil {
 				return err
 			}
 		}
 	}
-	if err := p.applyStored(ctx, rest, done); err != nil {
-		return err
-	}
-	if stop != nil {
-		return done(*stop, providers.Observed{Kind: schema.KindProcess, Key: p.dataDir}, Stop(ctx, p.dataDir))
-	}
 	return nil
 }
 
-func (p *Provider) applyStored(ctx context.Context, batch []providers.Change, done func(providers.Change, providers.Observed, error) error) error {
-	if len(batch) == 0 {
-		return nil
+// start makes the process run, as this version.
+func (p *Provider) start(ctx context.Context, changes []providers.Change) ([]providers.Observed, error) {
+	observed := make([]providers.Observed, len(changes))
+	for i, c := range changes {
+		if c.Resource.Key != p.dataDir {
+			return nil, fmt.Errorf("the data directory %s is not %s, which this provider is set up for", c.Resource.Key, p.dataDir)
+		}
+		if err := p.ensureRunning(ctx); err != nil {
+			return nil, err
+		}
+		observed[i] = p.process(providers.Scope{Wanted: []schema.Resource{c.Resource}}, true, p.Version)
 	}
+	return observed, nil
+}
+
+// stop ends the process, unless it serves others too: what is left in the store
+// by then and listens on the network is not ours.
+func (p *Provider) stop(ctx context.Context, changes []providers.Change) ([]providers.Observed, error) {
+	observed := make([]providers.Observed, len(changes))
+	for i, c := range changes {
+		observed[i] = gone(c)
+	}
+	live, err := admin.NewClient(p.dataDir).Resources(ctx)
+	if errors.Is(err, admin.ErrNotRunning) {
+		return observed, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stop the daemon: %w", err)
+	}
+	for _, r := range live.Resources {
+		if r.Kind == schema.KindListener && r.Lineage != p.lineage {
+			return observed, nil
+		}
+	}
+	return observed, Stop(ctx, p.dataDir)
+}
+
+// store carries out changes of what the store keeps.
+func (p *Provider) store(ctx context.Context, batch []providers.Change) ([]providers.Observed, error) {
 	changes := make([]admin.Change, len(batch))
 	for i, c := range batch {
 		ac, err := p.adminChange(c)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.Resource.Address, err)
+			return nil, &admin.Error{Code: "invalid", Kind: c.Resource.Kind, Key: c.Resource.Key, Message: err.Error()}
 		}
 		changes[i] = ac
 	}
 	results, err := p.send(ctx, changes)
 	if err != nil {
-		return failAll(batch, refusal(err), done)
+		return nil, refusal(err)
 	}
+	observed := make([]providers.Observed, len(batch))
 	for i, c := range batch {
-		o := providers.Observed{Kind: c.Resource.Kind, Key: c.Resource.Key}
-		if c.Action != providers.Delete {
-			if o, err = p.observed(results[i]); err != nil {
-				return err
-			}
+		if c.Action == providers.Delete {
+			observed[i] = gone(c)
+			continue
 		}
-		if err := done(c, o, nil); err != nil {
-			return err
+		if observed[i], err = p.observed(results[i]); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return observed, nil
+}
+
+// gone is what a deletion leaves.
+func gone(c providers.Change) providers.Observed {
+	return providers.Observed{Kind: c.Resource.Kind, Key: c.Resource.Key}
 }
 
 func (p *Provider) adminChange(c providers.Change) (admin.Change, error) {
+	kind := schema.KindByName(c.Resource.Kind)
+	if kind == nil {
+		return admin.Change{}, fmt.Errorf("the embedded provider keeps no %q", c.Resource.Kind)
+	}
 	ac := admin.Change{
 		Action: string(c.Action), Kind: c.Resource.Kind, Key: c.Resource.Key,
 		Owner: c.Resource.Address, Lineage: p.lineage,
@@ -258,31 +328,44 @@ func (p *Provider) adminChange(c providers.Change) (admin.Change, error) {
 		return ac, nil
 	}
 	var err error
-	ac.Attrs, err = encodeAttrs(schema.KindByName(c.Resource.Kind), c.Resource.Attrs)
+	ac.Attrs, err = encodeAttrs(kind, c.Resource.Attrs)
 	return ac, err
 }
 
-// send hands the changes to the daemon, or to the store where no daemon runs.
+// send hands the changes to the daemon, or to the store where no daemon runs. A
+// daemon that is starting has the store before it answers: that is waited for.
 func (p *Provider) send(ctx context.Context, changes []admin.Change) ([]admin.Resource, error) {
-	res, err := admin.NewClient(p.dataDir).Apply(ctx, admin.ApplyRequest{Changes: changes})
-	if err == nil {
-		if len(res.Resources) != len(changes) {
+	for deadline := time.Now().Add(lockTimeout); ; {
+		res, err := admin.NewClient(p.dataDir).Apply(ctx, admin.ApplyRequest{Changes: changes})
+		if err == nil && len(res.Resources) != len(changes) {
 			return nil, fmt.Errorf("the daemon of %s answered %d changes with %d results", p.dataDir, len(changes), len(res.Resources))
 		}
-		return res.Resources, nil
+		if err == nil {
+			return res.Resources, nil
+		}
+		if !errors.Is(err, admin.ErrNotRunning) {
+			return nil, err
+		}
+		rs, err := p.applyLying(ctx, changes)
+		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
+			return rs, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	if !errors.Is(err, admin.ErrNotRunning) {
-		return nil, err
-	}
+}
+
+// applyLying applies changes to the store where it lies.
+func (p *Provider) applyLying(ctx context.Context, changes []admin.Change) ([]admin.Resource, error) {
 	st, err := store.Open(ctx, p.dataDir, store.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", p.dataDir, err)
 	}
 	rs, err := st.ApplyChanges(ctx, changes)
-	if cerr := st.Close(); err == nil {
-		err = cerr
-	}
-	return rs, err
+	return rs, errors.Join(err, st.Close())
 }
 
 // failAll reports a refused batch: nothing of it was done. The change that was
