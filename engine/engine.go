@@ -7,10 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
-	"sort"
+	"slices"
 	"sync"
 	"time"
 
@@ -296,16 +297,12 @@ func (s *Session) read(ctx context.Context, d *described) (map[string][]provider
 		sc := scope(r.Target)
 		sc.Wanted = append(sc.Wanted, r)
 	}
-	for id := range s.prior.Resources {
+	for _, id := range s.prior.IDs() {
 		sc := scope(id.Target)
 		sc.Prior = append(sc.Prior, id)
 	}
 	var diags hcl.Diagnostics
-	names := make([]string, 0, len(scopes))
-	for target := range scopes {
-		names = append(names, target)
-	}
-	sort.Strings(names)
+	names := slices.Sorted(maps.Keys(scopes))
 	for _, target := range names {
 		diags = append(diags, s.configure(ctx, target, d.cfg)...)
 	}
@@ -372,7 +369,9 @@ func (s *Session) configureAs(ctx context.Context, target string, p providers.Pr
 		}}
 	}
 	diags := p.Configure(ctx, pc)
-	s.targets[target] = p
+	if !diags.HasErrors() {
+		s.targets[target] = p
+	}
 	return diags
 }
 
@@ -439,10 +438,8 @@ func (s *Session) begin(ctx context.Context, p *plan.Plan) hcl.Diagnostics {
 	}
 	s.prior.Lineage = st.Lineage
 	var diags hcl.Diagnostics
-	for target := range s.targets {
-		p := s.targets[target]
-		delete(s.targets, target)
-		diags = append(diags, s.configureAs(ctx, target, p, s.cfg)...)
+	for _, target := range slices.Sorted(maps.Keys(s.targets)) {
+		diags = append(diags, s.configureAs(ctx, target, s.targets[target], s.cfg)...)
 	}
 	return diags
 }

@@ -18,8 +18,9 @@ import (
 // A Provider reconciles resources of some kinds in one live system.
 // The engine calls it from one goroutine at a time.
 type Provider interface {
-	// Configure is called once, before everything else, with the attributes of
-	// the provider block (an object; null where there is no block).
+	// Configure is called before everything else, with the attributes of the
+	// provider block (an object; null where there is no block). It is called once
+	// more before the first Apply ever, when the state has got its lineage.
 	Configure(ctx context.Context, cfg Config) hcl.Diagnostics
 
 	// Read lists what the system has, in bulk. It must not change anything. A
