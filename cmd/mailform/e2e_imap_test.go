@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -365,5 +366,38 @@ SyncState *
 	}
 	if got := s.imap("d", `LIST "" New`); !strings.Contains(got, "New") {
 		t.Errorf("a folder made in the Maildir is not on the server: %s", got)
+	}
+}
+
+// A new password holds as soon as it is applied, and the old one no more.
+func TestANewPasswordHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
+	w.apply()
+	login := func(password string) string {
+		s := dial(t, w.addr("imap"))
+		s.until("* OK")
+		got := s.imap("a", "LOGIN alice@example.com "+password)
+		s.send("b LOGOUT")
+		return got
+	}
+	if got := login("quickstart"); !strings.Contains(got, "a OK") {
+		t.Fatal(got)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := w.command(ctx, binary, "passwd")
+	cmd.Stdin = strings.NewReader("another-one\n")
+	hash, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.edit("main.mf.hcl", hashInQuickstart(t), strings.TrimSpace(string(hash)))
+	w.apply()
+	if got := login("quickstart"); !strings.Contains(got, "a NO [AUTHENTICATIONFAILED]") {
+		t.Errorf("the old password: %s", got)
+	}
+	if got := login("another-one"); !strings.Contains(got, "a OK") {
+		t.Errorf("the new password: %s", got)
 	}
 }
