@@ -74,7 +74,8 @@ func large(t *testing.T, w *world) {
 func engineStops(t *testing.T, w *world) {
 	stop := errors.New("the journal cannot be written")
 	called := 0
-	err := w.p.Apply(t.Context(), creates(append([]schema.Resource{w.sample.Good}, w.sample.Many...)),
+	rs := append([]schema.Resource{w.sample.Good}, w.sample.Many...)
+	err := w.p.Apply(t.Context(), creates(rs[:min(len(rs), 3)]),
 		func(providers.Change, providers.Observed, error) error {
 			called++
 			return stop
