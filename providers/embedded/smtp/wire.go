@@ -51,6 +51,8 @@ type wire struct {
 	times   *Timeouts
 	loop    bool // the client is on a loopback address that is not throttled
 	tlsConf *tls.Config
+	// hostname is the server's in this conversation.
+	hostname string
 	tls     *tls.ConnectionState // nil before TLS
 
 	phase   phase
