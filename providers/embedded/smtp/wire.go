@@ -53,7 +53,7 @@ type wire struct {
 	tlsConf *tls.Config
 	// hostname is the server's in this conversation.
 	hostname string
-	tls     *tls.ConnectionState // nil before TLS
+	tls      *tls.ConnectionState // nil before TLS
 
 	phase   phase
 	left    int64  // chunk: bytes to come
