@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -196,8 +197,16 @@ func knownFrom(attrs map[schema.ID]cty.Value) expand.Known {
 	}
 }
 
+// PlanOptions say what is planned.
+type PlanOptions struct {
+	Mode    plan.Mode // empty: plan.Normal
+	Targets []string  // -target arguments
+	// Confirm are -confirm arguments: IDs of brakes, or plan.ConfirmAll.
+	Confirm []string
+}
+
 // Plan computes what there is to do.
-func (s *Session) Plan(ctx context.Context, mode plan.Mode, targets []string) (*plan.Plan, hcl.Diagnostics) {
+func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
 	known := map[schema.ID]cty.Value{}
 	for id, r := range s.prior.Resources {
 		if hasComputed(id.Kind) {
@@ -232,8 +241,9 @@ func (s *Session) Plan(ctx context.Context, mode plan.Mode, targets []string) (*
 		Desired:  d.expand.Resources,
 		Observed: observed,
 		Prior:    s.prior,
-		Mode:     mode,
-		Targets:  targets,
+		Mode:     o.Mode,
+		Targets:  o.Targets,
+		Confirm:  o.Confirm,
 		Outputs:  d.outputs,
 		Records:  d.expand.Records,
 		Config:   d.cfg,
@@ -386,8 +396,17 @@ type ApplyOptions struct {
 	Observer apply.Observer
 }
 
-// Apply carries out a plan that this session has made.
+// Apply carries out a plan that this session has made. It refuses one that has
+// brakes which nobody has confirmed.
 func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl.Diagnostics) {
+	if ids := o.Plan.Unconfirmed(); len(ids) > 0 {
+		return apply.Summary{}, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Confirmation needed",
+			Detail: fmt.Sprintf("Nothing has been changed: the plan has brakes that nobody has confirmed. "+
+				"If all of it is meant, give -confirm=%s.", strings.Join(ids, " -confirm=")),
+		}}
+	}
 	if diags := s.begin(ctx, o.Plan); diags.HasErrors() {
 		return apply.Summary{}, diags
 	}

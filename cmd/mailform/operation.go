@@ -22,6 +22,7 @@ import (
 type operation struct {
 	vars        []config.VarArg
 	targets     []string
+	confirmed   []string // IDs of brakes
 	lockTimeout time.Duration
 	input       bool
 	json        bool
@@ -70,6 +71,7 @@ func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 func (o *operation) flags(fs *flag.FlagSet) {
 	varFlags(fs, &o.vars)
 	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; may be given several times")
+	fs.Var(listFlag{&o.confirmed}, "confirm", "ID: confirm a brake that the plan shows, or \"all\"; may be given several times")
 	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
 	fs.BoolVar(&o.input, "input", true, "ask where something is missing; -input=false for pipelines")
 	fs.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
@@ -170,7 +172,7 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 		a.fail(err)
 		return nil, errReported
 	}
-	p, diags := s.Plan(ctx, mode, o.targets)
+	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Confirm: o.confirmed})
 	if len(diags) > 0 {
 		a.report(o, m, diags)
 	}

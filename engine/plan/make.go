@@ -25,6 +25,8 @@ type Input struct {
 	Mode  Mode // empty: Normal
 	// Targets are -target arguments: addresses of resources or of blocks.
 	Targets []string
+	// Confirm are -confirm arguments: IDs of brakes, or ConfirmAll.
+	Confirm []string
 	Outputs []config.Output
 	// Records and Config are handed through to the plan.
 	Records map[string][]string
@@ -69,6 +71,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	if m.diags.HasErrors() {
 		return nil, m.diags
 	}
+	m.brakes()
 	m.phases()
 	if m.diags.HasErrors() {
 		return nil, m.diags

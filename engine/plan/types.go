@@ -111,6 +111,8 @@ type Plan struct {
 	Foreign []Foreign
 	Outputs []OutputChange
 	Phases  []Phase
+	// Brakes are what has to be confirmed before the plan may be applied.
+	Brakes []Brake
 	// Records are what the one who runs the zone must enter, for domains
 	// without a nameserver: lines of a zone file, by domain name.
 	Records map[string][]string

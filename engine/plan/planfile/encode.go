@@ -21,6 +21,17 @@ type planFile struct {
 	Outputs []output            `json:"outputs,omitempty"`
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
+	Brakes  []brake             `json:"brakes,omitempty"`
+}
+
+type brake struct {
+	ID        string    `json:"id"`
+	Rule      plan.Rule `json:"rule"`
+	Target    string    `json:"target"`
+	Removed   int       `json:"removed"`
+	Total     int       `json:"total"`
+	Detail    string    `json:"detail"`
+	Confirmed bool      `json:"confirmed,omitempty"`
 }
 
 type identity struct {
@@ -109,6 +120,9 @@ func encodePlan(p *plan.Plan) (*planFile, error) {
 		}
 		f.Phases = append(f.Phases, batches)
 	}
+	for _, b := range p.Brakes {
+		f.Brakes = append(f.Brakes, brake(b))
+	}
 	return f, nil
 }
 
@@ -173,6 +187,9 @@ func (f *planFile) decode() (*plan.Plan, error) {
 			out.Batches = append(out.Batches, plan.Batch(b))
 		}
 		p.Phases = append(p.Phases, out)
+	}
+	for _, b := range f.Brakes {
+		p.Brakes = append(p.Brakes, plan.Brake(b))
 	}
 	return p, nil
 }

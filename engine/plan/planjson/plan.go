@@ -32,6 +32,17 @@ type planExtra struct {
 	Notes   map[string][]string `json:"notes,omitempty"`
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
+	Brakes  []brake             `json:"brakes,omitempty"`
+}
+
+type brake struct {
+	ID        string    `json:"id"`
+	Rule      plan.Rule `json:"rule"`
+	Target    string    `json:"target"`
+	Removed   int       `json:"removed"`
+	Total     int       `json:"total"`
+	Detail    string    `json:"detail"`
+	Confirmed bool      `json:"confirmed"`
 }
 
 type identity struct {
@@ -271,6 +282,9 @@ func extra(p *plan.Plan) planExtra {
 	x := planExtra{Mode: p.Mode, Targets: p.Targets, Records: p.Records}
 	for _, f := range p.Foreign {
 		x.Foreign = append(x.Foreign, identity(f.ID))
+	}
+	for _, b := range p.Brakes {
+		x.Brakes = append(x.Brakes, brake(b))
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]

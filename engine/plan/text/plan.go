@@ -35,6 +35,7 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	case p.Mode != plan.RefreshOnly:
 		o.linef("%s", o.counts(p.Summary()))
 	}
+	o.brakes(p)
 	o.outputs(p)
 	o.records(p.Records)
 	o.foreign(p.Foreign)

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What is rarely meant is not done by -auto-approve, by a saved plan that nobody
+// has confirmed, or by a yes out of habit.
+func TestBrakesHoldUntilTheyAreConfirmed(t *testing.T) {
+	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
+	w.apply()
+	w.edit("main.mf.hcl", "  nameserver = nameserver.ns1\n", "")
+	shown := w.ok("plan", "-out", "unconfirmed.mfplan")
+	for _, want := range []string{"\nBrakes: ", "  ! mx:example.com\n", "  ! ns:example.com\n", "-confirm=mx:example.com"} {
+		if !strings.Contains(shown, want) {
+			t.Fatalf("the plan does not say %q:\n%s", want, shown)
+		}
+	}
+	for _, c := range []struct {
+		args         []string
+		stdin, wants string
+	}{
+		{[]string{"apply", "-auto-approve"}, "", "-confirm=mx:example.com"},
+		{[]string{"apply", "-auto-approve", "-confirm=mx:example.com"}, "", "-confirm=ns:example.com"},
+		{[]string{"apply", "-input=false"}, "all\n", "-confirm=mx:example.com"},
+		{[]string{"apply"}, "yes\n", "not confirmed"},
+		{[]string{"apply"}, "mx:example.com\n", "not confirmed"},
+		{[]string{"apply", "unconfirmed.mfplan"}, "", "plan again with -confirm=mx:example.com"},
+		{[]string{"apply", "-confirm=all", "unconfirmed.mfplan"}, "", "plan -out"},
+	} {
+		r := w.answering(c.stdin, c.args...)
+		if r.code != exitError || !strings.Contains(r.stderr, c.wants) {
+			t.Errorf("%q, answered %q: want %q, got %v", c.args, c.stdin, c.wants, r)
+		}
+	}
+	if again := w.ok("plan", "-out", "unconfirmed.mfplan"); again != shown {
+		t.Fatalf("something was changed; the plan is now\n%s\nand was\n%s", again, shown)
+	}
+	w.ok("plan", "-confirm=all", "-out", "confirmed.mfplan")
+	w.ok("apply", "confirmed.mfplan")
+	w.noChanges()
+
+	w.edit("main.mf.hcl", `  name       = "example.com"`, "  name       = \"example.com\"\n  nameserver = nameserver.ns1")
+	w.apply()
+	w.edit("main.mf.hcl", "  nameserver = nameserver.ns1\n", "")
+	if r := w.answering("all\n", "apply"); r.code != exitOK {
+		t.Errorf("typed confirmation: %v", r)
+	}
+	w.noChanges()
+	w.ok("destroy", "-auto-approve")
+}
+
+// answering runs mailform with something to read on its standard input.
+func (w *world) answering(stdin string, args ...string) result {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := w.command(ctx, binary, args...)
+	var stdout, stderr strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		w.t.Fatalf("mailform %s: %v", strings.Join(args, " "), err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
