@@ -177,8 +177,8 @@ func (a *app) showApplied(ctx context.Context, s *engine.Session, o *operation, 
 
 // applySaved carries out a plan file: exactly that, or nothing.
 func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
-	if o.destroy || o.refreshOnly || len(o.targets) > 0 {
-		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only and -target go with \"mailform plan -out\""))
+	if o.destroy || o.refreshOnly || len(o.targets)+len(o.excludes)+len(o.replaces) > 0 {
+		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only, -target, -exclude and -replace go with \"mailform plan -out\""))
 	}
 	saved, meta, err := readPlan(path)
 	if err != nil {
@@ -195,7 +195,7 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 	// The plan has the public variables; secret ones come again from the
 	// command line, the environment or the files, and are compared.
 	o.vars = append(planVars(meta), o.vars...)
-	o.targets = saved.Targets
+	o.targets, o.excludes, o.replaces = saved.Targets, saved.Excludes, saved.Replaces
 	o.destroy = saved.Mode == plan.Destroy
 	o.refreshOnly = saved.Mode == plan.RefreshOnly
 	s, m, err := a.open(ctx, o, "apply")

@@ -66,3 +66,34 @@ func (w *world) answering(stdin string, args ...string) result {
 	}
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
+
+// A selection is kept in the saved plan, and what is made anew on demand is there
+// afterwards.
+func TestSelectionsAndReplacementsAreApplied(t *testing.T) {
+	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
+	w.ok("apply", "-auto-approve", "-parallelism=1")
+	w.edit("main.mf.hcl", `quota         = "2GiB"`, `quota         = "3GiB"`)
+	w.edit("main.mf.hcl", `quota         = "1GiB"`, `quota         = "3GiB"`)
+	shown := w.ok("plan", "-exclude=user.b*", "-lock=false", "-out", "some.mfplan")
+	if !strings.Contains(shown, "user.alice.mailbox") || strings.Contains(shown, "user.bob") {
+		t.Errorf("-exclude: %s", shown)
+	}
+	w.ok("apply", "some.mfplan")
+	if shown := w.ok("apply", "-auto-approve", "-target=*.bob"); !strings.Contains(shown, "Resources: 0 added, 1 changed") {
+		t.Errorf("-target: %s", shown)
+	}
+	w.noChanges()
+	shown = w.ok("apply", "-auto-approve", "-replace=domain.example.mx")
+	if !strings.Contains(shown, "domain.example.mx must be replaced") || !strings.Contains(shown, "Resources: 1 added, 0 changed, 1 destroyed") {
+		t.Errorf("-replace: %s", shown)
+	}
+	w.noChanges()
+	if r := w.mailform("plan", "-detailed-exitcode", "-replace=domain.example.zone", "-replace=user.alice.mailbox"); r.code != 0 || strings.Count(r.stderr, "Nothing to replace") != 2 {
+		t.Errorf("-replace of a zone and of a mailbox: %v", r)
+	}
+	r := w.mailform("plan", "-compact-warnings", "-target=user.nobody", "-target=user.none")
+	if r.code != 0 || !strings.Contains(r.stderr, "- Target matches nothing\n  (and 1 more)\n") || strings.Contains(r.stderr, "nobody") {
+		t.Errorf("-compact-warnings: %v", r)
+	}
+	w.ok("destroy", "-auto-approve")
+}

@@ -22,7 +22,12 @@ import (
 type operation struct {
 	vars        []config.VarArg
 	targets     []string
+	excludes    []string
+	replaces    []string
 	confirmed   []string // IDs of brakes
+	parallelism int
+	lock        bool
+	compact     bool // warnings by their summaries alone
 	lockTimeout time.Duration
 	input       bool
 	json        bool
@@ -70,10 +75,14 @@ func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 
 func (o *operation) flags(fs *flag.FlagSet) {
 	varFlags(fs, &o.vars)
-	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; may be given several times")
+	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
+	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
+	fs.Var(listFlag{&o.replaces}, "replace", "ADDRESS: make this block or resource anew, even if nothing of it changes; as -target")
+	fs.IntVar(&o.parallelism, "parallelism", 0, "work at so many targets at once; 0: at all")
 	fs.Var(listFlag{&o.confirmed}, "confirm", "ID: confirm a brake that the plan shows, or \"all\"; may be given several times")
 	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
 	fs.BoolVar(&o.input, "input", true, "ask where something is missing; -input=false for pipelines")
+	fs.BoolVar(&o.compact, "compact-warnings", false, "print warnings, where there are no errors, by their summaries alone")
 	fs.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
 }
 
@@ -152,6 +161,8 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 		Config:      config.Options{Vars: o.vars, Environ: a.environ},
 		Operation:   operation,
 		LockTimeout: o.lockTimeout,
+		NoLock:      operation == "plan" && !o.lock,
+		Parallelism: o.parallelism,
 	})
 	var locked *state.LockedError
 	if errors.As(err, &locked) {
@@ -172,7 +183,7 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 		a.fail(err)
 		return nil, errReported
 	}
-	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Confirm: o.confirmed})
+	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Excludes: o.excludes, Replaces: o.replaces, Confirm: o.confirmed})
 	if len(diags) > 0 {
 		a.report(o, m, diags)
 	}
@@ -186,6 +197,10 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 func (a *app) report(o *operation, m *config.Module, diags hcl.Diagnostics) {
 	if o.json {
 		a.events().Diagnostics(diags)
+		return
+	}
+	if o.compact && !diags.HasErrors() {
+		a.compactWarnings(diags)
 		return
 	}
 	a.diagnostics(diags, m.Files())

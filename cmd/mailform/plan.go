@@ -26,6 +26,7 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	o.flags(fs)
 	out := fs.String("out", "", "FILE: save the plan, for \"mailform apply FILE\"")
 	detailed := fs.Bool("detailed-exitcode", false, "exit code 2 if there are changes")
+	fs.BoolVar(&o.lock, "lock", true, "lock the state; -lock=false plans while another run works, so that the plan may be outdated at once")
 	fs.BoolVar(&o.destroy, "destroy", false, "plan to take everything away")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only look for what was changed outside of mailform")
 	if _, err := a.parse(fs, args, 0); err != nil {

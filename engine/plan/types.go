@@ -100,8 +100,9 @@ const (
 
 // A Plan is ready to be shown, saved and carried out.
 type Plan struct {
-	Mode    Mode
-	Targets []string // -target arguments
+	Mode Mode
+	// Arguments -target, -exclude and -replace.
+	Targets, Excludes, Replaces []string
 	// Lineage and Serial of the state that the plan was made from.
 	Lineage string
 	Serial  uint64

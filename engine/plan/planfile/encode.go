@@ -13,6 +13,8 @@ import (
 type planFile struct {
 	Mode    plan.Mode           `json:"mode"`
 	Targets []string            `json:"targets,omitempty"`
+	Exclude []string            `json:"excludes,omitempty"`
+	Replace []string            `json:"replaces,omitempty"`
 	Lineage string              `json:"lineage"`
 	Serial  uint64              `json:"serial"`
 	Changes []change            `json:"changes,omitempty"`
@@ -85,7 +87,7 @@ type batch struct {
 }
 
 func encodePlan(p *plan.Plan) (*planFile, error) {
-	f := &planFile{Mode: p.Mode, Targets: p.Targets, Lineage: p.Lineage, Serial: p.Serial, Records: p.Records}
+	f := &planFile{Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Lineage: p.Lineage, Serial: p.Serial, Records: p.Records}
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		out, err := encodeChange(c)
@@ -149,7 +151,7 @@ func encodeChange(c *plan.Change) (change, error) {
 }
 
 func (f *planFile) decode() (*plan.Plan, error) {
-	p := &plan.Plan{Mode: f.Mode, Targets: f.Targets, Lineage: f.Lineage, Serial: f.Serial, Records: f.Records}
+	p := &plan.Plan{Mode: f.Mode, Targets: f.Targets, Excludes: f.Exclude, Replaces: f.Replace, Lineage: f.Lineage, Serial: f.Serial, Records: f.Records}
 	for i := range f.Changes {
 		c, err := f.Changes[i].decode()
 		if err != nil {
