@@ -24,6 +24,7 @@ func (a *app) apply(ctx context.Context, args []string) int {
 	var o operation
 	fs := flag.NewFlagSet("apply", flag.ContinueOnError)
 	o.flags(fs)
+	a.uiFlag(fs)
 	approve := fs.Bool("auto-approve", false, "do not ask")
 	fs.BoolVar(&o.destroy, "destroy", false, "take everything away, as \"mailform destroy\"")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only take over into the state what was changed outside of mailform")
@@ -42,6 +43,7 @@ func (a *app) destroy(ctx context.Context, args []string) int {
 	o := operation{destroy: true}
 	fs := flag.NewFlagSet("destroy", flag.ContinueOnError)
 	o.flags(fs)
+	a.uiFlag(fs)
 	approve := fs.Bool("auto-approve", false, "do not ask")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)

@@ -33,6 +33,7 @@ func (a *app) diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	}
 	// The writer's only errors are those of the stream: there is no one to tell.
 	_ = hcl.NewDiagnosticTextWriter(a.stderr, files, width, a.color(a.stderr)).WriteDiagnostics(diags)
+	a.annotate(diags)
 }
 
 // compactWarnings prints each summary once, with the first place that it is

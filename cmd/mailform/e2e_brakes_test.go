@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,13 @@ func TestSelectionsAndReplacementsAreApplied(t *testing.T) {
 	shown := w.ok("plan", "-exclude=user.b*", "-lock=false", "-out", "some.mfplan")
 	if !strings.Contains(shown, "user.alice.mailbox") || strings.Contains(shown, "user.bob") {
 		t.Errorf("-exclude: %s", shown)
+	}
+	if shown := w.ok("show", "-markdown", "some.mfplan"); !strings.HasPrefix(shown, "<!-- mailform:"+filepath.Base(w.dir)+" -->\n") ||
+		!strings.Contains(shown, "<code>user.alice.mailbox</code>: update") {
+		t.Errorf("show -markdown: %s", shown)
+	}
+	if shown := w.ok("show", "-ui=terraform", "some.mfplan"); !strings.Contains(shown, "\nTerraform will perform the following actions:\n") {
+		t.Errorf("show -ui=terraform: %s", shown)
 	}
 	w.ok("apply", "some.mfplan")
 	if shown := w.ok("apply", "-auto-approve", "-target=*.bob"); !strings.Contains(shown, "Resources: 0 added, 1 changed") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	var o operation
 	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
 	o.flags(fs)
+	a.uiFlag(fs)
 	out := fs.String("out", "", "FILE: save the plan, for \"mailform apply FILE\"")
 	detailed := fs.Bool("detailed-exitcode", false, "exit code 2 if there are changes")
 	fs.BoolVar(&o.lock, "lock", true, "lock the state; -lock=false plans while another run works, so that the plan may be outdated at once")
@@ -55,6 +57,21 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	return exitOK
 }
 
+// uiFlag declares -ui, for tools that know only Terraform's headings.
+func (a *app) uiFlag(fs *flag.FlagSet) {
+	fs.Func("ui", "terraform: print the headings that tools look for which only know Terraform's", func(v string) error {
+		switch v {
+		case "terraform":
+			a.product = "Terraform"
+		case "mailform":
+			a.product = ""
+		default:
+			return errors.New("it is terraform or mailform")
+		}
+		return nil
+	})
+}
+
 // events is the stream of JSON events of this run; its first event is there.
 func (a *app) events() *planjson.Stream {
 	if a.stream == nil {
@@ -66,10 +83,11 @@ func (a *app) events() *planjson.Stream {
 
 // style is how text for a stream looks.
 func (a *app) style(w io.Writer) text.Style {
+	s := text.Style{Product: a.product}
 	if a.color(w) {
-		return text.Style{Palette: text.ANSI}
+		s.Palette = text.ANSI
 	}
-	return text.Style{}
+	return s
 }
 
 // showPlan prints a plan as text, or as events under -json.

@@ -42,6 +42,21 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	return o.w.Flush()
 }
 
+// Change writes one change as Plan does.
+func Change(w io.Writer, c *plan.Change, s Style) error {
+	o := newWriter(w, s)
+	o.change(c)
+	return o.w.Flush()
+}
+
+// Drift writes one difference between what was last applied and what is there,
+// as Plan does.
+func Drift(w io.Writer, d *plan.Drift, s Style) error {
+	o := newWriter(w, s)
+	o.drifted(d)
+	return o.w.Flush()
+}
+
 func (w *writer) nothing(p *plan.Plan) {
 	switch p.Mode {
 	case plan.Destroy:
@@ -77,14 +92,17 @@ func (w *writer) drift(p *plan.Plan) {
 	w.linef("%s found these differences from what was last applied:", w.s.product())
 	w.blank()
 	for i := range p.Drift {
-		d := &p.Drift[i]
-		sym, what := "~", "has changed"
-		if d.Action == plan.Delete {
-			sym, what = "-", "has been deleted"
-		}
-		w.linef("  # %s %s", w.bold(d.Address), what)
-		w.block(sym, d.ID.Kind, d.Address, attributes(d.ID.Kind, d.Before, d.After))
+		w.drifted(&p.Drift[i])
 	}
+}
+
+func (w *writer) drifted(d *plan.Drift) {
+	sym, what := "~", "has changed"
+	if d.Action == plan.Delete {
+		sym, what = "-", "has been deleted"
+	}
+	w.linef("  # %s %s", w.bold(d.Address), what)
+	w.block(sym, d.ID.Kind, d.Address, attributes(d.ID.Kind, d.Before, d.After))
 }
 
 // legend explains the symbols that occur. It reports whether there is anything
