@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,6 +69,19 @@ func (f listFlag) Set(arg string) error {
 	return nil
 }
 
+// A refreshFlag takes the -refresh that pipelines give out of habit.
+type refreshFlag struct{}
+
+func (refreshFlag) String() string   { return "" }
+func (refreshFlag) IsBoolFlag() bool { return true }
+
+func (refreshFlag) Set(arg string) error {
+	if on, err := strconv.ParseBool(arg); err != nil || !on {
+		return errors.New("a plan always looks at what is there")
+	}
+	return nil
+}
+
 func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 	fs.Var(varFlag{to: vars}, "var", "NAME=VALUE: set a variable; may be given several times")
 	fs.Var(varFlag{to: vars, file: true}, "var-file", "FILE: set the variables of a .mfvars file; may be given several times")
@@ -78,6 +92,7 @@ func (o *operation) flags(fs *flag.FlagSet) {
 	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
 	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
 	fs.Var(listFlag{&o.replaces}, "replace", "ADDRESS: make this block or resource anew, even if nothing of it changes; as -target")
+	fs.Var(refreshFlag{}, "refresh", "look at what is there; always so, -refresh=false is not supported")
 	fs.IntVar(&o.parallelism, "parallelism", 0, "work at so many targets at once; 0: at all")
 	fs.Var(listFlag{&o.confirmed}, "confirm", "ID: confirm a brake that the plan shows, or \"all\"; may be given several times")
 	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
