@@ -20,6 +20,9 @@ func TestBrakesHoldUntilTheyAreConfirmed(t *testing.T) {
 			t.Fatalf("the plan does not say %q:\n%s", want, shown)
 		}
 	}
+	if events := w.ok("plan", "-json"); strings.Count(events, `"summary":"Confirmation needed"`) < 2 || !strings.Contains(events, "-confirm=ns:example.com") {
+		t.Errorf("the events do not tell of the brakes:\n%s", events)
+	}
 	for _, c := range []struct {
 		args         []string
 		stdin, wants string

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/plan/planfile"
@@ -94,9 +95,25 @@ func (a *app) style(w io.Writer) text.Style {
 func (a *app) showPlan(o *operation, p *plan.Plan) error {
 	if o.json {
 		a.events().Plan(p)
+		a.events().Diagnostics(brakeWarnings(p))
 		return a.events().Err()
 	}
 	return text.Plan(a.stdout, p, a.style(a.stdout))
+}
+
+// brakeWarnings tells of the brakes where there is no text that does.
+func brakeWarnings(p *plan.Plan) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range p.Brakes {
+		if !b.Confirmed {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagWarning,
+				Summary:  "Confirmation needed",
+				Detail:   fmt.Sprintf("%s To confirm: -confirm=%s", b.Detail, b.ID),
+			})
+		}
+	}
+	return diags
 }
 
 // savePlan writes a plan file, whole or not at all, that only its owner reads.
