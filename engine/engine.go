@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +47,10 @@ type Options struct {
 	Operation string
 	// LockTimeout is how long to wait for the lock; 0: not at all.
 	LockTimeout time.Duration
+	// NoLock reads the state without its lock, for what changes nothing.
+	NoLock bool
+	// Parallelism is at how many targets is worked at once; 0: at all.
+	Parallelism int
 }
 
 // A Session is an opened workspace: files loaded, state locked and read. Close
@@ -120,14 +125,15 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 	}
 	opts.Config.Version = w.Version
 	s := &Session{ws: w, opts: opts, module: module, backend: backend, targets: map[string]providers.Provider{}}
-	unlock, err := s.backend.Lock(ctx, lockInfo(opts.Operation), opts.LockTimeout)
-	if err != nil {
-		return nil, err
+	s.unlock = func() error { return nil }
+	if !opts.NoLock {
+		if s.unlock, err = s.backend.Lock(ctx, lockInfo(opts.Operation), opts.LockTimeout); err != nil {
+			return nil, err
+		}
 	}
-	s.unlock = unlock
 	s.prior, err = s.backend.Load(ctx)
 	if err != nil {
-		return nil, errors.Join(err, unlock())
+		return nil, errors.Join(err, s.unlock())
 	}
 	return s, nil
 }
@@ -197,8 +203,17 @@ func knownFrom(attrs map[schema.ID]cty.Value) expand.Known {
 	}
 }
 
+// PlanOptions say what is planned.
+type PlanOptions struct {
+	Mode plan.Mode // empty: plan.Normal
+	// Targets, Excludes and Replaces are -target, -exclude and -replace arguments.
+	Targets, Excludes, Replaces []string
+	// Confirm are -confirm arguments: IDs of brakes, or plan.ConfirmAll.
+	Confirm []string
+}
+
 // Plan computes what there is to do.
-func (s *Session) Plan(ctx context.Context, mode plan.Mode, targets []string) (*plan.Plan, hcl.Diagnostics) {
+func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
 	known := map[schema.ID]cty.Value{}
 	for id, r := range s.prior.Resources {
 		if hasComputed(id.Kind) {
@@ -218,7 +233,7 @@ func (s *Session) Plan(ctx context.Context, mode plan.Mode, targets []string) (*
 	for i := range d.expand.Resources {
 		// What is made anew is born anew: the old one's values are no help.
 		r := &d.expand.Resources[i]
-		if have, ok := known[r.ID()]; ok && plan.Reborn(r, have) {
+		if have, ok := known[r.ID()]; ok && (plan.Reborn(r, have) || plan.Asked(o.Replaces, r)) {
 			delete(known, r.ID())
 			changed = true
 		}
@@ -233,8 +248,11 @@ func (s *Session) Plan(ctx context.Context, mode plan.Mode, targets []string) (*
 		Desired:  d.expand.Resources,
 		Observed: observed,
 		Prior:    s.prior,
-		Mode:     mode,
-		Targets:  targets,
+		Mode:     o.Mode,
+		Targets:  o.Targets,
+		Excludes: o.Excludes,
+		Replaces: o.Replaces,
+		Confirm:  o.Confirm,
 		Outputs:  d.outputs,
 		Records:  d.expand.Records,
 		Config:   d.cfg,
@@ -315,8 +333,15 @@ func (s *Session) read(ctx context.Context, d *described) (map[string][]provider
 		observed = map[string][]providers.Observed{}
 		failed   = map[string]error{}
 	)
+	limit := s.opts.Parallelism
+	if limit <= 0 {
+		limit = max(1, len(names))
+	}
+	slots := make(chan struct{}, limit)
 	for _, target := range names {
+		slots <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-slots }()
 			list, err := s.targets[target].Read(ctx, *scopes[target])
 			mu.Lock()
 			defer mu.Unlock()
@@ -385,18 +410,35 @@ type ApplyOptions struct {
 	Observer apply.Observer
 }
 
-// Apply carries out a plan that this session has made.
+// Apply carries out a plan that this session has made. It refuses one that has
+// brakes which nobody has confirmed.
 func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl.Diagnostics) {
+	if s.opts.NoLock {
+		return apply.Summary{}, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "No lock",
+			Detail:   "Nothing has been changed: the state was opened without its lock. This is a bug in mailform.",
+		}}
+	}
+	if ids := o.Plan.Unconfirmed(); len(ids) > 0 {
+		return apply.Summary{}, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Confirmation needed",
+			Detail: fmt.Sprintf("Nothing has been changed: the plan has brakes that nobody has confirmed. "+
+				"If all of it is meant, give -confirm=%s.", strings.Join(ids, " -confirm=")),
+		}}
+	}
 	if diags := s.begin(ctx, o.Plan); diags.HasErrors() {
 		return apply.Summary{}, diags
 	}
 	return apply.Run(ctx, apply.Options{
-		Plan:      o.Plan,
-		Prior:     s.prior,
-		Backend:   s.backend,
-		Providers: s.targets,
-		Observer:  o.Observer,
-		Saved:     o.Saved,
+		Plan:        o.Plan,
+		Prior:       s.prior,
+		Backend:     s.backend,
+		Providers:   s.targets,
+		Observer:    o.Observer,
+		Saved:       o.Saved,
+		Parallelism: s.opts.Parallelism,
 		Resolve: func(known map[schema.ID]cty.Value) (map[string]schema.Resource, hcl.Diagnostics) {
 			d, diags := s.describe(knownFrom(known))
 			if diags.HasErrors() {

@@ -24,6 +24,7 @@ func (a *app) apply(ctx context.Context, args []string) int {
 	var o operation
 	fs := flag.NewFlagSet("apply", flag.ContinueOnError)
 	o.flags(fs)
+	a.uiFlag(fs)
 	approve := fs.Bool("auto-approve", false, "do not ask")
 	fs.BoolVar(&o.destroy, "destroy", false, "take everything away, as \"mailform destroy\"")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only take over into the state what was changed outside of mailform")
@@ -42,6 +43,7 @@ func (a *app) destroy(ctx context.Context, args []string) int {
 	o := operation{destroy: true}
 	fs := flag.NewFlagSet("destroy", flag.ContinueOnError)
 	o.flags(fs)
+	a.uiFlag(fs)
 	approve := fs.Bool("auto-approve", false, "do not ask")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
@@ -65,10 +67,16 @@ func (a *app) applyNew(ctx context.Context, o *operation, approve bool) int {
 	if err := a.showPlan(o, p); err != nil {
 		return a.fail(err)
 	}
-	if !p.Empty() && !approve {
-		if err := a.confirm(o); err != nil {
-			return a.fail(err)
-		}
+	switch brakes := p.Unconfirmed(); {
+	case len(brakes) > 0 && (approve || !o.input):
+		return a.fail(unconfirmed(brakes))
+	case len(brakes) > 0:
+		err = a.confirmBrakes(p, brakes)
+	case !p.Empty() && !approve:
+		err = a.confirm(o)
+	}
+	if err != nil {
+		return a.fail(err)
 	}
 	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: p})
 }
@@ -82,16 +90,46 @@ func (a *app) confirm(o *operation) error {
 	if o.destroy {
 		question = "Do you really want to take all of this away?"
 	}
-	fmt.Fprintf(a.stdout, "\n%s\n  Only \"yes\" is taken as a yes.\n\n  Enter a value: ", question)
-	answer, err := bufio.NewReader(io.LimitReader(a.stdin, 1024)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	answer, err := a.ask(question + "\n  Only \"yes\" is taken as a yes.")
+	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.stdout)
-	if strings.TrimSpace(answer) != "yes" {
-		return errors.New("apply was not confirmed; nothing has been changed")
+	if answer != "yes" {
+		return errNotConfirmed
 	}
 	return nil
+}
+
+var errNotConfirmed = errors.New("apply was not confirmed; nothing has been changed")
+
+// ask asks for a line.
+func (a *app) ask(question string) (string, error) {
+	fmt.Fprintf(a.stdout, "\n%s\n\n  Enter a value: ", question)
+	answer, err := bufio.NewReader(io.LimitReader(a.stdin, 1<<16)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	fmt.Fprintln(a.stdout)
+	return strings.TrimSpace(answer), nil
+}
+
+// confirmBrakes asks for the brakes of a plan by their IDs; a mere yes, typed
+// out of habit, is not enough.
+func (a *app) confirmBrakes(p *plan.Plan, ids []string) error {
+	answer, err := a.ask(fmt.Sprintf("To carry out these actions all the same, enter what is to be confirmed:\n  %s", strings.Join(ids, " ")))
+	if err != nil {
+		return err
+	}
+	if unknown := p.Confirm(strings.Fields(answer)...); len(unknown) > 0 || len(p.Unconfirmed()) > 0 {
+		return errNotConfirmed
+	}
+	return nil
+}
+
+// unconfirmed is the error for a plan whose brakes nobody has confirmed.
+func unconfirmed(ids []string) error {
+	return fmt.Errorf("this plan has brakes that need a confirmation, which -auto-approve and -input=false do not give. "+
+		"Nothing has been changed. If all of it is meant, give -confirm=%s", strings.Join(ids, " -confirm="))
 }
 
 // carryOut applies a plan and tells how it went.
@@ -141,17 +179,25 @@ func (a *app) showApplied(ctx context.Context, s *engine.Session, o *operation, 
 
 // applySaved carries out a plan file: exactly that, or nothing.
 func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
-	if o.destroy || o.refreshOnly || len(o.targets) > 0 {
-		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only and -target go with \"mailform plan -out\""))
+	if o.destroy || o.refreshOnly || len(o.targets)+len(o.excludes)+len(o.replaces) > 0 {
+		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only, -target, -exclude and -replace go with \"mailform plan -out\""))
 	}
 	saved, meta, err := readPlan(path)
 	if err != nil {
 		return a.fail(err)
 	}
+	if len(o.confirmed) > 0 {
+		return a.fail(errors.New("a saved plan is confirmed where its reviewer sees it: -confirm goes with \"mailform plan -out\""))
+	}
+	if ids := saved.Unconfirmed(); len(ids) > 0 {
+		return a.fail(fmt.Errorf("the saved plan %s has brakes that were not confirmed when it was made. Nothing has been changed. "+
+			"If all of it is meant, plan again with -confirm=%s", filepath.Base(path), strings.Join(ids, " -confirm=")))
+	}
+	o.confirmed = saved.Confirmed()
 	// The plan has the public variables; secret ones come again from the
 	// command line, the environment or the files, and are compared.
 	o.vars = append(planVars(meta), o.vars...)
-	o.targets = saved.Targets
+	o.targets, o.excludes, o.replaces = saved.Targets, saved.Excludes, saved.Replaces
 	o.destroy = saved.Mode == plan.Destroy
 	o.refreshOnly = saved.Mode == plan.RefreshOnly
 	s, m, err := a.open(ctx, o, "apply")

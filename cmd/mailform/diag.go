@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"sort"
 	"strings"
@@ -32,6 +33,34 @@ func (a *app) diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	}
 	// The writer's only errors are those of the stream: there is no one to tell.
 	_ = hcl.NewDiagnosticTextWriter(a.stderr, files, width, a.color(a.stderr)).WriteDiagnostics(diags)
+	a.annotate(diags)
+}
+
+// compactWarnings prints each summary once, with the first place that it is
+// about and the number of the others.
+func (a *app) compactWarnings(diags hcl.Diagnostics) {
+	fmt.Fprint(a.stderr, "Warnings:\n\n")
+	count := map[string]int{}
+	for _, d := range diags {
+		count[d.Summary]++
+	}
+	for _, d := range diags {
+		n := count[d.Summary]
+		if n == 0 {
+			continue // printed
+		}
+		delete(count, d.Summary)
+		fmt.Fprintf(a.stderr, "- %s\n", d.Summary)
+		switch {
+		case d.Subject != nil && n > 1:
+			fmt.Fprintf(a.stderr, "  on %s line %d (and %d more)\n", d.Subject.Filename, d.Subject.Start.Line, n-1)
+		case d.Subject != nil:
+			fmt.Fprintf(a.stderr, "  on %s line %d\n", d.Subject.Filename, d.Subject.Start.Line)
+		case n > 1:
+			fmt.Fprintf(a.stderr, "  (and %d more)\n", n-1)
+		}
+	}
+	fmt.Fprint(a.stderr, "\nTo see them in full, leave out -compact-warnings.\n\n")
 }
 
 // suggest finds the word that was probably meant; "" where none is near.

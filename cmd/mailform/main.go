@@ -38,6 +38,7 @@ type app struct {
 
 	chdir   string
 	noColor bool
+	product string // the name in headings; empty: ours
 
 	stream *planjson.Stream // under -json, see events
 }

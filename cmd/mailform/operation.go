@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,12 @@ import (
 type operation struct {
 	vars        []config.VarArg
 	targets     []string
+	excludes    []string
+	replaces    []string
+	confirmed   []string // IDs of brakes
+	parallelism int
+	lock        bool
+	compact     bool // warnings by their summaries alone
 	lockTimeout time.Duration
 	input       bool
 	json        bool
@@ -62,6 +69,19 @@ func (f listFlag) Set(arg string) error {
 	return nil
 }
 
+// A refreshFlag takes the -refresh that pipelines give out of habit.
+type refreshFlag struct{}
+
+func (refreshFlag) String() string   { return "" }
+func (refreshFlag) IsBoolFlag() bool { return true }
+
+func (refreshFlag) Set(arg string) error {
+	if on, err := strconv.ParseBool(arg); err != nil || !on {
+		return errors.New("a plan always looks at what is there")
+	}
+	return nil
+}
+
 func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 	fs.Var(varFlag{to: vars}, "var", "NAME=VALUE: set a variable; may be given several times")
 	fs.Var(varFlag{to: vars, file: true}, "var-file", "FILE: set the variables of a .mfvars file; may be given several times")
@@ -69,9 +89,15 @@ func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 
 func (o *operation) flags(fs *flag.FlagSet) {
 	varFlags(fs, &o.vars)
-	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; may be given several times")
+	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
+	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
+	fs.Var(listFlag{&o.replaces}, "replace", "ADDRESS: make this block or resource anew, even if nothing of it changes; as -target")
+	fs.Var(refreshFlag{}, "refresh", "look at what is there; always so, -refresh=false is not supported")
+	fs.IntVar(&o.parallelism, "parallelism", 0, "work at so many targets at once; 0: at all")
+	fs.Var(listFlag{&o.confirmed}, "confirm", "ID: confirm a brake that the plan shows, or \"all\"; may be given several times")
 	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
 	fs.BoolVar(&o.input, "input", true, "ask where something is missing; -input=false for pipelines")
+	fs.BoolVar(&o.compact, "compact-warnings", false, "print warnings, where there are no errors, by their summaries alone")
 	fs.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
 }
 
@@ -150,6 +176,8 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 		Config:      config.Options{Vars: o.vars, Environ: a.environ},
 		Operation:   operation,
 		LockTimeout: o.lockTimeout,
+		NoLock:      operation == "plan" && !o.lock,
+		Parallelism: o.parallelism,
 	})
 	var locked *state.LockedError
 	if errors.As(err, &locked) {
@@ -170,7 +198,7 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 		a.fail(err)
 		return nil, errReported
 	}
-	p, diags := s.Plan(ctx, mode, o.targets)
+	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Excludes: o.excludes, Replaces: o.replaces, Confirm: o.confirmed})
 	if len(diags) > 0 {
 		a.report(o, m, diags)
 	}
@@ -184,6 +212,10 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 func (a *app) report(o *operation, m *config.Module, diags hcl.Diagnostics) {
 	if o.json {
 		a.events().Diagnostics(diags)
+		return
+	}
+	if o.compact && !diags.HasErrors() {
+		a.compactWarnings(diags)
 		return
 	}
 	a.diagnostics(diags, m.Files())

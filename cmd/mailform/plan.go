@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/plan/planfile"
@@ -24,8 +26,10 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	var o operation
 	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
 	o.flags(fs)
+	a.uiFlag(fs)
 	out := fs.String("out", "", "FILE: save the plan, for \"mailform apply FILE\"")
 	detailed := fs.Bool("detailed-exitcode", false, "exit code 2 if there are changes")
+	fs.BoolVar(&o.lock, "lock", true, "lock the state; -lock=false plans while another run works, so that the plan may be outdated at once")
 	fs.BoolVar(&o.destroy, "destroy", false, "plan to take everything away")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only look for what was changed outside of mailform")
 	if _, err := a.parse(fs, args, 0); err != nil {
@@ -54,6 +58,21 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	return exitOK
 }
 
+// uiFlag declares -ui, for tools that know only Terraform's headings.
+func (a *app) uiFlag(fs *flag.FlagSet) {
+	fs.Func("ui", "terraform: print the headings that tools look for which only know Terraform's", func(v string) error {
+		switch v {
+		case "terraform":
+			a.product = "Terraform"
+		case "mailform":
+			a.product = ""
+		default:
+			return errors.New("it is terraform or mailform")
+		}
+		return nil
+	})
+}
+
 // events is the stream of JSON events of this run; its first event is there.
 func (a *app) events() *planjson.Stream {
 	if a.stream == nil {
@@ -65,19 +84,36 @@ func (a *app) events() *planjson.Stream {
 
 // style is how text for a stream looks.
 func (a *app) style(w io.Writer) text.Style {
+	s := text.Style{Product: a.product}
 	if a.color(w) {
-		return text.Style{Palette: text.ANSI}
+		s.Palette = text.ANSI
 	}
-	return text.Style{}
+	return s
 }
 
 // showPlan prints a plan as text, or as events under -json.
 func (a *app) showPlan(o *operation, p *plan.Plan) error {
 	if o.json {
 		a.events().Plan(p)
+		a.events().Diagnostics(brakeWarnings(p))
 		return a.events().Err()
 	}
 	return text.Plan(a.stdout, p, a.style(a.stdout))
+}
+
+// brakeWarnings tells of the brakes where there is no text that does.
+func brakeWarnings(p *plan.Plan) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range p.Brakes {
+		if !b.Confirmed {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagWarning,
+				Summary:  "Confirmation needed",
+				Detail:   fmt.Sprintf("%s To confirm: -confirm=%s", b.Detail, b.ID),
+			})
+		}
+	}
+	return diags
 }
 
 // savePlan writes a plan file, whole or not at all, that only its owner reads.

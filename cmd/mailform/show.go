@@ -4,10 +4,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 
 	"github.com/mailform/mailform/engine"
+	"github.com/mailform/mailform/engine/plan/markdown"
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/engine/state"
@@ -20,6 +23,8 @@ func (a *app) show(ctx context.Context, args []string) int {
 	fs := flag.NewFlagSet("show", flag.ContinueOnError)
 	asJSON := fs.Bool("json", false, "print JSON, in the form of Terraform's")
 	records := fs.Bool("records", false, "print the DNS records of domains without a nameserver, as a zone file")
+	asMarkdown := fs.Bool("markdown", false, "print a saved plan for a pull request: folded, and never too long for a comment")
+	a.uiFlag(fs)
 	varFlags(fs, &o.vars)
 	rest, err := a.parse(fs, args, 1)
 	if err != nil {
@@ -28,6 +33,10 @@ func (a *app) show(ctx context.Context, args []string) int {
 	switch {
 	case *records:
 		return a.showRecords(ctx, &o)
+	case *asMarkdown && (len(rest) == 0 || *asJSON):
+		return a.fail(fmt.Errorf("-markdown needs a saved plan, and excludes -json: mailform show -markdown PLAN"))
+	case *asMarkdown:
+		return a.showMarkdown(rest[0])
 	case len(rest) == 1:
 		return a.showPlanFile(rest[0], *asJSON)
 	}
@@ -60,6 +69,38 @@ func (a *app) showPlanFile(path string, asJSON bool) int {
 		return a.fail(err)
 	}
 	return exitOK
+}
+
+// showMarkdown prints a saved plan for a pull request.
+func (a *app) showMarkdown(path string) int {
+	p, _, err := readPlan(path)
+	if err != nil {
+		return a.fail(err)
+	}
+	dir, err := a.dir()
+	if err != nil {
+		return a.fail(err)
+	}
+	if err := markdown.Plan(a.stdout, p, nameOf(dir)); err != nil {
+		return a.fail(err)
+	}
+	return exitOK
+}
+
+// nameOf is what tells a directory from others of its repository, the same on
+// every machine: its path below the repository's root; its own name outside of
+// one.
+func nameOf(dir string) string {
+	for root := dir; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, ".git")); err == nil {
+			if rel, err := filepath.Rel(root, dir); err == nil {
+				return filepath.ToSlash(rel)
+			}
+		}
+		if root == filepath.Dir(root) {
+			return filepath.Base(dir)
+		}
+	}
 }
 
 // showRecords prints what the one who runs a zone must enter.

@@ -192,7 +192,7 @@ func gives(kind string) bool {
 // another time.
 func (m *maker) givesAnew(r *schema.Resource) bool {
 	obs := m.observed[r.ID()]
-	return obs == nil || Reborn(r, obs.Attrs)
+	return obs == nil || Reborn(r, obs.Attrs) || m.asked(r)
 }
 
 // Reborn reports whether a declared resource takes the place of one that has the

@@ -23,8 +23,11 @@ type Input struct {
 	// Prior is what was last applied; nil is an empty state.
 	Prior *state.State
 	Mode  Mode // empty: Normal
-	// Targets are -target arguments: addresses of resources or of blocks.
-	Targets []string
+	// Targets, Excludes and Replaces are -target, -exclude and -replace
+	// arguments: addresses of resources or of blocks, with * and ? as wildcards.
+	Targets, Excludes, Replaces []string
+	// Confirm are -confirm arguments: IDs of brakes, or ConfirmAll.
+	Confirm []string
 	Outputs []config.Output
 	// Records and Config are handed through to the plan.
 	Records map[string][]string
@@ -58,6 +61,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	}
 	m.drift()
 	m.foreign()
+	m.replacements()
 	m.outputs()
 	sort.SliceStable(m.plan.Changes, func(i, j int) bool {
 		a, b := &m.plan.Changes[i], &m.plan.Changes[j]
@@ -69,6 +73,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	if m.diags.HasErrors() {
 		return nil, m.diags
 	}
+	m.brakes()
 	m.phases()
 	if m.diags.HasErrors() {
 		return nil, m.diags
@@ -101,7 +106,7 @@ func newMaker(in Input) *maker {
 	m := &maker{
 		in:        in,
 		prior:     in.Prior,
-		plan:      &Plan{Mode: in.Mode, Targets: in.Targets, Records: in.Records, Config: in.Config},
+		plan:      &Plan{Mode: in.Mode, Targets: in.Targets, Excludes: in.Excludes, Replaces: in.Replaces, Records: in.Records, Config: in.Config},
 		byID:      make(map[schema.ID]*schema.Resource, len(in.Desired)),
 		byAddress: make(map[string]*schema.Resource, len(in.Desired)),
 		observed:  map[schema.ID]*providers.Observed{},
@@ -222,7 +227,7 @@ func (m *maker) want(r *schema.Resource) {
 		return
 	case !ours:
 		c.Action = Adopt
-	case len(immutable) > 0:
+	case len(immutable) > 0 || m.asked(r):
 		c.Action = Replace
 		want = born(k, r.Attrs)
 		c.After, c.Wanted = show(k, want), withAttrs(r, want)
@@ -374,7 +379,7 @@ func (m *maker) drift() {
 
 // foreign lists what is not ours and stays as it is.
 func (m *maker) foreign() {
-	if len(m.in.Targets) > 0 {
+	if m.selected.some {
 		return // whoever looks at a part does not want the whole
 	}
 	for id, o := range m.observed {

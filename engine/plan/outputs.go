@@ -12,7 +12,7 @@ import (
 // outputs compares the outputs with those last written. Of sensitive ones no
 // value was kept, so they only ever appear or go.
 func (m *maker) outputs() {
-	if m.plan.Mode == RefreshOnly || (m.plan.Mode == Destroy && len(m.in.Targets) > 0) {
+	if m.plan.Mode == RefreshOnly || (m.plan.Mode == Destroy && m.selected.some) {
 		return
 	}
 	declared := map[string]bool{}

@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/mailform/mailform/engine/apply"
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/plan/text"
 )
@@ -25,7 +27,10 @@ var (
 	tfcmtMoved     = regexp.MustCompile(`(?m)^ *# (.*) has moved to (.*)$`)
 	tfcmtImported  = regexp.MustCompile(`(?m)^ *# (.*) will be imported$`)
 	tfcmtFail      = regexp.MustCompile(`(?m)^([│|] )?(Error: )`)
-	tfcmtBody      = regexp.MustCompile(`(?m)^Terraform will perform the following actions:$`)
+	tfcmtWarning   = regexp.MustCompile(`(?m)^([│|] )?(Warning: )`)
+	tfcmtBody      = regexp.MustCompile(`(?m)^(Terraform|OpenTofu) will perform the following actions:$`)
+	tfcmtApplied   = regexp.MustCompile(`(?m)^(Apply complete!)`)
+	atlantisDrift  = regexp.MustCompile(`Note: Objects have changed outside of Terraform`)
 )
 
 func TestPipelinesFindWhatTheyLookFor(t *testing.T) {
@@ -37,6 +42,9 @@ func TestPipelinesFindWhatTheyLookFor(t *testing.T) {
 		"move":             {atlantisCounts, tfcmtPass, tfcmtMoved},
 		"adopt":            {atlantisCounts, tfcmtPass, tfcmtImported},
 		"forget":           {atlantisCounts, tfcmtPass},
+		"brakes":           {atlantisCounts, atlantisDiff, tfcmtPass, tfcmtDestroyed, tfcmtDestroy},
+		"exclude":          {atlantisCounts, atlantisDiff, tfcmtPass, tfcmtUpdated},
+		"replace_asked":    {atlantisCounts, tfcmtPass, tfcmtReplaced, tfcmtDestroy},
 		"no_changes":       {atlantisNone, tfcmtPass},
 	} {
 		out := planText(t, made(t, name))
@@ -45,8 +53,8 @@ func TestPipelinesFindWhatTheyLookFor(t *testing.T) {
 				t.Errorf("%s: nothing matches %s in\n%s", name, re, out)
 			}
 		}
-		if tfcmtFail.MatchString(out) {
-			t.Errorf("%s: tfcmt takes it for a failure", name)
+		if tfcmtFail.MatchString(out) || tfcmtWarning.MatchString(out) || tfcmtApplied.MatchString(out) {
+			t.Errorf("%s: tfcmt takes it for a failure, a warning or an apply", name)
 		}
 	}
 	var b strings.Builder
@@ -55,6 +63,53 @@ func TestPipelinesFindWhatTheyLookFor(t *testing.T) {
 	}
 	if !tfcmtBody.MatchString(b.String()) {
 		t.Errorf("tfcmt finds no body in\n%s", b.String())
+	}
+}
+
+// With Terraform's headings tools also find the body and the drift; without, they
+// find what does not hang on a name.
+func TestPipelinesThatKnowOnlyTerraform(t *testing.T) {
+	for name, want := range map[string][]*regexp.Regexp{
+		"update":       {tfcmtBody, tfcmtPass, atlantisCounts},
+		"drift_undone": {tfcmtBody, tfcmtPass, atlantisDrift},
+		"refresh_only": {atlantisDrift},
+		"no_changes":   {atlantisNone, tfcmtPass},
+	} {
+		p := made(t, name)
+		var b strings.Builder
+		if err := text.Plan(&b, p, text.Style{Product: "Terraform"}); err != nil {
+			t.Fatal(err)
+		}
+		ours := planText(t, p)
+		for _, re := range want {
+			if !re.MatchString(b.String()) {
+				t.Errorf("%s: nothing matches %s in\n%s", name, re, b.String())
+			}
+			if named := re == tfcmtBody || re == atlantisDrift; named == re.MatchString(ours) {
+				t.Errorf("%s: %s matches without -ui=terraform: %v", name, re, !named)
+			}
+		}
+	}
+	var b strings.Builder
+	if err := text.Applied(&b, made(t, "update"), apply.Summary{Changed: 1}, text.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	if !tfcmtApplied.MatchString(b.String()) || tfcmtFail.MatchString(b.String()) {
+		t.Errorf("tfcmt finds no success in\n%s", b.String())
+	}
+}
+
+// The counts that Atlantis reads are the plan's own.
+func TestAtlantisReadsTheCounts(t *testing.T) {
+	for _, name := range []string{"create_all", "update", "delete_mailbox", "replace_identity", "adopt", "forget", "brakes"} {
+		p := made(t, name)
+		s := p.Summary()
+		got := atlantisCounts.FindStringSubmatch(planText(t, p))
+		for i, n := range []int{s.Import, s.Add, s.Change, s.Destroy, s.Forget} {
+			if want := strconv.Itoa(n); got == nil || got[i+1] != want && (n != 0 || got[i+1] != "") {
+				t.Errorf("%s: count %d is read from %q, want %s", name, i, got, want)
+			}
+		}
 	}
 }
 

@@ -35,6 +35,9 @@ func Same(a, b *Plan) (diff string, ok bool) {
 	if !slices.Equal(a.Targets, b.Targets) {
 		d.addf("the plan was made for targets %q, not %q", a.Targets, b.Targets)
 	}
+	if !slices.Equal(a.Excludes, b.Excludes) || !slices.Equal(a.Replaces, b.Replaces) {
+		d.addf("the plan was made with other -exclude or -replace arguments")
+	}
 	d.changes(a.Changes, b.Changes)
 	d.outputs(a.Outputs, b.Outputs)
 	if a.Mode == RefreshOnly {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,7 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// A selection is what -target arguments leave of a plan. The zero value is all.
+// A selection is what -target and -exclude arguments leave of a plan. The zero value is all.
 type selection struct {
 	some bool
 	// want holds what is made: what was named and what that depends on. take
@@ -22,13 +23,6 @@ func (s *selection) takes(address string) bool { return !s.some || s.take[addres
 
 func (s *selection) either(address string) bool { return s.wants(address) || s.takes(address) }
 
-// covers reports whether an address is, or lies below, a -target argument:
-// user.alice covers user.alice.mailbox, user.staff covers user.staff["bob"].
-func covers(target, address string) bool {
-	rest, ok := strings.CutPrefix(address, target)
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
-}
-
 // A node is a resource with what it depends on, for the selection.
 type node struct {
 	address string
@@ -38,7 +32,7 @@ type node struct {
 }
 
 func (m *maker) selectTargets() {
-	if len(m.in.Targets) == 0 {
+	if len(m.in.Targets) == 0 && len(m.in.Excludes) == 0 {
 		return
 	}
 	var desired, ours []node
@@ -52,36 +46,59 @@ func (m *maker) selectTargets() {
 			ours = append(ours, node{o.Owner, id, o.Attrs, nil})
 		}
 	}
-	m.selected = selection{
-		some: true,
-		want: m.close(desired, dependencies(desired)),
-		take: m.close(ours, reverse(dependencies(ours))),
+	needs, needed := dependencies(desired), dependencies(ours)
+	m.selected = selection{some: true, want: m.choose(desired, needs), take: m.choose(ours, reverse(needed))}
+	if excluded := newPatterns(m.in.Excludes); len(excluded) > 0 {
+		// What needs the excluded cannot be made without it, and what it needs
+		// cannot be taken from it.
+		without(m.selected.want, closure(desired, excluded, reverse(needs)))
+		without(m.selected.take, closure(ours, excluded, needed))
 	}
-	for _, t := range m.in.Targets {
-		found := false
-		for _, n := range append(desired, ours...) {
-			found = found || covers(t, n.address)
-		}
-		if !found {
+	all := append(desired, ours...)
+	m.unmatched(all, m.in.Targets, "Target")
+	m.unmatched(all, m.in.Excludes, "Exclusion")
+}
+
+// choose is what the -target arguments leave, with all that is reached from it.
+func (m *maker) choose(nodes []node, edges map[string][]string) map[string]bool {
+	if len(m.in.Targets) > 0 {
+		return closure(nodes, newPatterns(m.in.Targets), edges)
+	}
+	all := make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		all[n.address] = true
+	}
+	return all
+}
+
+func without(set, out map[string]bool) {
+	for a := range out {
+		delete(set, a)
+	}
+}
+
+// unmatched warns of arguments that name nothing.
+func (m *maker) unmatched(nodes []node, args []string, what string) {
+	for _, arg := range args {
+		p := newPattern(arg)
+		if !slices.ContainsFunc(nodes, func(n node) bool { return p.covers(n.address) }) {
 			m.diags = append(m.diags, &hcl.Diagnostic{
 				Severity: hcl.DiagWarning,
-				Summary:  "Target matches nothing",
-				Detail:   fmt.Sprintf("No resource, neither in the files nor in the state, has an address that is or lies below %s.", t),
+				Summary:  what + " matches nothing",
+				Detail:   fmt.Sprintf("No resource, neither in the files nor in the state, has an address that is or lies below %s.", arg),
 			})
 		}
 	}
 }
 
-// close collects the addresses that the arguments cover, and all that are
+// closure collects the addresses that the arguments cover, and all that are
 // reached from them.
-func (m *maker) close(nodes []node, edges map[string][]string) map[string]bool {
+func closure(nodes []node, args patterns, edges map[string][]string) map[string]bool {
 	in := map[string]bool{}
 	var todo []string
 	for _, n := range nodes {
-		for _, t := range m.in.Targets {
-			if covers(t, n.address) {
-				todo = append(todo, n.address)
-			}
+		if args.cover(n.address) {
+			todo = append(todo, n.address)
 		}
 	}
 	for len(todo) > 0 {

@@ -100,8 +100,9 @@ const (
 
 // A Plan is ready to be shown, saved and carried out.
 type Plan struct {
-	Mode    Mode
-	Targets []string // -target arguments
+	Mode Mode
+	// Arguments -target, -exclude and -replace.
+	Targets, Excludes, Replaces []string
 	// Lineage and Serial of the state that the plan was made from.
 	Lineage string
 	Serial  uint64
@@ -111,6 +112,8 @@ type Plan struct {
 	Foreign []Foreign
 	Outputs []OutputChange
 	Phases  []Phase
+	// Brakes are what has to be confirmed before the plan may be applied.
+	Brakes []Brake
 	// Records are what the one who runs the zone must enter, for domains
 	// without a nameserver: lines of a zone file, by domain name.
 	Records map[string][]string

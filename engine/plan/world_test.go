@@ -23,7 +23,8 @@ import (
 //	-- state --     the same
 //	-- observed --  TARGET KIND KEY {attributes} [words]
 //	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
-//	-- options --   mode, target=ADDRESS, unknown=OUTPUT
+//	-- options --   mode, target=, exclude= and replace=ADDRESS, confirm=ID,
+//	                unknown=OUTPUT
 //
 // Words: after=ADDRESS, prevent_destroy, unknown=ATTRIBUTE, owner=ADDRESS,
 // revision=R, retained, sensitive. Attributes that are left out are null.
@@ -52,6 +53,12 @@ func add(in *plan.Input, section, text string, n int) error {
 	case "options":
 		if target, ok := strings.CutPrefix(text, "target="); ok {
 			in.Targets = append(in.Targets, target)
+		} else if address, ok := strings.CutPrefix(text, "exclude="); ok {
+			in.Excludes = append(in.Excludes, address)
+		} else if address, ok := strings.CutPrefix(text, "replace="); ok {
+			in.Replaces = append(in.Replaces, address)
+		} else if id, ok := strings.CutPrefix(text, "confirm="); ok {
+			in.Confirm = append(in.Confirm, id)
 		} else if name, ok := strings.CutPrefix(text, "unknown="); ok {
 			in.Outputs = append(in.Outputs, config.Output{Name: name, Value: cty.UnknownVal(cty.String)})
 		} else {

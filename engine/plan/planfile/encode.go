@@ -13,6 +13,8 @@ import (
 type planFile struct {
 	Mode    plan.Mode           `json:"mode"`
 	Targets []string            `json:"targets,omitempty"`
+	Exclude []string            `json:"excludes,omitempty"`
+	Replace []string            `json:"replaces,omitempty"`
 	Lineage string              `json:"lineage"`
 	Serial  uint64              `json:"serial"`
 	Changes []change            `json:"changes,omitempty"`
@@ -21,6 +23,17 @@ type planFile struct {
 	Outputs []output            `json:"outputs,omitempty"`
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
+	Brakes  []brake             `json:"brakes,omitempty"`
+}
+
+type brake struct {
+	ID        string    `json:"id"`
+	Rule      plan.Rule `json:"rule"`
+	Target    string    `json:"target"`
+	Removed   int       `json:"removed"`
+	Total     int       `json:"total"`
+	Detail    string    `json:"detail"`
+	Confirmed bool      `json:"confirmed,omitempty"`
 }
 
 type identity struct {
@@ -74,7 +87,7 @@ type batch struct {
 }
 
 func encodePlan(p *plan.Plan) (*planFile, error) {
-	f := &planFile{Mode: p.Mode, Targets: p.Targets, Lineage: p.Lineage, Serial: p.Serial, Records: p.Records}
+	f := &planFile{Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Lineage: p.Lineage, Serial: p.Serial, Records: p.Records}
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		out, err := encodeChange(c)
@@ -109,6 +122,9 @@ func encodePlan(p *plan.Plan) (*planFile, error) {
 		}
 		f.Phases = append(f.Phases, batches)
 	}
+	for _, b := range p.Brakes {
+		f.Brakes = append(f.Brakes, brake(b))
+	}
 	return f, nil
 }
 
@@ -135,7 +151,7 @@ func encodeChange(c *plan.Change) (change, error) {
 }
 
 func (f *planFile) decode() (*plan.Plan, error) {
-	p := &plan.Plan{Mode: f.Mode, Targets: f.Targets, Lineage: f.Lineage, Serial: f.Serial, Records: f.Records}
+	p := &plan.Plan{Mode: f.Mode, Targets: f.Targets, Excludes: f.Exclude, Replaces: f.Replace, Lineage: f.Lineage, Serial: f.Serial, Records: f.Records}
 	for i := range f.Changes {
 		c, err := f.Changes[i].decode()
 		if err != nil {
@@ -173,6 +189,9 @@ func (f *planFile) decode() (*plan.Plan, error) {
 			out.Batches = append(out.Batches, plan.Batch(b))
 		}
 		p.Phases = append(p.Phases, out)
+	}
+	for _, b := range f.Brakes {
+		p.Brakes = append(p.Brakes, plan.Brake(b))
 	}
 	return p, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/schema"
@@ -28,10 +29,23 @@ type planDocument struct {
 type planExtra struct {
 	Mode    plan.Mode           `json:"mode"`
 	Targets []string            `json:"targets,omitempty"`
+	Exclude []string            `json:"excludes,omitempty"`
+	Replace []string            `json:"replaces,omitempty"`
 	Foreign []identity          `json:"foreign,omitempty"`
 	Notes   map[string][]string `json:"notes,omitempty"`
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
+	Brakes  []brake             `json:"brakes,omitempty"`
+}
+
+type brake struct {
+	ID        string    `json:"id"`
+	Rule      plan.Rule `json:"rule"`
+	Target    string    `json:"target"`
+	Removed   int       `json:"removed"`
+	Total     int       `json:"total"`
+	Detail    string    `json:"detail"`
+	Confirmed bool      `json:"confirmed"`
 }
 
 type identity struct {
@@ -94,7 +108,7 @@ func Plan(w io.Writer, p *plan.Plan, version string) error {
 		ResourceChanges: []resourceChange{},
 		PriorState:      newStateDocument(version),
 		Applyable:       !p.Empty(),
-		Complete:        len(p.Targets) == 0,
+		Complete:        len(p.Targets) == 0 && len(p.Excludes) == 0,
 		Mailform:        extra(p),
 	}
 	for i := range p.Changes {
@@ -194,6 +208,9 @@ func actions(c *plan.Change) []string {
 func reason(c *plan.Change) string {
 	switch c.Action {
 	case plan.Replace:
+		if k := schema.KindByName(c.ID.Kind); k != nil && !slices.ContainsFunc(k.Attributes, func(a schema.KindAttribute) bool { return c.Forces(a.Name) }) {
+			return "replace_by_request"
+		}
 		return "replace_because_cannot_update"
 	case plan.Delete:
 		return "delete_because_no_resource_config"
@@ -268,9 +285,12 @@ func hide(v cty.Value, sensitive bool) cty.Value {
 }
 
 func extra(p *plan.Plan) planExtra {
-	x := planExtra{Mode: p.Mode, Targets: p.Targets, Records: p.Records}
+	x := planExtra{Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Records: p.Records}
 	for _, f := range p.Foreign {
 		x.Foreign = append(x.Foreign, identity(f.ID))
+	}
+	for _, b := range p.Brakes {
+		x.Brakes = append(x.Brakes, brake(b))
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]

@@ -35,9 +35,25 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	case p.Mode != plan.RefreshOnly:
 		o.linef("%s", o.counts(p.Summary()))
 	}
+	o.brakes(p)
 	o.outputs(p)
 	o.records(p.Records)
 	o.foreign(p.Foreign)
+	return o.w.Flush()
+}
+
+// Change writes one change as Plan does.
+func Change(w io.Writer, c *plan.Change, s Style) error {
+	o := newWriter(w, s)
+	o.change(c)
+	return o.w.Flush()
+}
+
+// Drift writes one difference between what was last applied and what is there,
+// as Plan does.
+func Drift(w io.Writer, d *plan.Drift, s Style) error {
+	o := newWriter(w, s)
+	o.drifted(d)
 	return o.w.Flush()
 }
 
@@ -76,14 +92,17 @@ func (w *writer) drift(p *plan.Plan) {
 	w.linef("%s found these differences from what was last applied:", w.s.product())
 	w.blank()
 	for i := range p.Drift {
-		d := &p.Drift[i]
-		sym, what := "~", "has changed"
-		if d.Action == plan.Delete {
-			sym, what = "-", "has been deleted"
-		}
-		w.linef("  # %s %s", w.bold(d.Address), what)
-		w.block(sym, d.ID.Kind, d.Address, attributes(d.ID.Kind, d.Before, d.After))
+		w.drifted(&p.Drift[i])
 	}
+}
+
+func (w *writer) drifted(d *plan.Drift) {
+	sym, what := "~", "has changed"
+	if d.Action == plan.Delete {
+		sym, what = "-", "has been deleted"
+	}
+	w.linef("  # %s %s", w.bold(d.Address), what)
+	w.block(sym, d.ID.Kind, d.Address, attributes(d.ID.Kind, d.Before, d.After))
 }
 
 // legend explains the symbols that occur. It reports whether there is anything
