@@ -119,7 +119,7 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 	}
 	opts.Config.Version = w.Version
 	s := &Session{ws: w, opts: opts, module: module, backend: backend, targets: map[string]providers.Provider{}}
-	unlock, err := s.backend.Lock(ctx, lockInfo(opts.Operation), opts.LockTimeout)
+	unlock, err := s.backend.Lock(ctx, NewLockInfo(opts.Operation), opts.LockTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,8 @@ func (s *Session) Close() error { return s.unlock() }
 // Prior is the state as it was when the session was opened.
 func (s *Session) Prior() *state.State { return s.prior }
 
-func lockInfo(operation string) state.LockInfo {
+// NewLockInfo says of this process that it does an operation.
+func NewLockInfo(operation string) state.LockInfo {
 	who := "unknown"
 	if u, err := user.Current(); err == nil {
 		who = u.Username

@@ -82,6 +82,18 @@ func (a *app) confirm(o *operation) error {
 	if o.destroy {
 		question = "Do you really want to take all of this away?"
 	}
+	err := a.ask(o, question)
+	if errors.Is(err, errNo) {
+		return errors.New("apply was not confirmed; nothing has been changed")
+	}
+	return err
+}
+
+// errNo is the error of a question that was not answered by yes.
+var errNo = errors.New("it was not confirmed")
+
+// ask asks a question that has to be answered by yes.
+func (a *app) ask(o *operation, question string) error {
 	fmt.Fprintf(a.stdout, "\n%s\n  Only \"yes\" is taken as a yes.\n\n  Enter a value: ", question)
 	answer, err := bufio.NewReader(io.LimitReader(a.stdin, 1024)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -89,7 +101,7 @@ func (a *app) confirm(o *operation) error {
 	}
 	fmt.Fprintln(a.stdout)
 	if strings.TrimSpace(answer) != "yes" {
-		return errors.New("apply was not confirmed; nothing has been changed")
+		return errNo
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
-	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/embedded"
 )
@@ -151,13 +150,8 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 		Operation:   operation,
 		LockTimeout: o.lockTimeout,
 	})
-	var locked *state.LockedError
-	if errors.As(err, &locked) {
-		fmt.Fprintf(a.stderr, "Error: Error acquiring the state lock\n\n%v\n\nWait for it to end, or give -lock-timeout=1m.\n", locked)
-		return nil, nil, errReported
-	}
 	if err != nil {
-		a.fail(err)
+		a.lockFailed(err)
 		return nil, nil, errReported
 	}
 	return s, module, nil
