@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"path/filepath"
 	"sort"
 	"sync"
 	"time"
@@ -75,7 +74,9 @@ func (w *Workspace) Load(opts config.Options) (*config.Module, hcl.Diagnostics) 
 func (w *Workspace) Validate(module *config.Module, opts config.Options) hcl.Diagnostics {
 	opts.AllowUnset = true
 	opts.Version = w.Version
-	cfg, diags := module.Evaluate(opts, nil)
+	_, diags := module.Backend(opts)
+	cfg, more := module.Evaluate(opts, nil)
+	diags = merge(diags, more)
 	res, more := expand.Expand(cfg, expand.Options{Version: w.Version, Partial: true})
 	diags = merge(diags, more)
 	if diags.HasErrors() {
@@ -106,18 +107,14 @@ func sameLines(a, b *hcl.Range) bool {
 		a.Start.Line <= b.End.Line && b.Start.Line <= a.End.Line
 }
 
-// Backend is where the workspace keeps its state.
-func (w *Workspace) Backend() (state.Backend, error) {
-	return state.OpenLocal(filepath.Join(w.Dir, StateFile))
-}
-
-// Open locks and reads the state for a module that has been loaded.
+// Open locks and reads the state for a module that has been loaded. The error
+// is hcl.Diagnostics where it is about the backend block.
 func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Options) (*Session, error) {
-	backend, err := w.Backend()
-	if err != nil {
-		return nil, err
-	}
 	opts.Config.Version = w.Version
+	backend, diags := w.Backend(module, opts.Config)
+	if diags.HasErrors() {
+		return nil, diags
+	}
 	s := &Session{ws: w, opts: opts, module: module, backend: backend, targets: map[string]providers.Provider{}}
 	unlock, err := s.backend.Lock(ctx, NewLockInfo(opts.Operation), opts.LockTimeout)
 	if err != nil {

@@ -150,7 +150,12 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 		Operation:   operation,
 		LockTimeout: o.lockTimeout,
 	})
-	if err != nil {
+	var diags hcl.Diagnostics
+	switch {
+	case errors.As(err, &diags):
+		a.diagnostics(diags, module.Files())
+		return nil, nil, errReported
+	case err != nil:
 		a.lockFailed(err)
 		return nil, nil, errReported
 	}

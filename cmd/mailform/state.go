@@ -365,7 +365,17 @@ func (a *app) forceUnlock(ctx context.Context, args []string) int {
 // backend opens where the state is kept. It prints what is wrong in the files
 // itself.
 func (a *app) backend(ws *engine.Workspace, vars []config.VarArg) (state.Backend, error) {
-	return ws.Backend()
+	module, diags := config.Load(ws.Dir)
+	// Other errors do not matter here: the state can be looked at in spite of them.
+	if !module.Incomplete() && (!module.HasBackend() || !diags.HasErrors()) {
+		backend, more := ws.Backend(module, config.Options{Vars: vars, Environ: a.environ})
+		if !more.HasErrors() {
+			return backend, nil
+		}
+		diags = more
+	}
+	a.diagnostics(diags, module.Files())
+	return nil, errReported
 }
 
 // failed is fail for an error that may have been printed already.
