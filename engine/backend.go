@@ -3,11 +3,14 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/engine/state/httpstate"
+	"github.com/mailform/mailform/engine/state/pgstate"
+	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -52,6 +55,16 @@ func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, er
 			Username: text("username"), Password: text("password"),
 			Version: w.Version,
 		}.WithEnviron(environ))
+	case "pg":
+		lease, err := schema.ParseDuration(text("lease"))
+		if err != nil {
+			return nil, fmt.Errorf("lease: %w", err)
+		}
+		conn := text("conn_str")
+		if conn == "" {
+			conn = fromEnviron(environ, "PG_CONN_STR")
+		}
+		return pgstate.Open(pgstate.Options{ConnStr: conn, Schema: text("schema_name"), Name: text("name"), Lease: lease})
 	default:
 		return nil, fmt.Errorf("this version of mailform does not have the backend %q", b.Type)
 	}
@@ -64,4 +77,14 @@ func backendText(obj cty.Value, name string) string {
 		return ""
 	}
 	return v.AsString()
+}
+
+// fromEnviron is the value of a variable of the environment; empty: it has none.
+func fromEnviron(environ []string, name string) string {
+	for _, kv := range environ {
+		if key, value, _ := strings.Cut(kv, "="); key == name {
+			return value
+		}
+	}
+	return ""
 }

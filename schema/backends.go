@@ -58,5 +58,26 @@ var backends = []*BlockType{
 			{Name: "username", Type: cty.String, Doc: "User name for HTTP basic authentication."},
 			{Name: "password", Type: cty.String, Sensitive: true, Doc: "Password for HTTP basic authentication. It is stored nowhere."},
 		},
+	}, {
+		Type:  "backend",
+		Label: "pg",
+		Doc: "A PostgreSQL database, with a snapshot and a journal for each state, and a lock that is a lease: it passes when its holder gives " +
+			"no sign of life, and a holder that comes back late cannot write.",
+		Example: `mailform {
+  backend "pg" {
+    conn_str = "postgres://mailform:${urlencode(var.db_password)}@db.example/mailform"
+    name     = "mail-${var.stage}"
+  }
+}`,
+		Attributes: []Attribute{
+			{Name: "conn_str", Type: cty.String, Sensitive: true,
+				Doc: "Connection string, a URL or keywords. What it leaves out comes from `PG_CONN_STR` or libpq's variables in the environment (`PGHOST`, `PGPASSWORD`, …)."},
+			{Name: "schema_name", Type: cty.String, Default: cty.StringVal("mailform"),
+				Doc: "Schema of the database that holds the tables. It is made where it is missing."},
+			{Name: "name", Type: cty.String, Default: cty.StringVal("default"),
+				Doc: "Name of the state. One schema holds any number of states, each with a lock of its own."},
+			{Name: "lease", Type: cty.String, Default: cty.StringVal("1m"), Form: FormDuration,
+				Doc: "How long the lock stays without a sign of life from its holder, who gives three in that time."},
+		},
 	},
 }

@@ -203,3 +203,18 @@ func plainString(raw []byte) (string, bool) {
 	}
 	return string(body), true
 }
+
+// EncodeEntry is an entry as a journal keeps it, as JSON without a serial.
+func EncodeEntry(e Entry) ([]byte, error) {
+	r, err := e.record(0)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(r)
+}
+
+// DecodeEntry reads what EncodeEntry has written.
+func DecodeEntry(raw []byte) (Entry, error) {
+	r, err := decodeRecord(raw)
+	return Entry{Put: r.put, Delete: r.del, Outputs: r.outputs}, err
+}
