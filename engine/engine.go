@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -81,7 +80,9 @@ func (w *Workspace) Load(opts config.Options) (*config.Module, hcl.Diagnostics) 
 func (w *Workspace) Validate(module *config.Module, opts config.Options) hcl.Diagnostics {
 	opts.AllowUnset = true
 	opts.Version = w.Version
-	cfg, diags := module.Evaluate(opts, nil)
+	_, diags := module.Backend(opts)
+	cfg, more := module.Evaluate(opts, nil)
+	diags = merge(diags, more)
 	res, more := expand.Expand(cfg, expand.Options{Version: w.Version, Partial: true})
 	diags = merge(diags, more)
 	if diags.HasErrors() {
@@ -112,22 +113,19 @@ func sameLines(a, b *hcl.Range) bool {
 		a.Start.Line <= b.End.Line && b.Start.Line <= a.End.Line
 }
 
-// Backend is where the workspace keeps its state.
-func (w *Workspace) Backend() (state.Backend, error) {
-	return state.OpenLocal(filepath.Join(w.Dir, StateFile))
-}
-
-// Open locks and reads the state for a module that has been loaded.
+// Open locks and reads the state for a module that has been loaded. The error
+// is hcl.Diagnostics where it is about the backend block.
 func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Options) (*Session, error) {
-	backend, err := w.Backend()
-	if err != nil {
-		return nil, err
-	}
 	opts.Config.Version = w.Version
+	backend, diags := w.Backend(module, opts.Config)
+	if diags.HasErrors() {
+		return nil, diags
+	}
 	s := &Session{ws: w, opts: opts, module: module, backend: backend, targets: map[string]providers.Provider{}}
 	s.unlock = func() error { return nil }
+	var err error
 	if !opts.NoLock {
-		if s.unlock, err = s.backend.Lock(ctx, lockInfo(opts.Operation), opts.LockTimeout); err != nil {
+		if s.unlock, err = s.backend.Lock(ctx, NewLockInfo(opts.Operation), opts.LockTimeout); err != nil {
 			return nil, err
 		}
 	}
@@ -144,7 +142,8 @@ func (s *Session) Close() error { return s.unlock() }
 // Prior is the state as it was when the session was opened.
 func (s *Session) Prior() *state.State { return s.prior }
 
-func lockInfo(operation string) state.LockInfo {
+// NewLockInfo says of this process that it does an operation.
+func NewLockInfo(operation string) state.LockInfo {
 	who := "unknown"
 	if u, err := user.Current(); err == nil {
 		who = u.Username

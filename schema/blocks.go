@@ -19,7 +19,8 @@ var blocks = slices.Concat(
 
 var mailformBlock = &BlockType{
 	Type: "mailform",
-	Doc:  "Settings of mailform itself for this directory.",
+	Doc: "Settings of mailform itself for this directory. A block `backend` in it says where the state is kept; its arguments can be " +
+		"made of variables, functions, and local values that are made of those.",
 	Example: `mailform {
   required_version = ">= 0.1"
 }`,

@@ -90,14 +90,19 @@ func (a *app) confirm(o *operation) error {
 	if o.destroy {
 		question = "Do you really want to take all of this away?"
 	}
-	answer, err := a.ask(question + "\n  Only \"yes\" is taken as a yes.")
-	if err != nil {
+	switch yes, err := a.askYes(question); {
+	case err != nil:
 		return err
-	}
-	if answer != "yes" {
+	case !yes:
 		return errNotConfirmed
 	}
 	return nil
+}
+
+// askYes asks a question that has to be answered by yes.
+func (a *app) askYes(question string) (bool, error) {
+	answer, err := a.ask(question + "\n  Only \"yes\" is taken as a yes.")
+	return answer == "yes", err
 }
 
 var errNotConfirmed = errors.New("apply was not confirmed; nothing has been changed")

@@ -14,7 +14,6 @@ import (
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
-	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/embedded"
 )
@@ -179,13 +178,13 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 		NoLock:      operation == "plan" && !o.lock,
 		Parallelism: o.parallelism,
 	})
-	var locked *state.LockedError
-	if errors.As(err, &locked) {
-		fmt.Fprintf(a.stderr, "Error: Error acquiring the state lock\n\n%v\n\nWait for it to end, or give -lock-timeout=1m.\n", locked)
+	var diags hcl.Diagnostics
+	switch {
+	case errors.As(err, &diags):
+		a.diagnostics(diags, module.Files())
 		return nil, nil, errReported
-	}
-	if err != nil {
-		a.fail(err)
+	case err != nil:
+		a.lockFailed(err)
 		return nil, nil, errReported
 	}
 	return s, module, nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/zclconf/go-cty/cty"
@@ -20,6 +21,8 @@ func (a *app) output(ctx context.Context, args []string) int {
 	fs := flag.NewFlagSet("output", flag.ContinueOnError)
 	asJSON := fs.Bool("json", false, "print JSON")
 	raw := fs.Bool("raw", false, "print a string, number or bool as it is, without quotes and line end")
+	var vars []config.VarArg
+	varFlags(fs, &vars)
 	rest, err := a.parse(fs, args, 1)
 	if err != nil {
 		return usageExit(err)
@@ -27,9 +30,9 @@ func (a *app) output(ctx context.Context, args []string) int {
 	if *raw && len(rest) == 0 {
 		return a.fail(fmt.Errorf("-raw needs the name of one output"))
 	}
-	st, _, err := a.readState(ctx)
+	st, _, err := a.readState(ctx, vars)
 	if err != nil {
-		return a.fail(err)
+		return a.failed(err)
 	}
 	form := formText
 	if *asJSON {

@@ -174,7 +174,7 @@ func (a *app) eachDataDir(ctx context.Context, given string, f func(dir string) 
 // dataDirs lists the data directories of what was applied from the working
 // directory; before the first apply, those that the files name.
 func (a *app) dataDirs(ctx context.Context) ([]string, error) {
-	st, ws, err := a.readState(ctx)
+	st, ws, err := a.readState(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

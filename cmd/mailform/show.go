@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/engine"
+	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan/markdown"
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
@@ -40,9 +41,9 @@ func (a *app) show(ctx context.Context, args []string) int {
 	case len(rest) == 1:
 		return a.showPlanFile(rest[0], *asJSON)
 	}
-	st, _, err := a.readState(ctx)
+	st, _, err := a.readState(ctx, o.vars)
 	if err != nil {
-		return a.fail(err)
+		return a.failed(err)
 	}
 	if *asJSON {
 		err = planjson.State(a.stdout, st, version)
@@ -127,92 +128,15 @@ func (a *app) showRecords(ctx context.Context, o *operation) int {
 
 // readState reads the state without a lock: what is printed is the state at one
 // instant, whoever writes to it.
-func (a *app) readState(ctx context.Context) (*state.State, *engine.Workspace, error) {
+func (a *app) readState(ctx context.Context, vars []config.VarArg) (*state.State, *engine.Workspace, error) {
 	ws, err := a.workspace()
 	if err != nil {
 		return nil, nil, err
 	}
-	backend, err := ws.Backend()
+	backend, err := a.backend(ws, vars)
 	if err != nil {
 		return nil, nil, err
 	}
 	st, err := backend.Load(ctx)
 	return st, ws, err
-}
-
-// state looks into the state: list and show.
-func (a *app) state(ctx context.Context, args []string) int {
-	if len(args) == 0 {
-		return a.fail(fmt.Errorf("mailform state needs to know what to do: list or show"))
-	}
-	switch args[0] {
-	case "list":
-		return a.stateList(ctx, args[1:])
-	case "show":
-		return a.stateShow(ctx, args[1:])
-	case "-h", "-help", "--help":
-		fmt.Fprintf(a.stdout, "Usage: mailform state list [ADDRESS...]\n       mailform state show ADDRESS\n")
-		return exitOK
-	default:
-		return a.fail(fmt.Errorf("there is no command %q under mailform state: it has list and show", args[0]))
-	}
-}
-
-func (a *app) stateList(ctx context.Context, args []string) int {
-	fs := flag.NewFlagSet("state list", flag.ContinueOnError)
-	prefixes, err := a.parse(fs, args, 1<<10)
-	if err != nil {
-		return usageExit(err)
-	}
-	st, _, err := a.readState(ctx)
-	if err != nil {
-		return a.fail(err)
-	}
-	for _, r := range st.Sorted() {
-		if len(prefixes) == 0 || covered(prefixes, r.Address) {
-			fmt.Fprintln(a.stdout, r.Address)
-		}
-	}
-	return exitOK
-}
-
-func (a *app) stateShow(ctx context.Context, args []string) int {
-	fs := flag.NewFlagSet("state show", flag.ContinueOnError)
-	rest, err := a.parse(fs, args, 1)
-	if err != nil {
-		return usageExit(err)
-	}
-	if len(rest) == 0 {
-		return a.fail(fmt.Errorf("mailform state show needs an address; \"mailform state list\" prints them"))
-	}
-	st, _, err := a.readState(ctx)
-	if err != nil {
-		return a.fail(err)
-	}
-	var addresses []string
-	for _, r := range st.Sorted() {
-		if r.Address == rest[0] {
-			if err := text.Resource(a.stdout, r, a.style(a.stdout)); err != nil {
-				return a.fail(err)
-			}
-			return exitOK
-		}
-		addresses = append(addresses, r.Address)
-	}
-	hint := ""
-	if s := suggest(rest[0], addresses); s != "" {
-		hint = fmt.Sprintf(" Did you mean %s?", s)
-	}
-	return a.fail(fmt.Errorf("there is no %s in the state.%s", rest[0], hint))
-}
-
-// covered reports whether an address is one of those given, or below one.
-func covered(prefixes []string, address string) bool {
-	for _, p := range prefixes {
-		rest, ok := strings.CutPrefix(address, p)
-		if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-			return true
-		}
-	}
-	return false
 }

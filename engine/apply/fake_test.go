@@ -277,6 +277,15 @@ func (m *memory) Append(_ context.Context, entries []state.Entry) error {
 	return nil
 }
 
+func (m *memory) Replace(_ context.Context, next *state.State) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = *next.Clone()
+	return nil
+}
+
+func (m *memory) ForceUnlock(context.Context, string) error { return state.ErrNotLocked }
+
 func (m *memory) Lock(context.Context, state.LockInfo, time.Duration) (func() error, error) {
 	return func() error { return nil }, nil
 }

@@ -293,7 +293,12 @@ func staticValue(a *hcl.Attribute, typ cty.Type, target any) hcl.Diagnostics {
 }
 
 func (m *Module) decodeMailform(hb *hcl.Block) hcl.Diagnostics {
-	content, diags := hb.Body.Content(bodySchema(schema.BlockByType("mailform").Attributes, nil, false))
+	allowed := bodySchema(schema.BlockByType("mailform").Attributes, nil, false)
+	allowed.Blocks = append(allowed.Blocks, backendHeader)
+	content, diags := hb.Body.Content(allowed)
+	for _, b := range content.Blocks {
+		diags = append(diags, m.decodeBackend(b)...)
+	}
 	if a := content.Attributes["required_version"]; a != nil {
 		var s string
 		more := staticValue(a, cty.String, &s)

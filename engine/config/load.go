@@ -51,6 +51,7 @@ type Module struct {
 	failed     bool        // Load reported errors
 
 	required  []requirement
+	backend   *block // nil: none is declared
 	variables map[string]*variable
 	locals    map[string]*local
 	outputs   map[string]*output

@@ -34,7 +34,8 @@ func (m *Module) resolve() hcl.Diagnostics {
 	for _, b := range m.blocks {
 		diags = append(diags, m.resolveBlock(b)...)
 	}
-	return diags
+	// After the locals: it looks through them.
+	return append(diags, m.resolveBackend()...)
 }
 
 func (m *Module) resolveBlock(b *block) hcl.Diagnostics {

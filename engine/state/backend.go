@@ -22,6 +22,16 @@ type Backend interface {
 	// the lock: without it the error is ErrNotLocked.
 	Append(ctx context.Context, entries []Entry) error
 
+	// Replace makes another state of it, whole: its lineage, serial, resources and
+	// outputs. It is there in full or not at all, and needs the lock.
+	Replace(ctx context.Context, s *State) error
+
+	// ForceUnlock takes the lock away from the holder with that lock ID. A holder
+	// that still lives cannot write any more. Where the lock has another holder
+	// the error is a *LockedError, where it has none ErrNotLocked, and where the
+	// backend's locks end by themselves an error that says so.
+	ForceUnlock(ctx context.Context, id string) error
+
 	// Lock takes the lock, waiting for it up to timeout (0: not at all). Where
 	// another holds it the error is a *LockedError. A lock ends with its holder,
 	// however that one ends.
@@ -41,10 +51,17 @@ type Entry struct {
 // ErrNotLocked is the error of a write by someone who does not hold the lock.
 var ErrNotLocked = errors.New("the state is not locked")
 
+// ErrLockLost is the error of a write by someone whose lock was taken away or
+// has expired: another may hold it by now. Nothing was written.
+var ErrLockLost = errors.New("the lock of the state was lost")
+
 // A LockedError says that another process holds the lock.
 type LockedError struct {
 	// Info of the holder. Its fields are zero where it could not be read.
 	Info LockInfo
+	// Ends says when the lock ends if its holder does nothing about it; empty:
+	// when that process ends.
+	Ends string
 }
 
 // Error names the holder, so that the reader knows whom to wait for.
@@ -53,8 +70,16 @@ func (e *LockedError) Error() string {
 	if i.Who == "" && i.PID == 0 {
 		return "the state is locked by another mailform process"
 	}
-	return fmt.Sprintf("the state is locked by %s (process %d, operation %s, since %s, lock id %s); "+
-		"the lock ends when that process ends", i.Who, i.PID, i.Operation, i.Created.UTC().Format(time.RFC3339), i.ID)
+	ends := e.Ends
+	if ends == "" {
+		ends = "the lock ends when that process ends"
+	}
+	process := ""
+	if i.PID != 0 {
+		process = fmt.Sprintf("process %d, ", i.PID)
+	}
+	return fmt.Sprintf("the state is locked by %s (%soperation %s, since %s, lock id %s); %s",
+		i.Who, process, i.Operation, i.Created.UTC().Format(time.RFC3339), i.ID, ends)
 }
 
 // A DamageError says that a state file cannot be trusted. The files are left as

@@ -200,6 +200,38 @@ func (l *Local) compact(ctx context.Context) error {
 	return nil
 }
 
+// Replace implements [Backend]. A crash leaves the old state or the new one.
+func (l *Local) Replace(ctx context.Context, next *State) error {
+	if l.locked == nil {
+		return fmt.Errorf("replace state: %w", ErrNotLocked)
+	}
+	old, d, err := l.read(ctx)
+	if err != nil {
+		return err
+	}
+	l.known = false
+	// The journal has to be empty, and that on disk, before a snapshot comes that
+	// it does not belong to. Until then the old snapshot has to hold all of it.
+	if d.size > 0 {
+		if err := writeSnapshot(l.path, old); err != nil {
+			return err
+		}
+		if err := emptyFile(l.journalPath()); err != nil {
+			return fmt.Errorf("replace state: %w", err)
+		}
+	}
+	return writeSnapshot(l.path, next)
+}
+
+// emptyFile truncates a file durably.
+func emptyFile(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(0), f.Sync(), f.Close())
+}
+
 // newLineage makes a random UUID (RFC 9562, version 4).
 func newLineage() string {
 	var b [16]byte

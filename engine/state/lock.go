@@ -68,7 +68,7 @@ func acquire(ctx context.Context, f *os.File, timeout time.Duration) error {
 			return fmt.Errorf("lock state: %w", err)
 		}
 		if timeout <= 0 {
-			return &LockedError{readInfo(f)}
+			return &LockedError{Info: readInfo(f)}
 		}
 		poll := time.NewTimer(wait)
 		select {
@@ -77,7 +77,7 @@ func acquire(ctx context.Context, f *os.File, timeout time.Duration) error {
 			return fmt.Errorf("lock state: %w", ctx.Err())
 		case <-deadline.C:
 			poll.Stop()
-			return &LockedError{readInfo(f)}
+			return &LockedError{Info: readInfo(f)}
 		case <-poll.C:
 		}
 	}
@@ -107,4 +107,28 @@ func readInfo(f *os.File) LockInfo {
 		return LockInfo{}
 	}
 	return info
+}
+
+// ForceUnlock implements [Backend]: it never does it, and says why. Were the
+// file with the lock taken away, two processes could hold it.
+func (l *Local) ForceUnlock(_ context.Context, id string) error {
+	f, err := os.OpenFile(l.path+".lock", os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		return ErrNotLocked
+	}
+	if err != nil {
+		return fmt.Errorf("unlock state: %w", err)
+	}
+	defer f.Close() // and with it the lock, if it could be had
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case err == nil:
+		return ErrNotLocked
+	case !errors.Is(err, unix.EWOULDBLOCK):
+		return fmt.Errorf("unlock state: %w", err)
+	}
+	info := readInfo(f)
+	if info.ID != id {
+		return &LockedError{Info: info}
+	}
+	return fmt.Errorf("the lock of a state in files belongs to a running process and cannot be taken from it: end process %d, and the lock is free", info.PID)
 }

@@ -74,6 +74,21 @@ func (r *Resource) record() (*resourceRecord, error) {
 	}, nil
 }
 
+// resource decodes what record has encoded.
+func (r *resourceRecord) resource() (*Resource, error) {
+	attrs, err := decodeAttrs(r.Kind, r.Attrs)
+	if err != nil {
+		return nil, fmt.Errorf("attributes of %s: %w", r.Address, err)
+	}
+	return &Resource{
+		ID:             schema.ID{Target: r.Target, Kind: r.Kind, Key: r.Key},
+		Address:        r.Address,
+		Attrs:          attrs,
+		DependsOn:      r.DependsOn,
+		PreventDestroy: r.PreventDestroy,
+	}, nil
+}
+
 // A loaded is a record whose values are decoded. Exactly one of put, del and
 // outputs is meant, as in an Entry.
 type loaded struct {
@@ -91,17 +106,11 @@ func decodeRecord(line []byte) (loaded, error) {
 	out := loaded{serial: r.Serial}
 	switch {
 	case r.Put != nil:
-		attrs, err := decodeAttrs(r.Put.Kind, r.Put.Attrs)
+		put, err := r.Put.resource()
 		if err != nil {
-			return loaded{}, fmt.Errorf("attributes of %s: %w", r.Put.Address, err)
+			return loaded{}, err
 		}
-		out.put = &Resource{
-			ID:             schema.ID{Target: r.Put.Target, Kind: r.Put.Kind, Key: r.Put.Key},
-			Address:        r.Put.Address,
-			Attrs:          attrs,
-			DependsOn:      r.Put.DependsOn,
-			PreventDestroy: r.Put.PreventDestroy,
-		}
+		out.put = put
 	case r.Delete != nil:
 		out.del = &schema.ID{Target: r.Delete.Target, Kind: r.Delete.Kind, Key: r.Delete.Key}
 	case r.Outputs != nil:
@@ -193,4 +202,19 @@ func plainString(raw []byte) (string, bool) {
 		}
 	}
 	return string(body), true
+}
+
+// EncodeEntry is an entry as a journal keeps it, as JSON without a serial.
+func EncodeEntry(e Entry) ([]byte, error) {
+	r, err := e.record(0)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(r)
+}
+
+// DecodeEntry reads what EncodeEntry has written.
+func DecodeEntry(raw []byte) (Entry, error) {
+	r, err := decodeRecord(raw)
+	return Entry{Put: r.put, Delete: r.del, Outputs: r.outputs}, err
 }

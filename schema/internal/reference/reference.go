@@ -20,6 +20,10 @@ func Pages() map[string]string {
 			pages[b.Type+".md"] = providers(b)
 			continue
 		}
+		if b.Type == "mailform" {
+			pages[b.Type+".md"] = block(b) + backends()
+			continue
+		}
 		pages[b.Type+".md"] = block(b)
 	}
 	return pages
@@ -86,6 +90,15 @@ func providers(b *schema.BlockType) string {
 		p := schema.ProviderByName(name)
 		fmt.Fprintf(&w, "\n## %s\n\n%s\n\n```hcl\n%s\n```\n", name, p.Doc, p.Example)
 		attributes(&w, p.Attributes, "")
+	}
+	return w.String()
+}
+
+func backends() string {
+	var w strings.Builder
+	for _, b := range schema.Backends() {
+		fmt.Fprintf(&w, "\n## Backend `%s`\n\n%s\n\n```hcl\n%s\n```\n", b.Label, b.Doc, b.Example)
+		attributes(&w, b.Attributes, "")
 	}
 	return w.String()
 }

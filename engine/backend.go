@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/engine/state/httpstate"
+	"github.com/mailform/mailform/engine/state/pgstate"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Backend is where the workspace keeps its state, as the module says. It opens
+// no connection.
+func (w *Workspace) Backend(module *config.Module, opts config.Options) (state.Backend, hcl.Diagnostics) {
+	b, diags := module.Backend(opts)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	var backend state.Backend
+	var err error
+	if b == nil {
+		backend, err = state.OpenLocal(filepath.Join(w.Dir, StateFile))
+	} else {
+		backend, err = w.open(b, opts.Environ)
+	}
+	if err != nil {
+		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "The backend cannot be used", Detail: fmt.Sprintf("%s.", err)}
+		if b != nil {
+			d.Subject = &b.Range
+		}
+		return nil, append(diags, d)
+	}
+	return backend, diags
+}
+
+func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, error) {
+	text := func(name string) string { return backendText(b.Value, name) }
+	switch b.Type {
+	case "local":
+		path := text("path")
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(w.Dir, path)
+		}
+		return state.OpenLocal(path)
+	case "http":
+		return httpstate.Open(httpstate.Options{
+			Address: text("address"), UpdateMethod: text("update_method"),
+			LockAddress: text("lock_address"), LockMethod: text("lock_method"),
+			UnlockAddress: text("unlock_address"), UnlockMethod: text("unlock_method"),
+			Username: text("username"), Password: text("password"),
+			Version: w.Version,
+		}.WithEnviron(environ))
+	case "pg":
+		lease, err := schema.ParseDuration(text("lease"))
+		if err != nil {
+			return nil, fmt.Errorf("lease: %w", err)
+		}
+		conn := text("conn_str")
+		if conn == "" {
+			conn = fromEnviron(environ, "PG_CONN_STR")
+		}
+		return pgstate.Open(pgstate.Options{ConnStr: conn, Schema: text("schema_name"), Name: text("name"), Lease: lease})
+	default:
+		return nil, fmt.Errorf("this version of mailform does not have the backend %q", b.Type)
+	}
+}
+
+// backendText is a string argument of a backend; empty where it is null.
+func backendText(obj cty.Value, name string) string {
+	v, _ := obj.GetAttr(name).Unmark()
+	if v.IsNull() || !v.IsKnown() {
+		return ""
+	}
+	return v.AsString()
+}
+
+// fromEnviron is the value of a variable of the environment; empty: it has none.
+func fromEnviron(environ []string, name string) string {
+	for _, kv := range environ {
+		if key, value, _ := strings.Cut(kv, "="); key == name {
+			return value
+		}
+	}
+	return ""
+}

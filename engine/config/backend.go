@@ -1,0 +1,147 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config/internal/funcs"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Backend says where the state is kept.
+type Backend struct {
+	// Type is the label of the block: "http".
+	Type string
+	// Value is an object by the block type's schema. Values may be marked
+	// sensitive, and unknown under AllowUnset.
+	Value cty.Value
+	Range hcl.Range
+}
+
+// backendHeader lets a backend block stand in the block mailform.
+var backendHeader = hcl.BlockHeaderSchema{Type: "backend", LabelNames: []string{"type"}}
+
+func (m *Module) decodeBackend(hb *hcl.Block) hcl.Diagnostics {
+	name := hb.Labels[0]
+	typ := schema.BackendByName(name)
+	if typ == nil {
+		var known []string
+		for _, b := range schema.Backends() {
+			known = append(known, b.Label)
+		}
+		m.incomplete = true // nobody knows where the state is
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Unknown backend",
+			Detail:   fmt.Sprintf("There is no backend %q. A state can be kept in %s.%s", name, schema.Or(known), suggestion(name, known)),
+			Subject:  hb.LabelRanges[0].Ptr(),
+		}}
+	}
+	if m.backend != nil {
+		return hcl.Diagnostics{duplicate("A backend", m.backend.header, hb.DefRange)}
+	}
+	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	b := &block{typ: typ, name: name, header: hb.DefRange}
+	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
+	m.backend = b
+	return diags
+}
+
+// resolveBackend holds the arguments of the backend to what is known before the
+// state is: variables, functions, and locals that are made of those.
+func (m *Module) resolveBackend() hcl.Diagnostics {
+	if m.backend == nil {
+		return nil
+	}
+	diags := m.resolveBody(&m.backend.body, inLocal, nil)
+	for _, a := range m.backend.attrs {
+		at, found := m.readsBlock(a.expr, map[string]bool{})
+		if !found {
+			continue
+		}
+		a.expr.broken = true
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid reference",
+			Detail: fmt.Sprintf("The arguments of a backend are read before everything else. They can be made of variables, functions and local values, and not of %s, "+
+				"whose state the backend keeps.", at),
+			Subject: a.expr.Range().Ptr(),
+		})
+	}
+	return diags
+}
+
+// readsBlock finds a block that an expression is made of, directly or through
+// local values.
+func (m *Module) readsBlock(e *expression, seen map[string]bool) (address string, found bool) {
+	for _, id := range sortedReads(e.uses.blocks) {
+		return id.typ + "." + id.name, true
+	}
+	for _, r := range e.uses.roots {
+		l := m.locals[r.name]
+		if r.root != "local" || l == nil || seen[r.name] {
+			continue
+		}
+		seen[r.name] = true
+		if address, found = m.readsBlock(l.expr, seen); found {
+			return address, true
+		}
+	}
+	return "", false
+}
+
+// Backend evaluates where the state is kept. It is nil where no block says it:
+// then it is in a file of the directory. Nothing else of the module has to be
+// right for it, unless the files could not be read in full.
+func (m *Module) Backend(opts Options) (*Backend, hcl.Diagnostics) {
+	b := m.backend
+	if b == nil {
+		return nil, nil
+	}
+	lenient := opts
+	lenient.AllowUnset = true // only what the backend reads has to be set
+	vars, diags := m.variableValues(lenient)
+	e := &evaluator{m: m, opts: opts, functions: funcs.Table(m.dir, Sensitive), vars: vars, locals: map[string]*local{}, seen: map[string]cty.Value{}}
+	for name, l := range m.locals {
+		fresh := *l
+		e.locals[name] = &fresh
+	}
+	values := map[string]cty.Value{}
+	for i := range b.typ.Attributes {
+		s := &b.typ.Attributes[i]
+		a := b.attrs[s.Name]
+		switch {
+		case a == nil:
+			values[s.Name] = defaultOf(s)
+			continue
+		case a.expr.broken:
+			values[s.Name] = cty.UnknownVal(s.Type)
+			continue
+		}
+		v, more := e.value(a.expr, e.context(a.expr))
+		diags = append(diags, more...)
+		if more.HasErrors() {
+			values[s.Name] = cty.UnknownVal(s.Type)
+			continue
+		}
+		p := slot{attr: a, owner: fmt.Sprintf("the backend %q", b.name)}
+		if values[s.Name], more = p.finish(v); more.HasErrors() {
+			diags = append(diags, more...)
+			continue
+		}
+		if !opts.AllowUnset && !values[s.Name].IsKnown() {
+			diags = append(diags, p.problem("Value of a backend is not known", a.expr.Range(),
+				"has to be known before anything else. Set the variables that it is made of: with -var, -var-file, or in the environment as %sNAME.", EnvPrefix)...)
+		}
+	}
+	diags = append(diags, e.diags...)
+	return &Backend{Type: b.name, Value: cty.ObjectVal(values), Range: b.header}, sortDiagnostics(diags)
+}
+
+// Incomplete reports whether a file could not be read in full, so that not even
+// the backend is known for certain.
+func (m *Module) Incomplete() bool { return m.incomplete }
+
+// HasBackend reports whether a block says where the state is kept.
+func (m *Module) HasBackend() bool { return m.backend != nil }

@@ -1,0 +1,134 @@
+package state
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+
+	"github.com/mailform/mailform/schema"
+)
+
+// A document is a whole state as one JSON object: what `state pull` prints and
+// what backends keep that can only keep a whole. "serial" and "lineage" stand
+// at the top, where servers of Terraform's protocol look for them.
+type document struct {
+	Format    int               `json:"mailform_state"`
+	Lineage   string            `json:"lineage"`
+	Serial    uint64            `json:"serial"`
+	Outputs   map[string]Output `json:"outputs,omitempty"`
+	Resources []json.RawMessage `json:"resources"`
+}
+
+// WriteDocument writes a state as one JSON object, a line for each resource. The
+// same state always gives the same bytes.
+func WriteDocument(w io.Writer, s *State) error {
+	b := bufio.NewWriter(w)
+	lineage, err := json.Marshal(s.Lineage)
+	if err != nil {
+		return fmt.Errorf("encode state: %w", err)
+	}
+	fmt.Fprintf(b, "{\n\"mailform_state\": %d,\n\"lineage\": %s,\n\"serial\": %d,\n", formatVersion, lineage, s.Serial)
+	if len(s.Outputs) > 0 {
+		outputs, err := json.Marshal(s.Outputs)
+		if err != nil {
+			return fmt.Errorf("encode state: %w", err)
+		}
+		fmt.Fprintf(b, "\"outputs\": %s,\n", outputs)
+	}
+	b.WriteString("\"resources\": [")
+	for i, id := range s.IDs() {
+		put, err := s.Resources[id].record()
+		if err != nil {
+			return err
+		}
+		line, err := json.Marshal(put)
+		if err != nil {
+			return fmt.Errorf("encode state: %w", err)
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+		b.Write(line)
+	}
+	b.WriteString("\n]\n}\n")
+	return b.Flush()
+}
+
+// ReadDocument reads what WriteDocument has written. name says in errors where
+// it comes from. Errors that can be tested for: *DamageError, *VersionError.
+func ReadDocument(name string, data []byte) (*State, error) {
+	var d document
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&d); err != nil {
+		return nil, &DamageError{name, 0, "it is no whole JSON document: " + err.Error()}
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, &DamageError{name, 0, "something follows its end"}
+	}
+	switch {
+	case d.Format < 1:
+		return nil, &DamageError{name, 0, "this is no mailform state"}
+	case d.Format > formatVersion:
+		return nil, &VersionError{name, d.Format}
+	case d.Lineage == "":
+		return nil, &DamageError{name, 0, "the lineage is missing"}
+	}
+	s := &State{Lineage: d.Lineage, Serial: d.Serial, Outputs: d.Outputs, Resources: make(map[schema.ID]*Resource, len(d.Resources))}
+	for i, raw := range d.Resources {
+		var rec resourceRecord
+		err := json.Unmarshal(raw, &rec)
+		var r *Resource
+		if err == nil {
+			r, err = rec.resource()
+		}
+		if err == nil && (r.ID.Kind == "" || r.ID.Key == "" || r.Address == "") {
+			err = fmt.Errorf("kind, key or address is missing")
+		}
+		if err == nil && s.Resources[r.ID] != nil {
+			err = fmt.Errorf("%s %s stands there twice", r.ID.Kind, r.ID.Key)
+		}
+		if err != nil {
+			return nil, &DamageError{name, 0, fmt.Sprintf("resource %d: %v", i+1, err)}
+		}
+		s.Resources[r.ID] = r
+	}
+	return s, nil
+}
+
+// Clone is a state that can be changed without the other. Resources are shared:
+// nobody changes one that is in a state.
+func (s *State) Clone() *State {
+	c := *s
+	c.Resources = maps.Clone(s.Resources)
+	c.Outputs = maps.Clone(s.Outputs)
+	if c.Resources == nil {
+		c.Resources = map[schema.ID]*Resource{}
+	}
+	return &c
+}
+
+// Apply brings entries into the state. It leaves lineage and serial alone.
+func (s *State) Apply(entries []Entry) {
+	for _, e := range entries {
+		s.apply(loaded{put: e.Put, del: e.Delete, outputs: e.Outputs})
+	}
+}
+
+// Same reports whether two states say the same of resources and outputs.
+func Same(a, b *State) (bool, error) {
+	var x, y bytes.Buffer
+	if err := WriteDocument(&x, &State{Resources: a.Resources, Outputs: a.Outputs}); err != nil {
+		return false, err
+	}
+	if err := WriteDocument(&y, &State{Resources: b.Resources, Outputs: b.Outputs}); err != nil {
+		return false, err
+	}
+	return bytes.Equal(x.Bytes(), y.Bytes()), nil
+}
+
+// NewLineage makes a random UUID (RFC 9562, version 4). Lock IDs are such, too.
+func NewLineage() string { return newLineage() }

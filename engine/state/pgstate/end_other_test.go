@@ -1,0 +1,8 @@
+//go:build !linux
+
+package pgstate
+
+import "syscall"
+
+// endWithTests can do nothing here: a server outlives tests that are killed.
+func endWithTests() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
