@@ -48,6 +48,8 @@ var variableBlock = &BlockType{
 			Doc: "What the variable is for."},
 		{Name: "sensitive", Type: cty.Bool, Static: true, Default: cty.False,
 			Doc: "Whether the value, and all that is made of it, is kept out of every output."},
+		{Name: "ephemeral", Type: cty.Bool, Static: true, Default: cty.False,
+			Doc: "Whether the value is never remembered, in state or plan. It can then be used in arguments that are not remembered either: `password_hash`, and those of providers; and in locals and conditions."},
 		{Name: "nullable", Type: cty.Bool, Static: true, Default: cty.True,
 			Doc: "Whether null is a value. Where it is not, null stands for the default."},
 	},

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mailform/mailform/engine/plan"
@@ -115,7 +116,7 @@ func fulfil(c *plan.Change, now *schema.Resource) (*schema.Resource, string) {
 	for _, a := range k.Attributes {
 		planned, is := vals[a.Name], attrs.GetAttr(a.Name)
 		switch {
-		case a.Computed:
+		case a.Computed || planned.IsWhollyKnown() && slices.Contains(c.Wanted.IgnoreChanges, a.Name):
 		case planned.IsWhollyKnown():
 			if !planned.RawEquals(is) {
 				odd = append(odd, a.Name+" is another than was planned")

@@ -56,6 +56,10 @@ type Instance struct {
 	// for_each or count means all its instances.
 	DependsOn      []schema.Ref
 	PreventDestroy bool
+	// IgnoreChanges are attributes of kinds ("mailbox.quota") that stay as they
+	// are at the target once the thing is there. IgnoreAll: all that can.
+	IgnoreChanges []string
+	IgnoreAll     bool
 	// Range is the block's header.
 	Range hcl.Range
 	// Source finds where an attribute was written, for errors about its value.
@@ -82,6 +86,15 @@ type sensitiveMark struct{}
 
 // Sensitive is the mark of sensitive values.
 var Sensitive = sensitiveMark{}
+
+type ephemeralMark struct{}
+
+// Ephemeral is the mark of what must not be remembered in any form. Evaluated
+// instances and outputs never have it.
+var Ephemeral = ephemeralMark{}
+
+// GoString keeps test failures readable.
+func (ephemeralMark) GoString() string { return "config.Ephemeral" }
 
 // GoString keeps test failures readable.
 func (sensitiveMark) GoString() string { return "config.Sensitive" }

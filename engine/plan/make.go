@@ -196,7 +196,7 @@ func (m *maker) want(r *schema.Resource) {
 	}
 	k := schema.KindByName(r.Kind)
 	have := conform(k, obs.Attrs)
-	want, changed := settle(k, r.Attrs, have, m.sourceChanges(r))
+	want, changed := settle(k, declared(r, have), have, m.sourceChanges(r))
 	c.Before = showKnown(k, st, have)
 	c.After = c.Before
 	if len(changed) > 0 {
@@ -362,7 +362,7 @@ func (m *maker) drift() {
 			}
 			d.Action, d.After = Update, show(k, have)
 			if m.plan.Mode == Normal {
-				if _, changed := settle(k, r.Attrs, have, false); len(changed) == 0 {
+				if _, changed := settle(k, declared(r, have), have, false); len(changed) == 0 {
 					continue
 				}
 			}

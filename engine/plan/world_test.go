@@ -25,7 +25,7 @@ import (
 //	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
 //	-- options --   mode, target=ADDRESS, unknown=OUTPUT
 //
-// Words: after=ADDRESS, prevent_destroy, unknown=ATTRIBUTE, owner=ADDRESS,
+// Words: after=ADDRESS, prevent_destroy, ignore=ATTRIBUTE, unknown=ATTRIBUTE, owner=ADDRESS,
 // revision=R, retained, sensitive. Attributes that are left out are null.
 func world(t testing.TB, data []byte) plan.Input {
 	t.Helper()
@@ -72,7 +72,7 @@ func add(in *plan.Input, section, text string, n int) error {
 	case "desired":
 		in.Desired = append(in.Desired, schema.Resource{
 			Address: l.address, Kind: l.kind, Target: l.target, Key: l.key, Attrs: l.attrs,
-			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil,
+			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil, IgnoreChanges: l.words["ignore"],
 			Range: hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}, End: hcl.Pos{Line: n, Column: 2}},
 		})
 	case "state":
