@@ -10,12 +10,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,16 +276,25 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-// freePort asks the kernel for a port that is free for TCP and UDP.
+// nextPort is the next port that freePort looks at. It begins anywhere below the
+// range that the kernel takes ports of outgoing connections from, so that neither
+// those nor another world get in between.
+var nextPort atomic.Int64
+
+func init() { nextPort.Store(10000 + rand.Int64N(15000)) }
+
+// freePort finds a port that is free for TCP and UDP, and that no other caller
+// has got.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		port := int(nextPort.Add(1))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
-		pc, err := net.ListenPacket("udp", l.Addr().String())
+		pc, err := net.ListenPacket("udp", addr)
 		l.Close()
 		if err != nil {
 			continue

@@ -18,6 +18,7 @@ var importRules = []struct {
 }{
 	{"schema", []string{"schema"}},
 	{"providers", []string{"schema"}}, // the contract
+	{"providers/providertest", []string{"schema", "providers$", "providers/providertest"}},
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/config", []string{"schema", "engine/config"}},
 	{"engine/expand", []string{"schema", "engine/config", "engine/expand"}},

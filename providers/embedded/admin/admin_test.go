@@ -184,6 +184,8 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 		{"no JSON", "POST", "/v1/apply", "hello", 422},
 		{"an unknown field", "POST", "/v1/apply", `{"changes":[],"force":true}`, 422},
 		{"a wrong type, with a secret", "POST", "/v1/apply", `{"changes":"s3cret"}`, 422},
+		{"half a request", "POST", "/v1/apply", `{"changes":[{"action":"create"`, 422},
+		{"no body", "POST", "/v1/apply", "", 422},
 		{"a wrong method", "GET", "/v1/apply", "", 405},
 		{"an unknown path", "GET", "/v2/apply", "", 404},
 	} {
@@ -199,6 +201,18 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a request that is too large", func(t *testing.T) {
+		w := newRecorder()
+		body := `{"changes":[{"action":"create","kind":"maildomain","key":"` + strings.Repeat("x", 1000) + `"}]}`
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "/v1/apply", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		newServer(d, d, slog.New(slog.DiscardHandler), 100).ServeHTTP(w, r)
+		if w.status != 422 || !strings.Contains(w.body.String(), "too large") {
+			t.Errorf("status %d, %s; want 422", w.status, &w.body)
+		}
+	})
 	if len(d.calls) > 0 {
 		t.Errorf("something was called: %v", d.calls)
 	}

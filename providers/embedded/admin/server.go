@@ -40,7 +40,11 @@ const maxRequest = 1 << 30
 
 // NewServer serves the admin API.
 func NewServer(h Hooks, s Store, log *slog.Logger) http.Handler {
-	srv := &server{h, s, log}
+	return newServer(h, s, log, maxRequest)
+}
+
+func newServer(h Hooks, s Store, log *slog.Logger, limit int64) http.Handler {
+	srv := &server{h, s, log, limit}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/resources", srv.resources)
 	mux.HandleFunc("POST /v1/apply", srv.apply)
@@ -54,6 +58,7 @@ type server struct {
 	hooks Hooks
 	store Store
 	log   *slog.Logger
+	limit int64 // of a request, in bytes
 }
 
 func (s *server) resources(w http.ResponseWriter, r *http.Request) {
@@ -93,7 +98,7 @@ func writeResources(w http.ResponseWriter, version string, rs []Resource) error 
 
 func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 	var req ApplyRequest
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.limit))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&req); err != nil {
 		s.fail(w, "apply", &Error{Code: "invalid", Message: "decode the request: " + err.Error()})

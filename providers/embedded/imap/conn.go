@@ -16,6 +16,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/imap/internal/command"
 	"github.com/mailform/mailform/providers/embedded/imap/internal/wire"
+	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -31,6 +32,8 @@ type conn struct {
 	log      *slog.Logger
 	tls      bool
 	loopback bool
+	// implicitTLS: the connection begins with a TLS handshake.
+	implicitTLS bool
 
 	account *store.Account // nil before login
 	checked time.Time      // when the account was last seen to be in order
@@ -51,7 +54,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
 		srv:      s,
 		raw:      nc,
-		loopback: isLoopback(nc.RemoteAddr()),
+		loopback: sessions.Loopback(nc.RemoteAddr()),
 		log:      s.log.With("remote", nc.RemoteAddr().String()),
 	}
 	c.attach(nc)
@@ -85,8 +88,8 @@ func (s *source) SetReadDeadline(t time.Time) error {
 	return s.Conn.SetReadDeadline(t)
 }
 
-// interrupt wakes the connection from reading, so that it ends by itself.
-func (c *conn) interrupt() {
+// Interrupt wakes the connection from reading, so that it ends by itself.
+func (c *conn) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ending = true
@@ -112,8 +115,8 @@ func (w *deadlineWriter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// run serves the connection to its end and closes it.
-func (c *conn) run(implicitTLS bool) {
+// Run serves the connection to its end and closes it.
+func (c *conn) Run() {
 	defer c.raw.Close()
 	defer c.leave()
 	// A mistake of ours in one session must not end the others.
@@ -122,7 +125,7 @@ func (c *conn) run(implicitTLS bool) {
 			c.logPanic(v)
 		}
 	}()
-	if implicitTLS {
+	if c.implicitTLS {
 		if err := c.startTLS(); err != nil {
 			c.log.Debug("imap: TLS handshake failed", "error", err)
 			return
@@ -132,7 +135,7 @@ func (c *conn) run(implicitTLS bool) {
 	if err := c.w.Flush(); err != nil {
 		return
 	}
-	err := c.loop(c.srv.ctx)
+	err := c.loop(c.srv.group.Context())
 	if reason := c.farewell(err); reason != "" {
 		c.w.Line("* BYE " + reason)
 		c.w.Flush()
@@ -315,7 +318,7 @@ func (c *conn) leave() {
 func (c *conn) startTLS() error {
 	tc := tls.Server(c.raw, c.srv.opt.TLS())
 	deadline := time.Now().Add(30 * time.Second)
-	ctx, cancel := context.WithDeadline(c.srv.ctx, deadline)
+	ctx, cancel := context.WithDeadline(c.srv.group.Context(), deadline)
 	defer cancel()
 	if err := (&source{c.raw, c}).SetReadDeadline(deadline); err != nil {
 		return err

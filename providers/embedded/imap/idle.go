@@ -43,7 +43,7 @@ func (c *conn) watch(ctx context.Context) {
 		if v := recover(); v != nil {
 			c.logPanic(v)
 			c.bye = "[SERVERBUG] Internal error"
-			c.interrupt()
+			c.Interrupt()
 		}
 	}()
 	tick := time.NewTicker(keepAlive)
@@ -58,7 +58,7 @@ func (c *conn) watch(ctx context.Context) {
 	}
 	for {
 		if err := c.w.Flush(); err != nil {
-			c.interrupt()
+			c.Interrupt()
 			return
 		}
 		select {
@@ -75,7 +75,7 @@ func (c *conn) watch(ctx context.Context) {
 				return
 			}
 			if c.bye != "" {
-				c.interrupt()
+				c.Interrupt()
 				return
 			}
 			c.w.Line("* OK Still here")
@@ -89,5 +89,5 @@ func (c *conn) idleFailed(ctx context.Context, err error) {
 	}
 	c.log.Error("imap: news for an idle session", "error", err)
 	c.bye = "[UNAVAILABLE] Internal error"
-	c.interrupt()
+	c.Interrupt()
 }

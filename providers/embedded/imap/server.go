@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/imap/internal/wire"
+	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -138,39 +138,28 @@ func (l Limits) wire(loggedIn bool) wire.Limits {
 }
 
 // ErrServerClosed is returned by [Server.Serve] after [Server.Shutdown].
-var ErrServerClosed = errors.New("imap: server closed")
+var ErrServerClosed = sessions.ErrClosed
 
 // A Server serves IMAP on any number of listeners.
 type Server struct {
 	opt    Options
 	limits Limits
 	log    *slog.Logger
-
-	ctx    context.Context // ends when connections have to end at once
-	cancel context.CancelFunc
-
-	mu        sync.Mutex
-	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
-	perHost   map[string]int
-	running   sync.WaitGroup
+	group  *sessions.Group
 }
 
 // New makes a server that listens nowhere yet.
 func New(opt Options) *Server {
-	s := &Server{
-		opt:       opt,
-		limits:    opt.Limits.withDefaults(),
-		log:       opt.Log,
-		listeners: make(map[net.Listener]struct{}),
-		conns:     make(map[*conn]struct{}),
-		perHost:   make(map[string]int),
-	}
+	s := &Server{opt: opt, limits: opt.Limits.withDefaults(), log: opt.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.group = sessions.New(sessions.Options{
+		Connections:           s.limits.Connections,
+		ConnectionsPerAddress: s.limits.ConnectionsPerAddress,
+		Refuse:                refuse,
+		Log:                   s.log,
+	})
 	return s
 }
 
@@ -178,153 +167,28 @@ func New(opt Options) *Server {
 // With implicitTLS they begin with a TLS handshake (port 993). It closes l. The
 // error is [ErrServerClosed], or net.ErrClosed where somebody else closed l.
 func (s *Server) Serve(l net.Listener, implicitTLS bool) error {
-	defer l.Close()
 	if implicitTLS && s.opt.TLS == nil {
-		return errors.New("imap: implicit TLS without a TLS configuration")
+		return errors.Join(errors.New("imap: implicit TLS without a TLS configuration"), l.Close())
 	}
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		return ErrServerClosed
-	}
-	s.listeners[l] = struct{}{}
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.listeners, l)
-		s.mu.Unlock()
-	}()
-
-	var pause time.Duration
-	for {
-		nc, err := l.Accept()
-		if err != nil {
-			if s.isClosing() {
-				return ErrServerClosed
-			}
-			if errors.Is(err, net.ErrClosed) {
-				return err
-			}
-			// Out of file descriptors, mostly: others will be closed.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log.Warn("imap: accept failed", "listener", l.Addr().String(), "error", err)
-			select {
-			case <-time.After(pause):
-				continue
-			case <-s.ctx.Done():
-				return ErrServerClosed
-			}
-		}
-		pause = 0
-		s.start(nc, implicitTLS)
-	}
+	return s.group.Serve(l, func(nc net.Conn) sessions.Session {
+		c := newConn(s, nc)
+		c.implicitTLS = implicitTLS
+		return c
+	})
 }
 
-// start runs a connection in its own goroutine, if there is room for it.
-func (s *Server) start(nc net.Conn, implicitTLS bool) {
-	c := newConn(s, nc)
-	host := ""
-	if !c.loopback {
-		host = hostOf(nc.RemoteAddr())
-	}
-	s.mu.Lock()
-	full := len(s.conns) >= s.limits.Connections ||
-		host != "" && s.perHost[host] >= s.limits.ConnectionsPerAddress
-	if s.closing || full {
-		s.mu.Unlock()
-		refuse(nc, full && !implicitTLS)
-		return
-	}
-	s.conns[c] = struct{}{}
-	if host != "" {
-		s.perHost[host]++
-	}
-	s.running.Add(1)
-	s.mu.Unlock()
-	go func() {
-		defer s.running.Done()
-		defer func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			delete(s.conns, c)
-			if host == "" {
-				return
-			}
-			if s.perHost[host]--; s.perHost[host] == 0 {
-				delete(s.perHost, host)
-			}
-		}()
-		c.run(implicitTLS)
-	}()
-}
-
-// refuse says why, where it can be said, without waiting for a slow peer.
-func refuse(nc net.Conn, say bool) {
-	if say {
-		nc.SetWriteDeadline(time.Now().Add(time.Second))
-		fmt.Fprint(nc, "* BYE [UNAVAILABLE] Too many connections\r\n")
-	}
-	nc.Close()
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
+// refuse says why, without waiting for a slow peer. To a client that begins with
+// a TLS handshake it is an answer as good as none.
+func refuse(nc net.Conn) {
+	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = fmt.Fprint(nc, "* BYE [UNAVAILABLE] Too many connections\r\n")
 }
 
 // Connections is the number of open connections.
-func (s *Server) Connections() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.conns)
-}
+func (s *Server) Connections() int { return s.group.Len() }
 
 // Shutdown closes the listeners and asks every session to end: a command under
 // way is finished and answered, a message that is still arriving is not stored,
 // then the client reads BYE. Where ctx ends before, the rest is cut off and the
 // error is that of ctx.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closing = true
-	for l := range s.listeners {
-		l.Close()
-	}
-	for c := range s.conns {
-		c.interrupt()
-	}
-	s.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-		s.mu.Lock()
-		for c := range s.conns {
-			c.raw.Close()
-		}
-		s.mu.Unlock()
-	}
-	s.cancel()
-	<-done
-	return err
-}
-
-func hostOf(a net.Addr) string {
-	host, _, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
-	}
-	return host
-}
-
-func isLoopback(a net.Addr) bool {
-	ip := net.ParseIP(hostOf(a))
-	return ip != nil && ip.IsLoopback()
-}
+func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }

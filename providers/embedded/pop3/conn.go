@@ -9,11 +9,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mailform/mailform/providers/embedded/sessions"
 )
 
 const (
@@ -41,10 +42,11 @@ type conn struct {
 	nc       net.Conn // raw, or TLS over it
 	tls      bool
 	loopback bool
-	host     netip.Addr
-	log      *slog.Logger
-	r        *bufio.Reader
-	w        *bufio.Writer
+	// implicitTLS: the connection begins with a TLS handshake.
+	implicitTLS bool
+	log         *slog.Logger
+	r           *bufio.Reader
+	w           *bufio.Writer
 
 	mu          sync.Mutex
 	interrupted bool // no more reading
@@ -56,8 +58,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, raw: nc, nc: nc, host: peerAddress(nc.RemoteAddr())}
-	c.loopback = c.host.IsLoopback()
+	c := &conn{srv: s, raw: nc, nc: nc, loopback: sessions.Loopback(nc.RemoteAddr())}
 	c.log = s.log.With("remote", nc.RemoteAddr().String())
 	c.use(nc)
 	return c
@@ -84,8 +85,8 @@ func (w deadlineWriter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// interrupt ends the wait for the next command, for good.
-func (c *conn) interrupt() {
+// Interrupt ends the wait for the next command, for good.
+func (c *conn) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.interrupted = true
@@ -109,8 +110,8 @@ func (c *conn) isInterrupted() bool {
 	return c.interrupted
 }
 
-// run serves the connection until it ends.
-func (c *conn) run(implicitTLS bool) {
+// Run serves the connection until it ends.
+func (c *conn) Run() {
 	defer c.close()
 	defer func() {
 		if p := recover(); p != nil {
@@ -118,7 +119,7 @@ func (c *conn) run(implicitTLS bool) {
 			c.log.Error("pop3: panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
-	if implicitTLS {
+	if c.implicitTLS {
 		if err := c.startTLS(); err != nil {
 			c.log.Debug("pop3: TLS handshake failed", "error", err)
 			return
@@ -153,7 +154,7 @@ func (c *conn) startTLS() error {
 	if err := c.raw.SetWriteDeadline(time.Now().Add(c.srv.limits.Greeting)); err != nil {
 		return err
 	}
-	if err := tc.HandshakeContext(c.srv.ctx); err != nil {
+	if err := tc.HandshakeContext(c.srv.group.Context()); err != nil {
 		return err
 	}
 	c.tls = true

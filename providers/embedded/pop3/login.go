@@ -114,7 +114,7 @@ func (c *conn) auth(args []string) error {
 
 // login checks a password and opens the mailbox.
 func (c *conn) login(user, password string) error {
-	ctx := c.srv.ctx
+	ctx := c.srv.group.Context()
 	account, err := c.srv.opt.Auth.Login(ctx, user, password, auth.ServicePOP3, c.raw.RemoteAddr())
 	switch {
 	case errors.Is(err, auth.ErrInvalid):

@@ -154,7 +154,7 @@ func (c *conn) send(number string, copyTo func(*textWriter, io.Reader) error) er
 		c.err(noSuchMessage)
 		return nil
 	}
-	body, err := c.srv.opt.Store.OpenBody(c.srv.ctx, m.body)
+	body, err := c.srv.opt.Store.OpenBody(c.srv.group.Context(), m.body)
 	if errors.Is(err, store.ErrNotFound) {
 		// Expunged over IMAP after our login.
 		c.err("The message is gone")
@@ -240,7 +240,7 @@ func (c *conn) quit([]string) error {
 	}
 	var err error
 	if len(uids) > 0 {
-		_, err = c.srv.opt.Store.Expunge(c.srv.ctx, c.drop.mailbox, uids)
+		_, err = c.srv.opt.Store.Expunge(c.srv.group.Context(), c.drop.mailbox, uids)
 	}
 	// Before the answer: the client may come again as soon as it has read it.
 	c.drop.release()

@@ -475,7 +475,7 @@ func TestShutdownWaitsForACommandThatRuns(t *testing.T) {
 	<-st.reading
 	ended := make(chan error, 1)
 	go func() { ended <- f.srv.Shutdown(context.Background()) }()
-	eventually(t, "the server is closing", f.srv.isClosing)
+	eventually(t, "the server is closing", f.srv.group.Closing)
 	select {
 	case err := <-ended:
 		t.Fatalf("it did not wait: %v", err)

@@ -86,7 +86,8 @@ func (q *Queue) Run(ctx context.Context) error {
 			continue
 		case f := <-r.done:
 			r.finish(work, f)
-			if !r.more || len(r.order) > 0 {
+			// With the last job the store knows again when the next is due.
+			if r.running > 0 && (!r.more || len(r.order) > 0) {
 				r.start(work)
 				continue
 			}

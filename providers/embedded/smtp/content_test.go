@@ -25,6 +25,7 @@ func TestContentIsRefusedWhen(t *testing.T) {
 		"a CR stands alone":          {"a\rb\r\n", errBareCR},
 		"two CR come before a LF":    {"a\r\r\n", errBareCR},
 		"it ends in CR":              {"a\r\nb\r", errBareCR},
+		"it holds NUL":               {"a: b\r\n\r\nc\x00d\r\n", errNUL},
 		"a line is one too long":     {strings.Repeat("x", 21) + "\r\n", errLongLine},
 		"a line is just long enough": {strings.Repeat("x", 19) + "\r\n", nil},
 		"it is one byte too big":     {strings.Repeat("0123456\r\n", 5) + "abcdef", errTooBig},

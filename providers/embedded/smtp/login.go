@@ -54,7 +54,7 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 // account look the same from outside. The authenticator slows down those who
 // guess; here a connection has only so many tries.
 func (s *session) login(user, password string) error {
-	account, err := s.srv.o.Auth.Login(s.srv.ctx, user, password, "submission", s.w.RemoteAddr())
+	account, err := s.srv.o.Auth.Login(s.srv.group.Context(), user, password, "submission", s.w.RemoteAddr())
 	switch {
 	case err == nil:
 		s.account = account

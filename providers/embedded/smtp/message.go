@@ -16,6 +16,7 @@ import (
 var (
 	errBareCR    = reply(550, 5, 5, 2, "Message holds a bare CR, lines end in CRLF")
 	errBareLF    = reply(550, 5, 5, 2, "Message holds a bare LF, lines end in CRLF")
+	errNUL       = reply(550, 5, 6, 0, "Message holds NUL, which nobody could read by IMAP")
 	errLongLine  = reply(550, 5, 5, 2, "Message holds a line that is too long")
 	errBigHeader = reply(552, 5, 3, 4, "Message header is too long")
 	errLoop      = reply(554, 5, 4, 6, "Too many hops, this message is looping")
@@ -174,7 +175,8 @@ var (
 
 // content reads a message and refuses what must not be stored: CR or LF alone
 // (RFC 5321 §2.3.8; the root of SMTP smuggling, and signatures would break),
-// lines and messages without measure.
+// NUL (RFC 9051 has no way to send it to a reader), lines and messages without
+// measure.
 type content struct {
 	r       io.Reader
 	limit   int64 // bytes
@@ -205,6 +207,9 @@ func (c *content) Read(p []byte) (int, error) {
 }
 
 func (c *content) check(p []byte) error {
+	if bytes.IndexByte(p, 0) >= 0 {
+		return errNUL
+	}
 	for len(p) > 0 {
 		if c.cr && p[0] != '\n' {
 			return errBareCR

@@ -7,40 +7,36 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
+
+	"github.com/mailform/mailform/providers/embedded/sessions"
 )
 
 // A Server receives mail on any number of listeners.
 type Server struct {
-	o   Options
-	ctx context.Context // ends when running transactions are to be given up
-
-	cancel context.CancelFunc
-	wg     sync.WaitGroup // connections
-
-	mu        sync.Mutex
-	stopping  bool
-	listeners map[net.Listener]struct{}
-	wires     map[*wire]struct{}
-	perAddr   map[netip.Addr]int
+	o     Options
+	group *sessions.Group
 }
 
 // New makes a server. It does nothing until Serve.
 func New(o Options) *Server {
 	o.setDefaults()
-	s := &Server{
-		o:         o,
-		listeners: map[net.Listener]struct{}{},
-		wires:     map[*wire]struct{}{},
-		perAddr:   map[netip.Addr]int{},
-	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	return s
+	return &Server{o: o, group: sessions.New(sessions.Options{
+		Connections:           o.Limits.Connections,
+		ConnectionsPerAddress: o.Limits.ConnectionsPerAddress,
+		CountLoopback:         o.Limits.ThrottleLoopback,
+		Refuse:                refuse,
+		Log:                   o.Logger,
+	})}
+}
+
+// refuse does not block: these are a few bytes into an empty socket buffer.
+func refuse(raw net.Conn) {
+	raw.SetWriteDeadline(time.Now().Add(time.Second))
+	io.WriteString(raw, "421 4.7.0 Too many connections, try again later\r\n")
 }
 
 // Serve accepts connections on l, which offer STARTTLS where there is TLS. It
@@ -52,120 +48,38 @@ func (s *Server) Serve(l net.Listener) error { return s.serve(l, (*Server).serve
 func (s *Server) ServeTLS(l net.Listener) error { return s.serve(l, (*Server).serveTLSConn) }
 
 // Connections is the number of open connections.
-func (s *Server) Connections() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.wires)
-}
+func (s *Server) Connections() int { return s.group.Len() }
 
 // Shutdown closes the listeners, tells idle clients 421, and waits for
 // transactions under way. When ctx ends first, it cuts them off and returns
 // ctx's error. No goroutine of the server is left when it returns.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.stopping = true
-	for l := range s.listeners {
-		l.Close()
-	}
-	for w := range s.wires {
-		w.drain()
-	}
-	s.mu.Unlock()
+func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }
 
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.wg.Wait()
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-		s.cancel()
-		s.mu.Lock()
-		for w := range s.wires {
-			w.raw.Close()
-		}
-		s.mu.Unlock()
-		<-done
+func (s *Server) serve(l net.Listener, handle func(*Server, *wire)) error {
+	err := s.group.Serve(l, func(raw net.Conn) sessions.Session {
+		return &connection{wire: newWire(s, raw), handle: handle}
+	})
+	if errors.Is(err, sessions.ErrClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
 	}
-	s.cancel()
 	return err
 }
 
-func (s *Server) serve(l net.Listener, handle func(*Server, *wire)) error {
-	s.mu.Lock()
-	if s.stopping {
-		s.mu.Unlock()
-		l.Close()
-		return nil
-	}
-	s.listeners[l] = struct{}{}
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.listeners, l)
-		s.mu.Unlock()
-	}()
-
-	const maxPause = time.Second
-	pause := 5 * time.Millisecond
-	for {
-		raw, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		if err != nil {
-			// Out of file descriptors, most likely: others need time to go.
-			s.o.Logger.Warn("accept failed", "listener", l.Addr().String(), "error", err)
-			if !s.sleep(pause) {
-				return nil
-			}
-			pause = min(2*pause, maxPause)
-			continue
-		}
-		pause = 5 * time.Millisecond
-		s.start(raw, handle)
-	}
+// A connection is a wire with what is done on it.
+type connection struct {
+	*wire
+	handle func(*Server, *wire)
 }
 
-// start serves a connection, or turns it away when there are too many.
-func (s *Server) start(raw net.Conn, handle func(*Server, *wire)) {
-	w := newWire(s, raw)
-	addr := clientNetwork(raw.RemoteAddr())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	full := len(s.wires) >= s.o.Limits.Connections
-	greedy := !w.loop && s.perAddr[addr] >= s.o.Limits.ConnectionsPerAddress
-	if s.stopping || full || greedy {
-		if !s.stopping {
-			s.o.Logger.Info("connection refused", "remote", raw.RemoteAddr().String(), "full", full)
-		}
-		// A few bytes into an empty socket buffer do not block.
-		raw.SetWriteDeadline(time.Now().Add(time.Second))
-		io.WriteString(raw, "421 4.7.0 Too many connections, try again later\r\n")
-		raw.Close()
-		return
-	}
-	s.wires[w] = struct{}{}
-	s.perAddr[addr]++
-	s.wg.Go(func() {
-		defer s.forget(w, addr)
-		handle(s, w)
-	})
+// Run implements sessions.Session.
+func (c *connection) Run() {
+	c.handle(c.srv, c.wire)
+	c.raw.SetDeadline(time.Now().Add(time.Second))
+	c.conn.Close()
 }
 
-func (s *Server) forget(w *wire, addr netip.Addr) {
-	w.raw.SetDeadline(time.Now().Add(time.Second))
-	w.conn.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.wires, w)
-	if s.perAddr[addr]--; s.perAddr[addr] == 0 {
-		delete(s.perAddr, addr)
-	}
-}
+// Interrupt implements sessions.Session.
+func (c *connection) Interrupt() { c.drain() }
 
 func (s *Server) serveTLSConn(w *wire) {
 	w.tlsConf = s.o.Settings().TLS
@@ -173,7 +87,7 @@ func (s *Server) serveTLSConn(w *wire) {
 		s.o.Logger.Error("TLS listener without a certificate", "listener", w.LocalAddr().String())
 		return
 	}
-	if err := w.handshake(s.ctx); err != nil {
+	if err := w.handshake(s.group.Context()); err != nil {
 		s.o.Logger.Info("TLS handshake failed", "remote", w.RemoteAddr().String(), "error", err)
 		return
 	}
@@ -188,7 +102,7 @@ func (s *Server) serveConn(w *wire) {
 	if !w.upgrade || w.dead {
 		return
 	}
-	if err := w.startTLS(s.ctx); err != nil {
+	if err := w.startTLS(s.group.Context()); err != nil {
 		s.o.Logger.Info("TLS handshake failed", "remote", w.RemoteAddr().String(), "error", err)
 		return
 	}
@@ -242,18 +156,6 @@ func (s *Server) converse(w *wire) {
 	w.flush()
 }
 
-// sleep waits, and says whether it did so to the end.
-func (s *Server) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.ctx.Done():
-		return false
-	}
-}
-
 // postmasterDomain is the domain of a bare <postmaster>, empty if there is none.
 func (s *Server) postmasterDomain() string {
 	settings := s.o.Settings()
@@ -261,28 +163,11 @@ func (s *Server) postmasterDomain() string {
 		return settings.PostmasterDomain
 	}
 	for name := settings.Hostname; name != ""; _, name, _ = strings.Cut(name, ".") {
-		if ok, err := s.o.Store.LocalDomain(s.ctx, name); ok && err == nil {
+		if ok, err := s.o.Store.LocalDomain(s.group.Context(), name); ok && err == nil {
 			return name
 		}
 	}
 	return ""
-}
-
-// clientNetwork is what connections are counted by: an IPv4 address, or a /64.
-func clientNetwork(a net.Addr) netip.Addr {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	ip := t.AddrPort().Addr().Unmap()
-	if ip.Is6() {
-		p, err := ip.WithZone("").Prefix(64)
-		if err != nil {
-			return ip
-		}
-		return p.Addr()
-	}
-	return ip
 }
 
 // A onceListener hands one wire to an engine and ends with it.

@@ -97,7 +97,7 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 		tx.from = a
 	}
 	if s.srv.o.Mode == Submission {
-		own, err := s.srv.o.Store.AddressesOf(s.srv.ctx, s.account.ID)
+		own, err := s.srv.o.Store.AddressesOf(s.srv.group.Context(), s.account.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			s.account = nil // closed since the login
 			return errLogin
@@ -148,7 +148,7 @@ func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 	}
 	if tx.size > 0 {
 		for _, id := range r.Accounts {
-			if err := s.srv.o.Store.CheckQuota(s.srv.ctx, id, tx.size); err != nil {
+			if err := s.srv.o.Store.CheckQuota(s.srv.group.Context(), id, tx.size); err != nil {
 				return s.storeError("check quota", err)
 			}
 		}
@@ -173,7 +173,7 @@ func (s *session) resolve(a address) (store.Resolution, error) {
 	var r store.Resolution
 	err := store.ErrUnknownDomain
 	if !a.literal() {
-		r, err = s.srv.o.Store.Resolve(s.srv.ctx, a.key())
+		r, err = s.srv.o.Store.Resolve(s.srv.group.Context(), a.key())
 	}
 	if errors.Is(err, store.ErrUnknownDomain) {
 		switch {
@@ -224,7 +224,7 @@ func (s *session) Data(r io.Reader) error {
 		return errSequence
 	}
 	close(tx.begun)
-	ctx, cancel := context.WithTimeout(s.srv.ctx, s.srv.o.Timeouts.Accept)
+	ctx, cancel := context.WithTimeout(s.srv.group.Context(), s.srv.o.Timeouts.Accept)
 	defer cancel()
 	size, err := s.receive(ctx, tx, r)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mailform/mailform/providers/embedded/sessions"
 )
 
 // maxCommand is the longest command line taken, in bytes: RFC 5321 §4.5.3.1.4
@@ -96,7 +98,7 @@ func newWire(s *Server, raw net.Conn) *wire {
 	w := &wire{
 		srv: s, raw: raw, conn: raw,
 		limits: &s.o.Limits, times: &s.o.Timeouts,
-		loop: !s.o.Limits.ThrottleLoopback && isLoopback(raw.RemoteAddr()),
+		loop: !s.o.Limits.ThrottleLoopback && onMachine(raw.RemoteAddr()),
 	}
 	w.br = bufio.NewReaderSize(raw, maxCommand)
 	w.bw = bufio.NewWriterSize(raw, 2048)
@@ -417,7 +419,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
-func isLoopback(a net.Addr) bool {
-	t, ok := a.(*net.TCPAddr)
-	return !ok || t.IP.IsLoopback()
+// onMachine reports whether a peer is on this machine: by a loopback address, or
+// by something that is no network address at all.
+func onMachine(a net.Addr) bool {
+	return !sessions.Peer(a).IsValid() || sessions.Loopback(a)
 }

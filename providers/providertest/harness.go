@@ -1,0 +1,94 @@
+package providertest
+
+import (
+	"testing"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Harness is what a provider's test tells of its provider.
+type Harness struct {
+	// New makes a fresh system, with nothing in it, that ends with the test.
+	New func(t *testing.T) *System
+	// Atomic: a batch is one transaction. Where a change is refused, nothing of
+	// its batch is done.
+	Atomic bool
+	// Untried are kinds without samples, with the reason: other systems have
+	// them, or they have tests of their own.
+	Untried map[string]string
+}
+
+// A System is one live system, as empty as New made it.
+type System struct {
+	// Provider makes a provider that is configured for the system and for a
+	// lineage. All of them are for the same system.
+	Provider func(lineage string) providers.Provider
+	// Samples by the name of their kind.
+	Samples map[string]Sample
+	// Tamper makes a resource what it says behind the provider's back, or takes it
+	// away if its Attrs are null; Read must show that as a change.
+	Tamper func(t *testing.T, r schema.Resource)
+	// Kill ends the system as kill -9 does and starts it anew; it is called while
+	// a provider is at work. Nil where the system is none of ours to kill.
+	Kill func(t *testing.T)
+}
+
+// A Sample is one kind of resource at a system. Resources need Kind, Key,
+// Address and Attrs; the values of Computed attributes are unknown in them.
+type Sample struct {
+	// Needs have to be there before any other of the sample.
+	Needs []schema.Resource
+	// Good is an ordinary resource of the kind.
+	Good schema.Resource
+	// Changed has another good value for each attribute that can change. Numbers
+	// and truth values need none.
+	Changed map[string]cty.Value
+	// Odd are resources that a system could get wrong, by what is odd about them:
+	// empty lists, long names, characters that mean something elsewhere.
+	Odd map[string]schema.Resource
+	// Refused are values that no system can hold, by attribute, put into Good in
+	// turn. The error names the attribute.
+	Refused map[string][]cty.Value
+	// Many are a large batch; nil: the kind has no large ones.
+	Many []schema.Resource
+}
+
+// With is a resource with one attribute changed.
+func With(r schema.Resource, attribute string, v cty.Value) schema.Resource {
+	vals := r.Attrs.AsValueMap()
+	vals[attribute] = v
+	r.Attrs = cty.ObjectVal(vals)
+	return r
+}
+
+// Resource makes a resource of a kind: attributes that are not given are
+// unknown if they are computed, else null.
+func Resource(kind, key string, attrs map[string]cty.Value) schema.Resource {
+	k := schema.KindByName(kind)
+	vals := make(map[string]cty.Value, len(k.Attributes))
+	for _, a := range k.Attributes {
+		switch v, ok := attrs[a.Name]; {
+		case ok:
+			vals[a.Name] = v
+		case a.Computed:
+			vals[a.Name] = cty.UnknownVal(a.Type)
+		default:
+			vals[a.Name] = cty.NullVal(a.Type)
+		}
+	}
+	return schema.Resource{Address: kind + ".test" + schema.IndexString(cty.StringVal(key)), Kind: kind, Key: key, Attrs: cty.ObjectVal(vals)}
+}
+
+// List makes a list of strings, empty ones included.
+func List(values ...string) cty.Value {
+	if len(values) == 0 {
+		return cty.ListValEmpty(cty.String)
+	}
+	vals := make([]cty.Value, len(values))
+	for i, v := range values {
+		vals[i] = cty.StringVal(v)
+	}
+	return cty.ListVal(vals)
+}
