@@ -29,7 +29,12 @@ type block struct {
 }
 
 // address is how the block is called in messages.
-func (b *block) address() string { return b.typ.Type + "." + b.name }
+func (b *block) address() string {
+	if b.name == "" {
+		return b.typ.Type
+	}
+	return b.typ.Type + "." + b.name
+}
 
 // multiple reports whether the block has instances with keys.
 func (b *block) multiple() bool { return b.forEach != nil || b.count != nil }
@@ -106,6 +111,12 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 			diags = append(diags, m.decodeLocals(hb)...)
 		case "output":
 			diags = append(diags, m.decodeOutput(hb)...)
+		case "moved":
+			diags = append(diags, m.decodeMoved(hb)...)
+		case "import":
+			diags = append(diags, m.decodeImport(hb)...)
+		case "check":
+			diags = append(diags, m.decodeCheck(hb)...)
 		case "provider":
 			diags = append(diags, m.decodeProvider(hb)...)
 		default:

@@ -120,6 +120,8 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	for _, id := range sortedBlocks(e.blocks) {
 		cfg.Instances = e.expand(cfg.Instances, e.blocks[id])
 	}
+	cfg.Moved, cfg.Imports = e.moved(), e.imports()
+	e.checks()
 	e.diags = sortDiagnostics(e.diags)
 	return cfg, e.diags
 }

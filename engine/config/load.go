@@ -56,6 +56,9 @@ type Module struct {
 	outputs   map[string]*output
 	providers map[providerID]*block
 	blocks    map[blockID]*block
+	moves     []move
+	takings   []taking
+	checks    []check
 	varFiles  []*varFile // in rising precedence
 
 	usesComputed bool

@@ -34,7 +34,7 @@ func (m *Module) resolve() hcl.Diagnostics {
 	for _, b := range m.blocks {
 		diags = append(diags, m.resolveBlock(b)...)
 	}
-	return diags
+	return append(diags, m.resolveChanges()...)
 }
 
 func (m *Module) resolveBlock(b *block) hcl.Diagnostics {

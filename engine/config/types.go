@@ -24,7 +24,26 @@ type Config struct {
 	// by value).
 	Instances []Instance
 
+	// Moved and Imports in the order of the files.
+	Moved   []Moved
+	Imports []Import
+
 	evaluator *evaluator // for Outputs
+}
+
+// A Moved says that something had another address before. From is not declared.
+// There are no circles, and no two have the same From; one may lead to another.
+type Moved struct {
+	From, To schema.Ref
+	Range    hcl.Range
+}
+
+// An Import says that something is there and is to be taken over. To is an
+// instance that exists.
+type Import struct {
+	To    schema.Ref
+	ID    string // its key, as schema.Resource has it
+	Range hcl.Range
 }
 
 // A Provider is one provider block.

@@ -49,6 +49,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 				m.want(r)
 			}
 		}
+		m.imports()
 		m.takeAway()
 	case Destroy:
 		m.takeAway()
@@ -92,6 +93,7 @@ type maker struct {
 	observed, retained map[schema.ID]*providers.Observed
 	// former finds by address what the state knows.
 	former   map[string][]schema.ID
+	moves    map[string][]renaming
 	selected selection
 	// replaced are the old identities that some Replace takes away.
 	replaced map[schema.ID]bool
@@ -129,8 +131,9 @@ func newMaker(in Input) *maker {
 		}
 	}
 	m.remembered = m.prior.IDs()
+	m.moves = renamings(in.Config)
 	for _, id := range m.remembered {
-		a := m.prior.Resources[id].Address
+		a := m.movedTo(m.prior.Resources[id].Address)
 		m.former[a] = append(m.former[a], id)
 	}
 	m.selectTargets()
@@ -255,6 +258,13 @@ func (m *maker) create(r *schema.Resource, c Change) {
 	}
 	if old, ok := m.predecessor(r); ok {
 		obs := m.observed[old]
+		if from := m.prior.Resources[old].Address; from != r.Address {
+			c.PrevAddress = from
+			if r.Kind == schema.KindMailbox {
+				m.refuseMove(r, old, from)
+				return
+			}
+		}
 		m.replaced[old] = true
 		m.guard(r, old, c.Address)
 		c.Action, c.PrevID, c.Observed = Replace, old, obs

@@ -23,6 +23,8 @@ import (
 //	-- state --     the same
 //	-- observed --  TARGET KIND KEY {attributes} [words]
 //	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
+//	-- moved --      FROM TO
+//	-- imports --    ADDRESS ID
 //	-- options --   mode, target=ADDRESS, unknown=OUTPUT
 //
 // Words: after=ADDRESS, prevent_destroy, ignore=ATTRIBUTE, unknown=ATTRIBUTE, owner=ADDRESS,
@@ -56,6 +58,19 @@ func add(in *plan.Input, section, text string, n int) error {
 			in.Outputs = append(in.Outputs, config.Output{Name: name, Value: cty.UnknownVal(cty.String)})
 		} else {
 			in.Mode = plan.Mode(text)
+		}
+		return nil
+	case "moved", "imports":
+		if in.Config == nil {
+			in.Config = &config.Config{}
+		}
+		a, b, _ := strings.Cut(text, " ")
+		ref := plan.ParseAddress(a)
+		at := hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}, End: hcl.Pos{Line: n, Column: 2}}
+		if section == "moved" {
+			in.Config.Moved = append(in.Config.Moved, config.Moved{From: ref, To: plan.ParseAddress(b), Range: at})
+		} else {
+			in.Config.Imports = append(in.Config.Imports, config.Import{To: ref, ID: b, Range: at})
 		}
 		return nil
 	case "outputs", "stateoutputs", "records":
