@@ -15,7 +15,7 @@ var blocks = slices.Concat(
 	[]*BlockType{userBlock, aliasBlock},
 	[]*BlockType{zoneBlock, recordBlock},
 	[]*BlockType{providerBlock, variableBlock, localsBlock, outputBlock},
-	[]*BlockType{movedBlock, importBlock, checkBlock},
+	[]*BlockType{movedBlock, removedBlock, importBlock, checkBlock},
 )
 
 var mailformBlock = &BlockType{

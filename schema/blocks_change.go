@@ -17,6 +17,27 @@ var movedBlock = &BlockType{
 	},
 }
 
+var removedBlock = &BlockType{
+	Type: "removed",
+	Doc: "Says what becomes of what a block described that is no longer in the files. Without it, that is deleted. With " +
+		"`lifecycle { destroy = false }` it stays as it is, and mailform no longer looks after it: it is forgotten.",
+	Example: `removed {
+  from = user.bob
+  lifecycle {
+    destroy = false
+  }
+}`,
+	Attributes: []Attribute{
+		{Name: "from", Type: cty.DynamicPseudoType, Required: true, Static: true, Doc: "The former address: `user.bob` or `user.staff[\"bob\"]`. There must be no such block any more."},
+	},
+	Blocks: []NestedBlock{
+		{Type: "lifecycle", Doc: "How it goes.",
+			Attributes: []Attribute{
+				{Name: "destroy", Type: cty.Bool, Static: true, Default: cty.True, Doc: "Whether it is deleted."},
+			}},
+	},
+}
+
 var importBlock = &BlockType{
 	Type: "import",
 	Doc: "Says that something is there already and is to be taken over. A plan is an error where it is not there. With `for_each`, " +

@@ -29,7 +29,7 @@ func (r *run) unknowns() bool {
 // missing lists the attributes that have to be known before the provider gets
 // the change. What the target decides itself is none of them.
 func missing(c *plan.Change) []string {
-	if c.Wanted.Attrs.IsWhollyKnown() {
+	if c.Wanted == nil || c.Wanted.Attrs.IsWhollyKnown() {
 		return nil
 	}
 	var names []string

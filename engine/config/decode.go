@@ -113,6 +113,8 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 			diags = append(diags, m.decodeOutput(hb)...)
 		case "moved":
 			diags = append(diags, m.decodeMoved(hb)...)
+		case "removed":
+			diags = append(diags, m.decodeRemoved(hb)...)
 		case "import":
 			diags = append(diags, m.decodeImport(hb)...)
 		case "check":

@@ -120,7 +120,7 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	for _, id := range sortedBlocks(e.blocks) {
 		cfg.Instances = e.expand(cfg.Instances, e.blocks[id])
 	}
-	cfg.Moved, cfg.Imports = e.moved(), e.imports()
+	cfg.Moved, cfg.Removed, cfg.Imports = e.moved(), e.removed(), e.imports()
 	e.checks()
 	e.diags = sortDiagnostics(e.diags)
 	return cfg, e.diags

@@ -57,6 +57,7 @@ type Module struct {
 	providers map[providerID]*block
 	blocks    map[blockID]*block
 	moves     []move
+	removals  []removal
 	takings   []taking
 	checks    []check
 	varFiles  []*varFile // in rising precedence

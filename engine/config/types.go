@@ -24,8 +24,9 @@ type Config struct {
 	// by value).
 	Instances []Instance
 
-	// Moved and Imports in the order of the files.
+	// Moved, Removed and Imports in the order of the files.
 	Moved   []Moved
+	Removed []Removed
 	Imports []Import
 
 	evaluator *evaluator // for Outputs
@@ -36,6 +37,14 @@ type Config struct {
 type Moved struct {
 	From, To schema.Ref
 	Range    hcl.Range
+}
+
+// A Removed says what becomes of what had an address that is no longer
+// declared. Unless Destroy is set it stays, and is forgotten.
+type Removed struct {
+	From    schema.Ref
+	Destroy bool
+	Range   hcl.Range
 }
 
 // An Import says that something is there and is to be taken over. To is an

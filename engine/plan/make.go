@@ -309,6 +309,10 @@ func (m *maker) takeAway() {
 			c.Action = Forget
 			c.Before = st.Attrs
 			c.Notes = []string{"it is gone already"}
+		} else if k != nil && m.stays(c.Address) {
+			c.Action = Forget
+			c.Before = show(k, conform(k, obs.Attrs))
+			c.Notes = []string{"it stays as it is, and is no longer managed"}
 		} else if k == nil {
 			c.Before = obs.Attrs
 		} else {

@@ -83,3 +83,18 @@ func (m *maker) imports() {
 		}
 	}
 }
+
+// stays reports whether a removed block says that what has an address stays as
+// it is. Of several that cover it, what is more special wins.
+func (m *maker) stays(address string) bool {
+	if m.in.Config == nil {
+		return false
+	}
+	stays, length := false, 0
+	for _, r := range m.in.Config.Removed {
+		if from := r.From.String(); len(from) > length && covers(from, address) {
+			stays, length = !r.Destroy, len(from)
+		}
+	}
+	return stays
+}

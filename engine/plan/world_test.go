@@ -24,6 +24,7 @@ import (
 //	-- observed --  TARGET KIND KEY {attributes} [words]
 //	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
 //	-- moved --      FROM TO
+//	-- removed --    ADDRESS [destroy]
 //	-- imports --    ADDRESS ID
 //	-- options --   mode, target=ADDRESS, unknown=OUTPUT
 //
@@ -60,14 +61,16 @@ func add(in *plan.Input, section, text string, n int) error {
 			in.Mode = plan.Mode(text)
 		}
 		return nil
-	case "moved", "imports":
+	case "moved", "removed", "imports":
 		if in.Config == nil {
 			in.Config = &config.Config{}
 		}
 		a, b, _ := strings.Cut(text, " ")
 		ref := plan.ParseAddress(a)
 		at := hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}, End: hcl.Pos{Line: n, Column: 2}}
-		if section == "moved" {
+		if section == "removed" {
+			in.Config.Removed = append(in.Config.Removed, config.Removed{From: ref, Destroy: b == "destroy", Range: at})
+		} else if section == "moved" {
 			in.Config.Moved = append(in.Config.Moved, config.Moved{From: ref, To: plan.ParseAddress(b), Range: at})
 		} else {
 			in.Config.Imports = append(in.Config.Imports, config.Import{To: ref, ID: b, Range: at})
