@@ -228,7 +228,7 @@ func (s *session) expect(steps ...string) {
 func (w *world) greet() *session {
 	w.t.Helper()
 	s := dial(w.t, w.addr("smtp"))
-	s.expect("", "220 mail.example.com", "EHLO client.example.net", "250")
+	s.expect("", "220 mail.example.com", "EHLO client.example.net", "250-mail.example.com Hello client.example.net")
 	return s
 }
 
@@ -905,6 +905,73 @@ func TestTheQueueGoesOnUntilItKnows(t *testing.T) {
 	}
 }
 
+// Two servers hand each other mail over TLS; what one refuses comes back to the
+// sender with its words.
+func TestTwoServersTalk(t *testing.T) {
+	t.Parallel()
+	near := newHouse(t, "1MiB")
+	far := newWorld(t, map[string]string{"main.mf.hcl": `
+server "far" {
+  hostname = "mx.elsewhere.test"
+  smtp { listen = ["127.0.0.1:2525"] }
+  imap { listen = ["127.0.0.1:2143"] }
+  message_size_limit = "32KiB"
+}
+
+domain "far" {
+  name = "elsewhere.test"
+  mx { server = server.far }
+}
+
+user "friend" {
+  domain        = domain.far
+  name          = "friend"
+  password_hash = "` + hashInQuickstart(t) + `"
+}
+`})
+	far.apply()
+	near.edit("main.mf.hcl", `relay { host = "`+near.addr("relay"), `relay { host = "`+far.addr("smtp"))
+	near.apply()
+	s := near.submit("alice@example.com")
+	text := "From: alice@example.com\r\nTo: friend@elsewhere.test\r\nSubject: =?utf-8?q?x?=\r\n\r\nGrüße\r\n.\r\n"
+	s.expect("MAIL FROM:<alice@example.com> BODY=8BITMIME", "250", "RCPT TO:<friend@elsewhere.test>", "250",
+		"RCPT TO:<nosuch@elsewhere.test>", "250", "DATA", "354", strings.ReplaceAll(text, "\r\n.", "\r\n..")+".", "250")
+	eventually(t, "the friend has the message", func() bool { return len(far.subjects("friend@elsewhere.test", "INBOX")) == 1 })
+	got := far.newest("friend@elsewhere.test", "INBOX")
+	if !strings.HasSuffix(got, text) {
+		t.Errorf("the message arrives as\n%s\nwant at the end\n%s", got, text)
+	}
+	for _, want := range []string{
+		`(?m)^Return-Path: <alice@example\.com>\r$`,
+		`Received: from mail\.example\.com \(\[127\.0\.0\.1\]\)\r\n\tby mx\.elsewhere\.test with ESMTPS \(TLS1\.3 `,
+		`Received: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n\tby mail\.example\.com with ESMTPSA `,
+		`DKIM-Signature: `,
+	} {
+		if n := len(regexp.MustCompile(want).FindAllString(header(got), -1)); n != 1 {
+			t.Errorf("%s matches %d times:\n%s", want, n, got)
+		}
+	}
+	eventually(t, "alice has a report", func() bool { return len(near.subjects("alice@example.com", "INBOX")) == 1 })
+	report := near.newest("alice@example.com", "INBOX")
+	for _, want := range []string{"Final-Recipient: rfc822; nosuch@elsewhere.test\r\n", "Status: 5.1.1\r\n", "Remote-MTA: dns; ", "Diagnostic-Code: smtp; 550 5.1.1 No such user here\r\n"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("the report has no %q:\n%s", want, report)
+		}
+	}
+	if strings.Contains(report, "friend@elsewhere.test>:") {
+		t.Errorf("the report names a recipient who got it:\n%s", report)
+	}
+
+	// What is too large for the other side comes back, too.
+	if got := s.message("alice@example.com", "friend@elsewhere.test", "From: alice@example.com\r\nSubject: large\r\n\r\n"+strings.Repeat(strings.Repeat("z", 70)+"\r\n", 1000)); !strings.HasPrefix(got, "250") {
+		t.Fatal(got)
+	}
+	eventually(t, "alice has another report", func() bool { return len(near.subjects("alice@example.com", "INBOX")) == 2 })
+	if report := near.newest("alice@example.com", "INBOX"); !strings.Contains(report, "Status: 5.3.4\r\n") {
+		t.Errorf("the report:\n%s", report)
+	}
+}
+
 // When the relay stays away, the sender hears of it at the end of the schedule.
 func TestTheQueueGivesUpInTheEnd(t *testing.T) {
 	t.Parallel()
@@ -916,7 +983,7 @@ func TestTheQueueGivesUpInTheEnd(t *testing.T) {
 	w.deliver("outside@example.com", "for others")
 	eventually(t, "alice has a report", func() bool { return len(w.subjects("alice@example.com", "INBOX")) == 1 })
 	report := w.newest("alice@example.com", "INBOX")
-	if !strings.Contains(report, "Action: failed\r\n") || !strings.Contains(report, "Status: 4.") && !strings.Contains(report, "Status: 5.") {
+	if !strings.Contains(report, "Action: failed\r\n") || !strings.Contains(report, "Status: 4.4.1\r\n") {
 		t.Errorf("the report:\n%s", report)
 	}
 	// The report to the other sender cannot be delivered either: no report of that.

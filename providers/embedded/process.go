@@ -76,15 +76,21 @@ func Start(ctx context.Context, executable, dataDir string) error {
 	defer cancel()
 	client := admin.NewClient(dataDir)
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		_, err := client.Version(ctx)
-		if err == nil {
+		st, err := client.Status(ctx)
+		switch {
+		case err == nil && st.PID == cmd.Process.Pid:
+			return nil
+		case err == nil:
+			// Another process was quicker. Ours must not lie in wait for the end of
+			// that one's daemon: it has nothing yet, so that it can be killed.
+			_ = cmd.Process.Kill() // it may have ended by itself
+			<-ended
 			return nil
 		}
 		select {
 		case err := <-ended:
-			// Another process may have been quicker: then its daemon answers.
 			if _, verr := client.Version(ctx); verr == nil {
-				return nil
+				return nil // as above
 			}
 			return fmt.Errorf("the daemon ended at once (%v)%s", err, tail(LogFile(dataDir), logged))
 		case <-ctx.Done():

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -157,13 +158,45 @@ func decodeAttrs(kind *schema.Kind, raw json.RawMessage) (cty.Value, error) {
 			vals[a.Name] = cty.NullVal(a.Type)
 			continue
 		}
-		v, err := ctyjson.Unmarshal(field, a.Type)
+		v, err := decodeValue(field, a.Type)
 		if err != nil {
 			return cty.NilVal, fmt.Errorf("decode %s: %w", a.Name, err)
 		}
 		vals[a.Name] = v
 	}
 	return cty.ObjectVal(vals), nil
+}
+
+// decodeValue is ctyjson.Unmarshal, with a short way for what nearly all
+// attributes are: a large store has a million of them.
+func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
+	switch {
+	case string(raw) == "null":
+		return cty.NullVal(ty), nil
+	case ty == cty.String:
+		var s string
+		err := json.Unmarshal(raw, &s)
+		return cty.StringVal(s), err
+	case ty == cty.Number:
+		// A number that is none is told in the long way.
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			return cty.NumberIntVal(n), nil
+		}
+	case ty.Equals(cty.List(cty.String)):
+		var list []string
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return cty.NilVal, err
+		}
+		if len(list) == 0 {
+			return cty.ListValEmpty(cty.String), nil
+		}
+		vals := make([]cty.Value, len(list))
+		for i, s := range list {
+			vals[i] = cty.StringVal(s)
+		}
+		return cty.ListVal(vals), nil
+	}
+	return ctyjson.Unmarshal(raw, ty)
 }
 
 // encodeAttrs writes what is declared: known values that are not computed. Its

@@ -12,14 +12,13 @@ import (
 // unknowns: a value that is not known yet must not get here; where it does, it
 // is refused. A missing one is refused, or means what the provider says it does.
 func unknowns(t *testing.T, w *world) {
+	before := read(t, w.p)
 	for _, a := range w.kind.Attributes {
 		if a.Computed {
 			continue
 		}
-		w.rejects(t, a, cty.UnknownVal(a.Type))
-		w.survives(t, a, cty.NullVal(a.Type))
+		w.rejects(t, before, a, cty.UnknownVal(a.Type))
 	}
-	before := read(t, w.p)
 	for what, attrs := range map[string]cty.Value{
 		"no attributes":      cty.NilVal,
 		"null":               cty.NullVal(w.kind.Type()),
@@ -34,13 +33,17 @@ func unknowns(t *testing.T, w *world) {
 		}
 	}
 	sameRead(t, "refused attributes", before, read(t, w.p))
+	for _, a := range w.kind.Attributes {
+		if !a.Computed {
+			w.survives(t, a, cty.NullVal(a.Type))
+		}
+	}
 }
 
 // rejects expects that a value is refused, with an error that names the
-// attribute and holds no secret, and that nothing is done.
-func (w *world) rejects(t *testing.T, a schema.KindAttribute, v cty.Value) {
+// attribute and holds no secret, and that everything is as it was before.
+func (w *world) rejects(t *testing.T, before []providers.Observed, a schema.KindAttribute, v cty.Value) {
 	t.Helper()
-	before := read(t, w.p)
 	batch := creates([]schema.Resource{With(w.sample.Good, a.Name, v)})
 	if len(w.sample.Many) > 0 {
 		batch = append(batch, creates(w.sample.Many[:1])...)
@@ -117,13 +120,14 @@ func refused(t *testing.T, w *world) {
 			t.Errorf("the sample refuses %s, which is no attribute", name)
 		}
 	}
+	before := read(t, w.p)
 	for _, a := range w.kind.Attributes {
 		values := w.sample.Refused[a.Name]
 		if a.Type == cty.Number && !a.Computed {
 			values = append(values[:len(values):len(values)], cty.NumberIntVal(-1), cty.NumberFloatVal(1.5), cty.MustParseNumberVal("1e30"))
 		}
 		for _, v := range values {
-			w.rejects(t, a, v)
+			w.rejects(t, before, a, v)
 		}
 	}
 }

@@ -118,6 +118,9 @@ func openStore(ctx context.Context, dataDir string) (*store.Store, error) {
 		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
 			return st, err
 		}
+		if _, running := admin.NewClient(dataDir).Version(ctx); running == nil {
+			return nil, err // that one is well, and may be for years
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()

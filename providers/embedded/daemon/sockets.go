@@ -268,11 +268,15 @@ func (s *sockets) retire(key string, srv service) {
 // start serves a listener on the sockets that it has and those it finds in
 // fresh, which it takes out. What is missing is noted as failed.
 func (s *sockets) start(key string, l store.Listener, fresh map[socketID]*socket) {
+	s.failed[key] = map[socketID]error{}
 	srv := s.services[key]
 	if srv == nil {
 		var err error
 		if srv, err = s.makeService(l); err != nil {
 			s.log.Error("set up a service", "listener", key, "error", err)
+			for _, id := range ids(l) {
+				s.failed[key][id] = err
+			}
 			return
 		}
 		s.services[key] = srv
@@ -280,7 +284,6 @@ func (s *sockets) start(key string, l store.Listener, fresh map[socketID]*socket
 	if s.open[key] == nil {
 		s.open[key] = map[socketID]*socket{}
 	}
-	s.failed[key] = map[socketID]error{}
 	for _, id := range ids(l) {
 		if s.open[key][id] != nil {
 			continue

@@ -83,7 +83,7 @@ func (q *Queue) connectAndSend(ctx context.Context, m *message, name string, add
 	conn, err := q.o.Dial(dial, "tcp", addr.String())
 	cancel()
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", name, err)
+		return nil, &connectError{name, err}
 	}
 	c := newClient(conn, name, &q.o.Timeouts)
 	defer c.close()
@@ -101,6 +101,15 @@ func (q *Queue) connectAndSend(ctx context.Context, m *message, name string, add
 	}
 	return m.send(ctx, c)
 }
+
+// A connectError says that a host cannot be reached.
+type connectError struct {
+	host string
+	err  error
+}
+
+func (e *connectError) Error() string { return "connect to " + e.host + ": " + e.err.Error() }
+func (e *connectError) Unwrap() error { return e.err }
 
 // A message is a job with its content.
 type message struct {
@@ -179,6 +188,10 @@ func (m *message) settle(ctx context.Context, outcomes []outcome, from int, o ou
 
 // outcomeOf words an error of the client.
 func outcomeOf(host string, err error) outcome {
+	var ce *connectError
+	if errors.As(err, &ce) {
+		return outcome{kind: deferred, status: "4.4.1", host: host, text: err.Error()}
+	}
 	var re *replyError
 	if !errors.As(err, &re) {
 		return outcome{kind: deferred, status: "4.4.2", host: host, text: err.Error()}

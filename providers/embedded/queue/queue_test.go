@@ -361,7 +361,7 @@ func TestAttemptsFollowTheSchedule(t *testing.T) {
 		t.Errorf("%d attempts", n)
 	}
 	reports := r.store.bounced()
-	if len(reports) != 1 || !strings.Contains(reports[0].text, "gave up after 1h1m0s") || !strings.Contains(reports[0].text, "Status: 4.4.2\r\n") {
+	if len(reports) != 1 || !strings.Contains(reports[0].text, "gave up after 1h1m0s") || !strings.Contains(reports[0].text, "Status: 4.4.1\r\n") {
 		t.Errorf("reports %+v", reports)
 	}
 }

@@ -131,9 +131,13 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // reply corrects a line of a reply of go-smtp: its codes for commands out of
 // sequence and unknown parameters are not those of RFC 5321 §4.2.4 and RFC 4954
-// §4. It says whether further lines of the reply follow.
+// §4, and it greets without the server's name. It says whether further lines of
+// the reply follow.
 func (w *wire) reply(p []byte) (line string, more bool) {
 	line = string(p)
+	if w.verb == "EHLO" || w.verb == "HELO" {
+		line = w.greeting(line)
+	}
 	if len(line) < 4 || line[3] == '-' {
 		return line, true
 	}
@@ -144,6 +148,17 @@ func (w *wire) reply(p []byte) (line string, more bool) {
 		}
 	}
 	return line, false
+}
+
+// greeting puts the server's name first in the answer to EHLO or HELO (RFC 5321
+// §4.1.1.1), which has no enhanced code (RFC 2034 §4).
+func (w *wire) greeting(line string) string {
+	for _, from := range []string{"250-Hello ", "250 2.0.0 Hello "} {
+		if client, ok := strings.CutPrefix(line, from); ok {
+			return from[:len("250-")] + w.hostname + " Hello " + client
+		}
+	}
+	return line
 }
 
 var corrections = []struct{ verbs, from, to string }{

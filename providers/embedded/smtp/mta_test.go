@@ -11,7 +11,8 @@ import (
 func TestGreetingOffersWhatThePortIsFor(t *testing.T) {
 	c := newRig(t, MTA, nil).dial()
 	c.expect("220 mx.d.test ESMTP")
-	plain := c.say("EHLO client.test", "250")
+	c.say("HELO client.test", "250 mx.d.test Hello client.test")
+	plain := c.say("EHLO client.test", "250-mx.d.test Hello client.test")
 	for _, want := range []string{"STARTTLS", "SIZE 10000", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8"} {
 		if !strings.Contains(plain, want+"\r\n") {
 			t.Errorf("%s is missing in %q", want, plain)

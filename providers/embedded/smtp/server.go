@@ -129,6 +129,7 @@ func (s *Server) earlyTalker(w *wire) bool {
 // serves, and its sessions keep state across STARTTLS.
 func (s *Server) converse(w *wire) {
 	settings := s.o.Settings()
+	w.hostname = settings.Hostname
 	if w.tls == nil {
 		w.tlsConf = settings.TLS
 	}

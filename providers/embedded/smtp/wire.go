@@ -51,7 +51,9 @@ type wire struct {
 	times   *Timeouts
 	loop    bool // the client is on a loopback address that is not throttled
 	tlsConf *tls.Config
-	tls     *tls.ConnectionState // nil before TLS
+	// hostname is the server's in this conversation.
+	hostname string
+	tls      *tls.ConnectionState // nil before TLS
 
 	phase   phase
 	left    int64  // chunk: bytes to come
