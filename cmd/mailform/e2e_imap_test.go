@@ -74,22 +74,17 @@ func TestMailboxesOfAClient(t *testing.T) {
 		{"CREATE Work/2026/March", "NO [ALREADYEXISTS]"},
 		{"CREATE INBOX/sub", "OK"},
 		{`CREATE "M&APw-ller"`, "OK"},
-		{"APPEND Work/2026/March {5+}\r\na: b\n", "BAD"}, // a bare LF is no line end; or it is taken
 		{"APPEND Work/2026/March {8+}\r\na: b\r\n\r\n", "OK"},
 		{"RENAME Work Done", "OK"},
 		{"STATUS Done/2026/March (MESSAGES UIDNEXT)", "OK"},
 		{"SELECT Work/2026/March", "NO [NONEXISTENT]"},
 		{"SELECT Done/2026/March", "OK"},
-		{"DELETE Sent", ""},
+		{"DELETE Done", "NO [HASCHILDREN]"},
 		{"CREATE INBOX", "NO"},
 		{"DELETE INBOX", "NO"},
 		{"NAMESPACE", "OK"},
 	} {
 		got := s.imap("c", step.cmd)
-		if step.want == "BAD" {
-			// Whatever is said, a message with a bare LF must not be changed silently.
-			continue
-		}
 		if !strings.Contains(got, "c "+step.want) {
 			t.Errorf("%s: %q, want %s", step.cmd, got, step.want)
 		}
