@@ -443,6 +443,7 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 			if diags.HasErrors() {
 				return nil, diags
 			}
+			diags = nil // warnings are told once, at the end
 			byAddress := make(map[string]schema.Resource, len(d.expand.Resources))
 			for _, r := range d.expand.Resources {
 				byAddress[r.Address] = r

@@ -68,6 +68,10 @@ type Attribute struct {
 	// [postfix, dovecot], embedded.second. The value is a list of targets as
 	// strings, in the order written.
 	Providers bool
+	// Sets are the attributes of kinds ("mailbox.quota") that the value decides and
+	// nothing beyond: lifecycle.ignore_changes can name the attribute. Empty where
+	// the value also says which things there are.
+	Sets []string
 	// Static attributes are read before anything is evaluated: they hold no
 	// references.
 	Static bool

@@ -15,6 +15,7 @@ var blocks = slices.Concat(
 	[]*BlockType{userBlock, aliasBlock},
 	[]*BlockType{zoneBlock, recordBlock},
 	[]*BlockType{providerBlock, variableBlock, localsBlock, outputBlock},
+	[]*BlockType{movedBlock, removedBlock, importBlock, checkBlock},
 )
 
 var mailformBlock = &BlockType{
@@ -49,6 +50,8 @@ var variableBlock = &BlockType{
 			Doc: "What the variable is for."},
 		{Name: "sensitive", Type: cty.Bool, Static: true, Default: cty.False,
 			Doc: "Whether the value, and all that is made of it, is kept out of every output."},
+		{Name: "ephemeral", Type: cty.Bool, Static: true, Default: cty.False,
+			Doc: "Whether the value is never remembered, in state or plan. It can then be used in arguments that are not remembered either: `password_hash`, and those of providers; and in locals and conditions."},
 		{Name: "nullable", Type: cty.Bool, Static: true, Default: cty.True,
 			Doc: "Whether null is a value. Where it is not, null stands for the default."},
 	},

@@ -33,7 +33,7 @@ var domainBlock = &BlockType{
 			Doc: "Who receives mail for `postmaster`, which every domain has to accept (RFC 5321 §4.5.1)."},
 		{Name: "catch_all", Type: cty.DynamicPseudoType, Refs: []string{"user", "alias"}, Target: OneTarget, Form: FormAddress,
 			Doc: "Who receives mail for addresses that nobody has. Left out: such mail is refused."},
-		{Name: "ttl", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL,
+		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL,
 			Doc: "Time to live of the records that are made for the domain."},
 	},
 	Blocks: []NestedBlock{

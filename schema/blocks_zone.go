@@ -14,13 +14,13 @@ var zoneBlock = &BlockType{
 	Attributes: []Attribute{
 		{Name: "name", Type: cty.String, Required: true, Form: FormDomain, Doc: "Name of the zone."},
 		{Name: "nameserver", Type: RefType, Required: true, Refs: []string{"nameserver"}, Doc: "The name server that holds the zone."},
-		{Name: "ttl", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "Time to live of records that have none of their own."},
-		{Name: "contact", Type: cty.String, Form: FormAddress, Doc: "Address of the one who is responsible. Left out: `hostmaster` in the zone."},
-		{Name: "primary", Type: cty.String, Form: FormHost, Doc: "Name of the primary server in the SOA record. Left out: the hostname of the name server."},
-		{Name: "refresh", Type: cty.String, Default: cty.StringVal("4h"), Form: FormTTL, Doc: "How often secondaries look for changes (SOA REFRESH)."},
-		{Name: "retry", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How soon they try again after a failure (SOA RETRY)."},
-		{Name: "expire", Type: cty.String, Default: cty.StringVal("2w"), Form: FormTTL, Doc: "When they give up (SOA EXPIRE)."},
-		{Name: "negative_ttl", Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How long the answer that there is no such name may be kept (RFC 2308)."},
+		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "Time to live of records that have none of their own."},
+		{Name: "contact", Sets: []string{"zone.contact"}, Type: cty.String, Form: FormAddress, Doc: "Address of the one who is responsible. Left out: `hostmaster` in the zone."},
+		{Name: "primary", Sets: []string{"zone.primary"}, Type: cty.String, Form: FormHost, Doc: "Name of the primary server in the SOA record. Left out: the hostname of the name server."},
+		{Name: "refresh", Sets: []string{"zone.refresh"}, Type: cty.String, Default: cty.StringVal("4h"), Form: FormTTL, Doc: "How often secondaries look for changes (SOA REFRESH)."},
+		{Name: "retry", Sets: []string{"zone.retry"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How soon they try again after a failure (SOA RETRY)."},
+		{Name: "expire", Sets: []string{"zone.expire"}, Type: cty.String, Default: cty.StringVal("2w"), Form: FormTTL, Doc: "When they give up (SOA EXPIRE)."},
+		{Name: "negative_ttl", Sets: []string{"zone.negative_ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How long the answer that there is no such name may be kept (RFC 2308)."},
 	},
 }
 
@@ -40,7 +40,7 @@ var recordBlock = &BlockType{
 		{Name: "zone", Type: RefType, Required: true, Refs: []string{"zone", "domain.zone"}, Doc: "A zone: `zone.internal`, or that of a domain: `domain.example.zone`."},
 		{Name: "name", Type: cty.String, Required: true, Form: FormOwner, Doc: "Name below the zone: `www`; `@` is the zone itself, `*` all names that are not there."},
 		{Name: "type", Type: cty.String, Required: true, Form: FormRecordType, Doc: "Type of the records: `A`, `AAAA`, `CNAME`, `MX`, `TXT`, `SRV`, `CAA`, `TLSA` and others. SOA belongs to the zone itself."},
-		{Name: "ttl", Type: cty.String, Form: FormTTL, Doc: "Time to live. Left out: that of the zone."},
-		{Name: "values", Type: cty.List(cty.String), Required: true, NonEmpty: true, OrOne: true, Doc: "The data of each record as in a zone file; of a TXT record the plain text. Names without a dot at the end are below the zone."},
+		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Form: FormTTL, Doc: "Time to live. Left out: that of the zone."},
+		{Name: "values", Sets: []string{"rrset.values"}, Type: cty.List(cty.String), Required: true, NonEmpty: true, OrOne: true, Doc: "The data of each record as in a zone file; of a TXT record the plain text. Names without a dot at the end are below the zone."},
 	},
 }

@@ -33,6 +33,9 @@ type Resource struct {
 	DependsOn []string
 	// PreventDestroy makes a plan that would delete the resource an error.
 	PreventDestroy bool
+	// IgnoreChanges are attributes that stay as they are at the target once the
+	// resource is there.
+	IgnoreChanges []string
 	// Range is the block that declares the resource.
 	Range hcl.Range
 }

@@ -203,6 +203,24 @@ func TestRemovedUserKeepsItsMail(t *testing.T) {
 	}
 }
 
+// What is forgotten stays as it is, also once nothing in the files speaks of it.
+func TestForgottenUserStays(t *testing.T) {
+	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t), "carol.mf.hcl": ""})
+	w.write("carol.mf.hcl", "user \"carol\" {\n  domain = domain.example\n  name = \"carol\"\n  password_hash = \""+hashInQuickstart(t)+"\"\n}\n")
+	w.apply()
+	w.deliver("carol@example.com", "first")
+	w.write("carol.mf.hcl", "removed {\n  from = user.carol\n  lifecycle {\n    destroy = false\n  }\n}\n")
+	w.plans("Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.")
+	w.apply()
+	w.noChanges()
+	w.write("carol.mf.hcl", "")
+	w.noChanges()
+	w.deliver("carol@example.com", "second")
+	if got := w.subjects("carol@example.com", "INBOX"); strings.Join(got, ",") != "first,second" {
+		t.Errorf("carol's mail: %v", got)
+	}
+}
+
 // hashInQuickstart is a hash of the password "quickstart".
 func hashInQuickstart(t testing.TB) string {
 	t.Helper()

@@ -122,7 +122,7 @@ func TestSubmittedMailIsSigned(t *testing.T) {
 					t.Errorf("%d fields %s:\n%s", n, field, h)
 				}
 			}
-			if strings.Contains(strings.ToLower(h), "bcc") || strings.Contains(h, "secret@") || strings.Contains(h, "hidden@") {
+			if strings.Contains(strings.ToLower(h), "\nbcc:") || strings.Contains(h, "secret@") || strings.Contains(h, "hidden@") {
 				t.Errorf("the Bcc is still there:\n%s", h)
 			}
 			for _, want := range signatures {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -113,13 +114,20 @@ func readFile(t testing.TB, path string) string {
 	return string(b)
 }
 
+// samplePort finds the sample ports, and not the beginnings of longer numbers.
+var samplePort = regexp.MustCompile(`(127\.0\.0\.1:|-p )(2525|2587|2143|2110|2053)\b`)
+
 // withPorts puts the world's ports in the place of the samples'.
 func (w *world) withPorts(text string) string {
-	for name, sample := range samplePorts {
-		text = strings.ReplaceAll(text, "127.0.0.1:"+sample, w.addr(name))
-		text = strings.ReplaceAll(text, "-p "+sample, "-p "+strconv.Itoa(w.port[name]))
-	}
-	return text
+	return samplePort.ReplaceAllStringFunc(text, func(found string) string {
+		m := samplePort.FindStringSubmatch(found)
+		for name, sample := range samplePorts {
+			if sample == m[2] {
+				return m[1] + strconv.Itoa(w.port[name])
+			}
+		}
+		return found
+	})
 }
 
 func (w *world) addr(service string) string {

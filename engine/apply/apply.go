@@ -159,7 +159,7 @@ func (r *run) ready(ctx context.Context) bool {
 				missing[b.Target] = true
 			}
 			for _, i := range b.Changes {
-				if c := &p.Changes[i]; !b.Deletes && c.Wanted == nil {
+				if c := &p.Changes[i]; !b.Deletes && c.Wanted == nil && c.Action != plan.Forget {
 					r.errorf(nil, "Plan without values", "The plan for %s has no values to apply: it was read from a file. This is a bug in mailform.", c.Address)
 					return false
 				}

@@ -49,6 +49,10 @@ func (r *run) pieces(b *plan.Batch, i int) []*piece {
 	if b.Deletes {
 		return []*piece{remove()}
 	}
+	if c.Action == plan.Forget { // the same, for nobody
+		res := schema.Resource{Target: c.ID.Target, Kind: c.ID.Kind, Key: c.ID.Key, Attrs: c.Observed.Attrs}
+		return []*piece{{index: i, change: c, give: providers.Change{Action: providers.Update, Resource: res, Prior: c.Observed}}}
+	}
 	wanted := c.Wanted
 	if found := r.resolved[i]; found != nil {
 		wanted = found
@@ -127,6 +131,13 @@ func (r *run) complete(b *plan.Batch, p *piece, o *providers.Observed) state.Ent
 		id := p.give.Resource.ID()
 		delete(r.known, id)
 		r.sum.Destroyed++
+		r.Observer.Completed(c, p.give.Action)
+		return state.Entry{Delete: &id}
+	}
+	if c.Action == plan.Forget {
+		id := c.ID
+		delete(r.known, id)
+		r.sum.Forgotten++
 		r.Observer.Completed(c, p.give.Action)
 		return state.Entry{Delete: &id}
 	}

@@ -42,7 +42,7 @@ func (r *run) record(ctx context.Context) bool {
 	for i := range r.Plan.Changes {
 		c := &r.Plan.Changes[i]
 		switch {
-		case c.Action == plan.Forget:
+		case c.Action == plan.Forget && !c.Reaches():
 			id := c.ID
 			entries = append(entries, state.Entry{Delete: &id})
 			sum.Forgotten++

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mailform/mailform/engine/plan"
@@ -28,7 +29,7 @@ func (r *run) unknowns() bool {
 // missing lists the attributes that have to be known before the provider gets
 // the change. What the target decides itself is none of them.
 func missing(c *plan.Change) []string {
-	if c.Wanted.Attrs.IsWhollyKnown() {
+	if c.Wanted == nil || c.Wanted.Attrs.IsWhollyKnown() {
 		return nil
 	}
 	var names []string
@@ -115,7 +116,7 @@ func fulfil(c *plan.Change, now *schema.Resource) (*schema.Resource, string) {
 	for _, a := range k.Attributes {
 		planned, is := vals[a.Name], attrs.GetAttr(a.Name)
 		switch {
-		case a.Computed:
+		case a.Computed || planned.IsWhollyKnown() && slices.Contains(c.Wanted.IgnoreChanges, a.Name):
 		case planned.IsWhollyKnown():
 			if !planned.RawEquals(is) {
 				odd = append(odd, a.Name+" is another than was planned")

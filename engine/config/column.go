@@ -130,31 +130,72 @@ func (e *evaluator) nestedColumn(b *evaluated, s *schema.NestedBlock) []cty.Valu
 		return []cty.Value{cty.NullVal(s.ImpliedType())}
 	}
 	rows := 1
-	columns := make([][]*column, len(found))
+	parts := make([][]generated, len(found))
 	for i, n := range found {
-		for j := range s.Attributes {
-			c := &column{values: e.attributeColumn(b, &n.body, &s.Attributes[j], s.Type)}
-			rows = max(rows, len(c.values))
-			columns[i] = append(columns[i], c)
+		if n.generator != nil {
+			parts[i] = e.generate(b, n, s)
+		} else {
+			parts[i] = e.written(b, n, s)
 		}
+		// No rows at all: it differs between instances, and there are none.
+		rows = max(rows, len(parts[i]))
 	}
 	values := make([]cty.Value, rows)
 	for row := range values {
-		blocks := make([]cty.Value, len(found))
-		for i := range found {
-			attrs := make(map[string]cty.Value, len(s.Attributes))
-			for j := range s.Attributes {
-				attrs[s.Attributes[j].Name] = columns[i][j].at(row)
+		var blocks []cty.Value
+		unknown := false
+		for _, p := range parts {
+			if len(p) == 0 {
+				continue
 			}
-			blocks[i] = cty.ObjectVal(attrs)
+			g := p[min(row, len(p)-1)]
+			blocks = append(blocks, g.blocks...)
+			unknown = unknown || g.unknown
 		}
-		if s.Repeatable {
-			values[row] = cty.ListVal(blocks)
-		} else {
-			values[row] = blocks[0]
-		}
+		values[row] = collect(s, blocks, unknown)
 	}
 	return values
+}
+
+// collect makes the value of a nested block type out of its blocks.
+func collect(s *schema.NestedBlock, blocks []cty.Value, unknown bool) cty.Value {
+	switch {
+	case unknown && s.Repeatable:
+		return cty.UnknownVal(cty.List(s.ImpliedType()))
+	case unknown:
+		return cty.UnknownVal(s.ImpliedType())
+	case len(blocks) == 0 && s.Repeatable:
+		return cty.ListValEmpty(s.ImpliedType())
+	case len(blocks) == 0:
+		return cty.NullVal(s.ImpliedType())
+	case s.Repeatable:
+		return cty.ListVal(blocks)
+	}
+	return blocks[0]
+}
+
+// written evaluates a nested block that stands in the file as it is, for all
+// instances, or once where it is the same for all.
+func (e *evaluator) written(b *evaluated, n *nested, s *schema.NestedBlock) []generated {
+	rows := 1
+	columns := make([]*column, len(s.Attributes))
+	for j := range s.Attributes {
+		columns[j] = &column{values: e.attributeColumn(b, &n.body, &s.Attributes[j], s.Type)}
+		rows = max(rows, len(columns[j].values))
+	}
+	out := make([]generated, rows)
+	for row := range out {
+		attrs := make(map[string]cty.Value, len(s.Attributes))
+		for j := range s.Attributes {
+			if len(columns[j].values) > 0 {
+				attrs[s.Attributes[j].Name] = columns[j].at(row)
+			} else {
+				attrs[s.Attributes[j].Name] = cty.UnknownVal(s.Attributes[j].Type)
+			}
+		}
+		out[row].blocks = []cty.Value{cty.ObjectVal(attrs)}
+	}
+	return out
 }
 
 // addressColumn derives the addresses of users and aliases from their names
@@ -225,19 +266,26 @@ func (b *block) AttrRange(path string) hcl.Range {
 	if a := b.attrs[name]; a != nil {
 		return elementRange(a, index)
 	}
-	list := b.nested[name]
-	if index < 0 {
-		index = 0
-	}
-	if index >= len(list) {
+	n := b.nestedAt(name, max(index, 0))
+	if n == nil {
 		return b.header
 	}
-	n := list[index]
 	name, index, _ = cutPath(rest)
 	if a := n.attrs[name]; a != nil {
 		return elementRange(a, index)
 	}
 	return n.header
+}
+
+// nestedAt finds the nested block that made an element of the list; nil for
+// none. Where a dynamic block stands before it, that is taken for the one.
+func (b *block) nestedAt(name string, index int) *nested {
+	for i, n := range b.nested[name] {
+		if i == index || n.generator != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 // elementRange is the range of an element of a list that was written as one,

@@ -24,12 +24,17 @@ type block struct {
 
 	forEach, count *expression
 	dependsOn      []dependency
-	preventDestroy bool
+	lifecycle      lifecycle
 	eachAttrs      map[string]bool // attributes read of each.value anywhere in the block
 }
 
 // address is how the block is called in messages.
-func (b *block) address() string { return b.typ.Type + "." + b.name }
+func (b *block) address() string {
+	if b.name == "" {
+		return b.typ.Type
+	}
+	return b.typ.Type + "." + b.name
+}
 
 // multiple reports whether the block has instances with keys.
 func (b *block) multiple() bool { return b.forEach != nil || b.count != nil }
@@ -39,12 +44,15 @@ type body struct {
 	attrs  map[string]*attribute
 	nested map[string][]*nested
 	rng    hcl.Range
+	// each is what the content of a dynamic block calls its element.
+	each string
 }
 
 // A nested block.
 type nested struct {
 	body
-	header hcl.Range
+	header    hcl.Range
+	generator *generator // of a dynamic block; else nil
 }
 
 // An attribute as it was written.
@@ -103,6 +111,14 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 			diags = append(diags, m.decodeLocals(hb)...)
 		case "output":
 			diags = append(diags, m.decodeOutput(hb)...)
+		case "moved":
+			diags = append(diags, m.decodeMoved(hb)...)
+		case "removed":
+			diags = append(diags, m.decodeRemoved(hb)...)
+		case "import":
+			diags = append(diags, m.decodeImport(hb)...)
+		case "check":
+			diags = append(diags, m.decodeCheck(hb)...)
 		case "provider":
 			diags = append(diags, m.decodeProvider(hb)...)
 		default:
@@ -155,6 +171,9 @@ func bodySchema(attrs []schema.Attribute, blocks []schema.NestedBlock, meta bool
 	for i := range blocks {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: blocks[i].Type})
 	}
+	if meta && len(blocks) > 0 {
+		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: blockDynamic, LabelNames: []string{"type"}})
+	}
 	if meta {
 		s.Attributes = append(s.Attributes,
 			hcl.AttributeSchema{Name: metaForEach}, hcl.AttributeSchema{Name: metaCount}, hcl.AttributeSchema{Name: metaDependsOn})
@@ -162,8 +181,6 @@ func bodySchema(attrs []schema.Attribute, blocks []schema.NestedBlock, meta bool
 	}
 	return s
 }
-
-var lifecycleSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "prevent_destroy"}}}
 
 // decode takes in attributes and nested blocks.
 func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks []schema.NestedBlock) hcl.Diagnostics {
@@ -188,7 +205,12 @@ func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks
 	}
 	for i := range blocks {
 		s := &blocks[i]
-		found := content.Blocks.OfType(s.Type)
+		var found hcl.Blocks
+		for _, hb := range content.Blocks {
+			if hb.Type == s.Type || hb.Type == blockDynamic && hb.Labels[0] == s.Type {
+				found = append(found, hb)
+			}
+		}
 		if len(found) > 1 && !s.Repeatable {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError,
@@ -199,15 +221,37 @@ func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks
 			found = found[:1]
 		}
 		for _, hb := range found {
+			if b.nested == nil {
+				b.nested = map[string][]*nested{}
+			}
+			if hb.Type == blockDynamic {
+				n, more := decodeDynamic(hb, s)
+				diags = append(diags, more...)
+				b.nested[s.Type] = append(b.nested[s.Type], n)
+				continue
+			}
 			n := &nested{header: hb.DefRange}
 			inner, more := hb.Body.Content(bodySchema(s.Attributes, nil, false))
 			diags = append(diags, more...)
 			diags = append(diags, n.decode(inner, s.Attributes, nil)...)
 			n.rng = hb.DefRange
-			if b.nested == nil {
-				b.nested = map[string][]*nested{}
-			}
 			b.nested[s.Type] = append(b.nested[s.Type], n)
+		}
+	}
+	for _, hb := range content.Blocks.OfType(blockDynamic) {
+		var names []string
+		known := false
+		for i := range blocks {
+			names = append(names, blocks[i].Type)
+			known = known || blocks[i].Type == hb.Labels[0]
+		}
+		if !known {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Unsupported block type",
+				Detail:   fmt.Sprintf("Blocks of type %q are not expected here, so that none can be made.%s", hb.Labels[0], suggestion(hb.Labels[0], names)),
+				Subject:  hb.LabelRanges[0].Ptr(),
+			})
 		}
 	}
 	return diags
@@ -249,12 +293,7 @@ func (b *block) decodeMeta(content *hcl.BodyContent) hcl.Diagnostics {
 			})
 			break
 		}
-		inner, more := hb.Body.Content(lifecycleSchema)
-		diags = append(diags, more...)
-		if a := inner.Attributes["prevent_destroy"]; a != nil {
-			more := staticValue(a, cty.Bool, &b.preventDestroy)
-			diags = append(diags, more...)
-		}
+		diags = append(diags, b.decodeLifecycle(hb)...)
 	}
 	return diags
 }

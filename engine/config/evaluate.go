@@ -7,7 +7,7 @@ import (
 
 	version "github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
-	"github.com/mailform/mailform/engine/config/internal/funcs"
+
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
@@ -93,7 +93,7 @@ func (c *column) at(i int) cty.Value {
 func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnostics) {
 	e := &evaluator{
 		m: m, opts: opts, computed: computed,
-		functions: funcs.Table(m.dir, Sensitive),
+		functions: functions(m.dir),
 		locals:    make(map[string]*local, len(m.locals)),
 		blocks:    make(map[blockID]*evaluated, len(m.blocks)),
 		seen:      map[string]cty.Value{},
@@ -120,6 +120,8 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	for _, id := range sortedBlocks(e.blocks) {
 		cfg.Instances = e.expand(cfg.Instances, e.blocks[id])
 	}
+	cfg.Moved, cfg.Removed, cfg.Imports = e.moved(), e.removed(), e.imports()
+	e.checks()
 	e.diags = sortDiagnostics(e.diags)
 	return cfg, e.diags
 }
@@ -325,7 +327,7 @@ func (e *evaluator) providers() []Provider {
 				values[s.Name] = cty.UnknownVal(s.Type)
 				continue
 			}
-			p := slot{attr: a, owner: fmt.Sprintf("provider %q", b.name)}
+			p := slot{attr: a, owner: fmt.Sprintf("provider %q", b.name), provider: true}
 			values[s.Name], diags = p.finish(v)
 			e.report(diags...)
 		}

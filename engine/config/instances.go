@@ -33,7 +33,7 @@ func (e *evaluator) keys(b *evaluated) bool {
 	case b.count != nil:
 		e.count(b)
 	default:
-		b.instances = []instance{{key: cty.NilVal}}
+		e.isEnabled(b)
 	}
 	b.index = make(map[string]int, len(b.instances))
 	for i := range b.instances {
@@ -99,6 +99,8 @@ func (e *evaluator) forEach(b *evaluated) {
 func (e *evaluator) checkForEach(v cty.Value) string {
 	const expected = "It has to be a map, an object, or a set of strings"
 	switch t := v.Type(); {
+	case v.HasMark(Ephemeral):
+		return "The value is ephemeral, and its keys would have to be remembered."
 	case v.IsMarked():
 		return "The value is sensitive. Its keys would be shown as addresses, so it cannot be used. Where the keys are no secret, nonsensitive() says so."
 	case v.IsNull():
@@ -113,6 +115,9 @@ func (e *evaluator) checkForEach(v cty.Value) string {
 		return expected + fmt.Sprintf(", and is a set of %s.", t.ElementType().FriendlyName())
 	case t.IsSetType():
 		under, marks := v.UnmarkDeep()
+		if _, ok := marks[Ephemeral]; ok {
+			return "The set holds ephemeral values, which would have to be remembered."
+		}
 		if len(marks) > 0 {
 			return "The set holds sensitive values, which would be shown as addresses."
 		}
@@ -144,6 +149,8 @@ func (e *evaluator) count(b *evaluated) {
 	}
 	n, problem := 0, ""
 	switch num, err := convert.Convert(v, cty.Number); {
+	case v.HasMark(Ephemeral):
+		problem = "The value is ephemeral, and would have to be remembered."
 	case v.IsMarked():
 		problem = "The value is sensitive. It would be shown as addresses, so it cannot be used."
 	case err != nil:
@@ -208,6 +215,7 @@ func (e *evaluator) expand(list []Instance, b *evaluated) []Instance {
 		columns[i] = e.column(b, name)
 	}
 	dependsOn := e.dependencies(b)
+	e.conditions(b)
 	if b.unknown {
 		return list
 	}
@@ -222,7 +230,9 @@ func (e *evaluator) expand(list []Instance, b *evaluated) []Instance {
 			Ref:            schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key},
 			Body:           cty.ObjectVal(values),
 			DependsOn:      dependsOn,
-			PreventDestroy: b.preventDestroy,
+			PreventDestroy: b.lifecycle.preventDestroy,
+			IgnoreChanges:  b.lifecycle.ignore,
+			IgnoreAll:      b.lifecycle.ignoreAll,
 			Range:          b.header,
 			Source:         b.block,
 		})

@@ -57,6 +57,10 @@ type Module struct {
 	outputs   map[string]*output
 	providers map[providerID]*block
 	blocks    map[blockID]*block
+	moves     []move
+	removals  []removal
+	takings   []taking
+	checks    []check
 	varFiles  []*varFile // in rising precedence
 
 	usesComputed bool

@@ -29,6 +29,15 @@ func (m *Module) Outputs(cfg *Config, computed Computed) ([]Output, hcl.Diagnost
 		v, diags := e.value(o.value, e.context(o.value))
 		e.report(diags...)
 		v, marks := v.UnmarkDeep()
+		if _, ok := marks[Ephemeral]; ok {
+			e.report(&hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Output of an ephemeral value",
+				Detail:   fmt.Sprintf("The value of the output %q is made of ephemeral values, and outputs are remembered. ephemeralasnull() leaves such values out.", name),
+				Subject:  o.value.Range().Ptr(),
+			})
+			continue
+		}
 		if len(marks) > 0 && !o.sensitive {
 			e.report(&hcl.Diagnostic{
 				Severity: hcl.DiagError,

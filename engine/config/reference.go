@@ -70,6 +70,8 @@ func (e *evaluator) see(b *evaluated, attrs []string) cty.Value {
 		return cty.ObjectVal(values)
 	}
 	switch {
+	case !b.multiple() && len(b.instances) == 0: // not enabled
+		return cty.NullVal(cty.DynamicPseudoType)
 	case b.forEach != nil:
 		all := make(map[string]cty.Value, len(b.instances))
 		for i := range b.instances {

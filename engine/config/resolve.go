@@ -34,6 +34,7 @@ func (m *Module) resolve() hcl.Diagnostics {
 	for _, b := range m.blocks {
 		diags = append(diags, m.resolveBlock(b)...)
 	}
+	diags = append(diags, m.resolveChanges()...)
 	// After the locals: it looks through them.
 	return append(diags, m.resolveBackend()...)
 }
@@ -46,6 +47,7 @@ func (m *Module) resolveBlock(b *block) hcl.Diagnostics {
 			diags = append(diags, m.find(e, inKeys, b.eachAttrs)...)
 		}
 	}
+	diags = append(diags, m.resolveLifecycle(b)...)
 	for _, d := range b.dependsOn {
 		diags = append(diags, m.checkDependency(d)...)
 	}
@@ -71,7 +73,7 @@ func (m *Module) resolveBody(b *body, where place, of *block) hcl.Diagnostics {
 		if a.schema.Providers {
 			continue
 		}
-		diags = append(diags, m.find(a.expr, where, nil)...)
+		diags = append(diags, m.findWith(a.expr, where, b.each)...)
 		if of == nil {
 			continue
 		}
@@ -84,6 +86,10 @@ func (m *Module) resolveBody(b *body, where place, of *block) hcl.Diagnostics {
 	}
 	for _, list := range b.nested {
 		for _, n := range list {
+			if n.generator != nil {
+				diags = append(diags, m.resolveDynamic(n, where, of)...)
+				continue
+			}
 			diags = append(diags, m.resolveBody(&n.body, where, of)...)
 		}
 	}
@@ -222,7 +228,12 @@ func (s *scan) reference(typ *schema.BlockType, t hcl.Traversal) {
 // read notes that an attribute of a block is read.
 func (s *scan) read(id blockID, name string, at hcl.Range) hcl.Diagnostics {
 	s.uses.blocks[id].attrs[name] = true
-	c := s.m.blocks[id].typ.ComputedAttribute(name)
+	return s.readComputed(s.m.blocks[id].typ, name, at)
+}
+
+// readComputed notes that what others compute is read, if it is.
+func (s *scan) readComputed(typ *schema.BlockType, name string, at hcl.Range) hcl.Diagnostics {
+	c := typ.ComputedAttribute(name)
 	if c == nil || c.Derived || s.where == inOutput {
 		return nil
 	}
@@ -230,7 +241,7 @@ func (s *scan) read(id blockID, name string, at hcl.Range) hcl.Diagnostics {
 		return hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Invalid reference",
-			Detail:   fmt.Sprintf("The attribute %q of a %s is made of everything else in the configuration. Only an output can read it.", name, id.typ),
+			Detail:   fmt.Sprintf("The attribute %q of a %s is made of everything else in the configuration. Only an output can read it.", name, typ.Type),
 			Subject:  &at,
 		}}
 	}
@@ -265,6 +276,23 @@ func (s *scan) root(root string, t hcl.Traversal) {
 		}
 	case "path":
 		s.known(t, name, "module", "root", "cwd")
+	case "self":
+		if s.selfBlock == nil {
+			s.refuse(t, "\"self\" can only be used in a postcondition, where it is the instance itself.")
+			return
+		}
+		typ := s.selfBlock.typ
+		if !isReadable(typ, name) {
+			s.diags = append(s.diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Unsupported attribute",
+				Detail:   fmt.Sprintf("A %s has no attribute %q.%s", typ.Type, name, suggestion(name, readableNames(typ))),
+				Subject:  &use.rng,
+			})
+			return
+		}
+		s.uses.self[name] = true
+		s.diags = append(s.diags, s.readComputed(typ, name, use.rng)...)
 	case "each":
 		s.uses.each = true
 		if s.known(t, name, "key", "value") && s.where != inBlock {

@@ -15,6 +15,8 @@ type slot struct {
 	within string     // nested block type that the argument stands in, or empty
 	ref    schema.Ref // the instance; its Name is empty where owner is set
 	owner  string     // what the argument is of, where that is not an instance
+	// provider is set where the argument configures a provider.
+	provider bool
 }
 
 // subject is how the argument begins a sentence.
@@ -43,6 +45,15 @@ func (p slot) problem(summary string, at hcl.Range, format string, args ...any) 
 func (p slot) finish(v cty.Value) (cty.Value, hcl.Diagnostics) {
 	s := p.attr.schema
 	var diags hcl.Diagnostics
+	if v.ContainsMarked() {
+		under, marks := v.UnmarkDeepWithPaths()
+		if rest, had := withoutEphemeral(marks); had {
+			if !s.Sensitive && !p.provider {
+				return cty.UnknownVal(s.Type), p.problem("Ephemeral value", p.attr.expr.Range(), "is remembered in the state, and its value is ephemeral. Only arguments that are never remembered, such as password_hash and those of providers, take such a value.")
+			}
+			v = under.MarkWithPaths(rest)
+		}
+	}
 	switch {
 	case v.IsNull() && s.Required:
 		return cty.UnknownVal(s.Type), p.problem("Missing required argument", p.attr.expr.Range(), "is required, and is null.")
@@ -259,7 +270,7 @@ func (p slot) targets(v cty.Value) (cty.Value, hcl.Diagnostics) {
 			items = append(items, fit)
 		}
 	}
-	if s.NonEmpty && len(items) == 0 {
+	if s.NonEmpty && len(items) == 0 && len(diags) == 0 {
 		return v, p.problem("Empty list", at, "needs at least one element.")
 	}
 	return cty.TupleVal(items), diags

@@ -24,7 +24,35 @@ type Config struct {
 	// by value).
 	Instances []Instance
 
+	// Moved, Removed and Imports in the order of the files.
+	Moved   []Moved
+	Removed []Removed
+	Imports []Import
+
 	evaluator *evaluator // for Outputs
+}
+
+// A Moved says that something had another address before. From is not declared.
+// There are no circles, and no two have the same From; one may lead to another.
+type Moved struct {
+	From, To schema.Ref
+	Range    hcl.Range
+}
+
+// A Removed says what becomes of what had an address that is no longer
+// declared. Unless Destroy is set it stays, and is forgotten.
+type Removed struct {
+	From    schema.Ref
+	Destroy bool
+	Range   hcl.Range
+}
+
+// An Import says that something is there and is to be taken over. To is an
+// instance that exists.
+type Import struct {
+	To    schema.Ref
+	ID    string // its key, as schema.Resource has it
+	Range hcl.Range
 }
 
 // A Provider is one provider block.
@@ -56,6 +84,10 @@ type Instance struct {
 	// for_each or count means all its instances.
 	DependsOn      []schema.Ref
 	PreventDestroy bool
+	// IgnoreChanges are attributes of kinds ("mailbox.quota") that stay as they
+	// are at the target once the thing is there. IgnoreAll: all that can.
+	IgnoreChanges []string
+	IgnoreAll     bool
 	// Range is the block's header.
 	Range hcl.Range
 	// Source finds where an attribute was written, for errors about its value.
@@ -82,6 +114,15 @@ type sensitiveMark struct{}
 
 // Sensitive is the mark of sensitive values.
 var Sensitive = sensitiveMark{}
+
+type ephemeralMark struct{}
+
+// Ephemeral is the mark of what must not be remembered in any form. Evaluated
+// instances and outputs never have it.
+var Ephemeral = ephemeralMark{}
+
+// GoString keeps test failures readable.
+func (ephemeralMark) GoString() string { return "config.Ephemeral" }
 
 // GoString keeps test failures readable.
 func (sensitiveMark) GoString() string { return "config.Sensitive" }

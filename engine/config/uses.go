@@ -22,6 +22,10 @@ type uses struct {
 	count  bool               // count.index
 	// eachAttrs are attributes read of each.value.
 	eachAttrs map[string]bool
+	// iteratorAttrs are attributes read of an element of a dynamic block.
+	iteratorAttrs map[string]bool
+	// self are attributes that a postcondition reads of its own instance.
+	self map[string]bool
 }
 
 // A rootUse is a traversal that starts from something that is not a block.
@@ -52,8 +56,12 @@ type scan struct {
 	// bare are the blocks that are named bare.
 	bare map[blockID]bool
 	// scope counts the names that for expressions around define.
-	scope  map[string]int
-	broken bool // it refers to what is not there
+	scope map[string]int
+	// iterator is what the content of a dynamic block calls its element.
+	iterator string
+	// selfBlock is the block that self stands for an instance of; nil for none.
+	selfBlock *block
+	broken    bool // it refers to what is not there
 	// where tells what kind of expression it is.
 	where place
 }
@@ -72,8 +80,32 @@ const (
 // find finds what an expression reads, and reports references to nothing. extra
 // are attribute names that are read of the result elsewhere.
 func (m *Module) find(e *expression, where place, extra map[string]bool) hcl.Diagnostics {
-	e.uses = uses{blocks: map[blockID]*reads{}, eachAttrs: map[string]bool{}}
-	s := &scan{m: m, uses: &e.uses, where: where, loose: map[string]bool{}, bare: map[blockID]bool{}, scope: map[string]int{}}
+	return m.newScan(where).find(e, extra)
+}
+
+// findWith does the same within the content of a dynamic block; iterator is
+// empty for none.
+func (m *Module) findWith(e *expression, where place, iterator string) hcl.Diagnostics {
+	s := m.newScan(where)
+	s.iterator = iterator
+	return s.find(e, nil)
+}
+
+// findSelf does the same in a condition of a block; of is nil where there is no
+// self.
+func (m *Module) findSelf(e *expression, of *block) hcl.Diagnostics {
+	s := m.newScan(inBlock)
+	s.selfBlock = of
+	return s.find(e, nil)
+}
+
+func (m *Module) newScan(where place) *scan {
+	return &scan{m: m, where: where, loose: map[string]bool{}, bare: map[blockID]bool{}, scope: map[string]int{}}
+}
+
+func (s *scan) find(e *expression, extra map[string]bool) hcl.Diagnostics {
+	e.uses = uses{blocks: map[blockID]*reads{}, eachAttrs: map[string]bool{}, iteratorAttrs: map[string]bool{}, self: map[string]bool{}}
+	s.uses = &e.uses
 	for name := range extra {
 		s.loose[name] = true
 	}
@@ -86,7 +118,7 @@ func (m *Module) find(e *expression, where place, extra map[string]bool) hcl.Dia
 			}
 		}
 	}
-	e.broken = e.broken || s.broken || s.diags.HasErrors() || m.damaged(e.Range())
+	e.broken = e.broken || s.broken || s.diags.HasErrors() || s.m.damaged(e.Range())
 	return s.diags
 }
 
@@ -204,6 +236,10 @@ func (s *scan) traversal(t hcl.Traversal) {
 		s.steps(t[1:])
 		return
 	}
+	if root == s.iterator {
+		s.element(t)
+		return
+	}
 	if typ := schema.BlockByType(root); typ != nil && typ.Instances {
 		if s.where == inCheck {
 			s.refuse(t, "A validation can refer to variables only.")
@@ -214,6 +250,27 @@ func (s *scan) traversal(t hcl.Traversal) {
 	}
 	s.root(root, t)
 }
+
+// element takes in a traversal that starts from the element of a dynamic block.
+func (s *scan) element(t hcl.Traversal) {
+	name := ""
+	if len(t) > 1 {
+		if step, ok := t[1].(hcl.TraverseAttr); ok {
+			name = step.Name
+		}
+	}
+	if !s.known(t, name, "key", "value") {
+		return
+	}
+	for _, step := range t[2:] {
+		if attr, ok := step.(hcl.TraverseAttr); ok {
+			s.uses.iteratorAttrs[attr.Name] = true
+		}
+	}
+}
+
+// ownKeys reports whether the expression differs between the instances of a block.
+func (e *expression) ownKeys() bool { return e.uses.each || e.uses.count }
 
 // refuse reports a reference that cannot stand where it does.
 func (s *scan) refuse(t hcl.Traversal, detail string) {

@@ -100,6 +100,9 @@ func (m *Module) variableValues(opts Options) (map[string]cty.Value, hcl.Diagnos
 		if v.sensitive {
 			val = val.Mark(Sensitive)
 		}
+		if v.ephemeral {
+			val = val.Mark(Ephemeral)
+		}
 		values[name] = val
 	}
 	return values, diags
@@ -231,13 +234,7 @@ func (e *evaluator) validateRule(v *variable, r rule) {
 	if ok {
 		return
 	}
-	message, diags := e.value(r.message, e.context(r.message))
-	text := ""
-	if s, ok := plainString(message); ok && !diags.HasErrors() {
-		text = s
-	} else {
-		text = "The error message cannot be shown, because it is made of a sensitive or unknown value."
-	}
+	text := e.message(r.message, e.context(r.message))
 	e.report(&hcl.Diagnostic{
 		Severity: hcl.DiagError,
 		Summary:  "Invalid value for variable",

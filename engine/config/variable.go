@@ -18,6 +18,7 @@ type variable struct {
 	defaults  *typeexpr.Defaults
 	def       cty.Value // NilVal: none
 	sensitive bool
+	ephemeral bool
 	nullable  bool
 	rules     []rule
 	header    hcl.Range
@@ -43,7 +44,7 @@ func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
 			v.typ, v.defaults, v.typed = t, defaults, true
 		}
 	}
-	for name, target := range map[string]*bool{"sensitive": &v.sensitive, "nullable": &v.nullable} {
+	for name, target := range map[string]*bool{"sensitive": &v.sensitive, "ephemeral": &v.ephemeral, "nullable": &v.nullable} {
 		if a := content.Attributes[name]; a != nil {
 			diags = append(diags, staticValue(a, cty.Bool, target)...)
 		}

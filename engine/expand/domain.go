@@ -90,6 +90,7 @@ func (e *expander) readDomainZone(d *domain) bool {
 // readExchanges reads the mx blocks.
 func (e *expander) readExchanges(d *domain) {
 	seen := map[rdata.Name]value{}
+	d.unsure = d.unsure || d.section.attr("mx").fact() == unknown
 	for _, s := range d.section.each("mx") {
 		x := exchange{section: s, preference: s.attr("preference").integer(10)}
 		sv, hv := s.attr("server"), s.attr("host")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
@@ -149,9 +150,29 @@ func (e *expander) add(b *block, suffix, kind, target, key string, attrs map[str
 		Key:            key,
 		Attrs:          cty.ObjectVal(attrs),
 		PreventDestroy: b.inst.PreventDestroy,
+		IgnoreChanges:  ignored(b.inst, kind),
 		Range:          b.inst.Range,
 	})
 	e.owner = append(e.owner, b)
+}
+
+// ignored are the attributes of a kind whose changes a block ignores.
+func ignored(inst *config.Instance, kind string) []string {
+	var names []string
+	if inst.IgnoreAll {
+		for _, a := range schema.KindByName(kind).Attributes {
+			if !a.Immutable && !a.Computed {
+				names = append(names, a.Name)
+			}
+		}
+		return names
+	}
+	for _, path := range inst.IgnoreChanges {
+		if k, name, _ := strings.Cut(path, "."); k == kind {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // emitProcesses makes a process for each embedded instance in use.

@@ -62,6 +62,9 @@ func (s section) attr(name string) value {
 // nested is a nested block that stands at most once; false if it does not.
 func (s section) nested(name string) (section, bool) {
 	v := s.attr(name)
+	if v.fact() == unknown { // made by a dynamic block
+		s.e.needKnown(v.rng(), s.b.addr+"."+name)
+	}
 	if v.fact() != known {
 		return section{}, false
 	}
@@ -72,6 +75,9 @@ func (s section) nested(name string) (section, bool) {
 func (s section) each(name string) []section {
 	v := s.attr(name)
 	elems, f := v.list()
+	if f == unknown { // made by a dynamic block
+		s.e.needKnown(v.rng(), s.b.addr+"."+name)
+	}
 	if f != known {
 		return nil
 	}

@@ -67,6 +67,19 @@ func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value
 	return cty.ObjectVal(vals), changed
 }
 
+// declared is what the files say of a resource that is there, with what it has
+// where changes are ignored.
+func declared(r *schema.Resource, have cty.Value) cty.Value {
+	if len(r.IgnoreChanges) == 0 {
+		return r.Attrs
+	}
+	vals := r.Attrs.AsValueMap()
+	for _, name := range r.IgnoreChanges {
+		vals[name] = have.GetAttr(name)
+	}
+	return cty.ObjectVal(vals)
+}
+
 // born is what a new resource will be: as declared, and unknown where the
 // target decides.
 func born(k *schema.Kind, want cty.Value) cty.Value {

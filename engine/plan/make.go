@@ -52,6 +52,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 				m.want(r)
 			}
 		}
+		m.imports()
 		m.takeAway()
 	case Destroy:
 		m.takeAway()
@@ -97,6 +98,7 @@ type maker struct {
 	observed, retained map[schema.ID]*providers.Observed
 	// former finds by address what the state knows.
 	former   map[string][]schema.ID
+	moves    map[string][]renaming
 	selected selection
 	// replaced are the old identities that some Replace takes away.
 	replaced map[schema.ID]bool
@@ -134,8 +136,9 @@ func newMaker(in Input) *maker {
 		}
 	}
 	m.remembered = m.prior.IDs()
+	m.moves = renamings(in.Config)
 	for _, id := range m.remembered {
-		a := m.prior.Resources[id].Address
+		a := m.movedTo(m.prior.Resources[id].Address)
 		m.former[a] = append(m.former[a], id)
 	}
 	m.selectTargets()
@@ -201,7 +204,7 @@ func (m *maker) want(r *schema.Resource) {
 	}
 	k := schema.KindByName(r.Kind)
 	have := conform(k, obs.Attrs)
-	want, changed := settle(k, r.Attrs, have, m.sourceChanges(r))
+	want, changed := settle(k, declared(r, have), have, m.sourceChanges(r))
 	c.Before = showKnown(k, st, have)
 	c.After = c.Before
 	if len(changed) > 0 {
@@ -260,6 +263,13 @@ func (m *maker) create(r *schema.Resource, c Change) {
 	}
 	if old, ok := m.predecessor(r); ok {
 		obs := m.observed[old]
+		if from := m.prior.Resources[old].Address; from != r.Address {
+			c.PrevAddress = from
+			if r.Kind == schema.KindMailbox {
+				m.refuseMove(r, old, from)
+				return
+			}
+		}
 		m.replaced[old] = true
 		m.guard(r, old, c.Address)
 		c.Action, c.PrevID, c.Observed = Replace, old, obs
@@ -304,6 +314,10 @@ func (m *maker) takeAway() {
 			c.Action = Forget
 			c.Before = st.Attrs
 			c.Notes = []string{"it is gone already"}
+		} else if k != nil && m.stays(c.Address) {
+			c.Action = Forget
+			c.Before = show(k, conform(k, obs.Attrs))
+			c.Notes = []string{"it stays as it is, and is no longer managed"}
 		} else if k == nil {
 			c.Before = obs.Attrs
 		} else {
@@ -367,7 +381,7 @@ func (m *maker) drift() {
 			}
 			d.Action, d.After = Update, show(k, have)
 			if m.plan.Mode == Normal {
-				if _, changed := settle(k, r.Attrs, have, false); len(changed) == 0 {
+				if _, changed := settle(k, declared(r, have), have, false); len(changed) == 0 {
 					continue
 				}
 			}

@@ -47,6 +47,8 @@ func (c *Change) Reaches() bool {
 		return true
 	case Adopt:
 		return c.Differs()
+	case Forget: // where it bears our mark, that has to go
+		return c.Observed != nil && c.Observed.Owner != ""
 	}
 	return false
 }

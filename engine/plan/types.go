@@ -24,7 +24,7 @@ const (
 	Delete  Action = "delete"
 	Replace Action = "replace" // one address, another identity: made new, then the old one deleted
 	Adopt   Action = "adopt"   // is there, not yet ours: taken over, changed where it differs
-	Forget  Action = "forget"  // is ours by the state, and gone
+	Forget  Action = "forget"  // was ours, and is gone, or stays as it is
 	Move    Action = "move"    // the same thing under another address
 )
 

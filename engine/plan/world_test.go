@@ -23,10 +23,13 @@ import (
 //	-- state --     the same
 //	-- observed --  TARGET KIND KEY {attributes} [words]
 //	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
+//	-- moved --      FROM TO
+//	-- removed --    ADDRESS [destroy]
+//	-- imports --    ADDRESS ID
 //	-- options --   mode, target=, exclude= and replace=ADDRESS, confirm=ID,
 //	                unknown=OUTPUT
 //
-// Words: after=ADDRESS, prevent_destroy, unknown=ATTRIBUTE, owner=ADDRESS,
+// Words: after=ADDRESS, prevent_destroy, ignore=ATTRIBUTE, unknown=ATTRIBUTE, owner=ADDRESS,
 // revision=R, retained, sensitive. Attributes that are left out are null.
 func world(t testing.TB, data []byte) plan.Input {
 	t.Helper()
@@ -65,6 +68,21 @@ func add(in *plan.Input, section, text string, n int) error {
 			in.Mode = plan.Mode(text)
 		}
 		return nil
+	case "moved", "removed", "imports":
+		if in.Config == nil {
+			in.Config = &config.Config{}
+		}
+		a, b, _ := strings.Cut(text, " ")
+		ref := plan.ParseAddress(a)
+		at := hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}, End: hcl.Pos{Line: n, Column: 2}}
+		if section == "removed" {
+			in.Config.Removed = append(in.Config.Removed, config.Removed{From: ref, Destroy: b == "destroy", Range: at})
+		} else if section == "moved" {
+			in.Config.Moved = append(in.Config.Moved, config.Moved{From: ref, To: plan.ParseAddress(b), Range: at})
+		} else {
+			in.Config.Imports = append(in.Config.Imports, config.Import{To: ref, ID: b, Range: at})
+		}
+		return nil
 	case "outputs", "stateoutputs", "records":
 		return addNamed(in, section, text)
 	default:
@@ -79,7 +97,7 @@ func add(in *plan.Input, section, text string, n int) error {
 	case "desired":
 		in.Desired = append(in.Desired, schema.Resource{
 			Address: l.address, Kind: l.kind, Target: l.target, Key: l.key, Attrs: l.attrs,
-			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil,
+			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil, IgnoreChanges: l.words["ignore"],
 			Range: hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}, End: hcl.Pos{Line: n, Column: 2}},
 		})
 	case "state":

@@ -69,7 +69,7 @@ func block(b *schema.BlockType) string {
 		attributes(&w, n.Attributes, "")
 	}
 	if b.Instances {
-		w.WriteString("\n`for_each`, `count`, `depends_on` and `lifecycle { prevent_destroy }` work as in [every block](values.md#instances).\n")
+		w.WriteString("\n`for_each`, `count`, `depends_on`, `lifecycle` and `dynamic` work as in [every block](values.md#instances).\n")
 	}
 	if len(b.Parts)+len(b.Computed) > 0 {
 		w.WriteString("\n## Read-only\n\n| name | type | |\n|---|---|---|\n")

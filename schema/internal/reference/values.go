@@ -34,7 +34,17 @@ Every block that describes something takes:
 | ` + "`for_each`" + ` | A map, an object or a set of strings: one instance for each element. Its arguments see ` + "`each.key` and `each.value`" + `. |
 | ` + "`count`" + ` | A number of instances. Their arguments see ` + "`count.index`" + `. |
 | ` + "`depends_on`" + ` | A list of references to what has to be there first, where no argument says so. |
+
+and the blocks:
+
+| block | |
+|---|---|
 | ` + "`lifecycle { prevent_destroy = true }`" + ` | Makes a plan that would remove it an error. |
+| ` + "`lifecycle { ignore_changes = [quota] }`" + ` | Leaves these arguments at the target as they are, once the thing is there; ` + "`all`" + ` stands for all that can be left. |
+| ` + "`lifecycle { enabled = var.with_archive }`" + ` | Whether there is an instance, in a block without ` + "`for_each` and `count`" + `. A reference to a block without one is null. |
+| ` + "`lifecycle { precondition { condition = …, error_message = … } }`" + ` | Makes a plan an error where the condition is false, for any instance. It may stand any number of times. |
+| ` + "`lifecycle { postcondition { … } }`" + ` | The same, and ` + "`self`" + ` is the instance. What is known after apply is held against it then. |
+| ` + "`dynamic \"mx\" { for_each = …, content { … } }`" + ` | Makes a nested block for each element of a collection. The content sees ` + "`mx.key` and `mx.value`" + `; ` + "`iterator = exchange`" + ` gives another name. |
 
 ## Variables
 

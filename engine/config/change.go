@@ -1,0 +1,304 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A move is a moved block.
+type move struct {
+	from, to dependency
+	header   hcl.Range
+}
+
+// A taking is an import block: evaluated like a block with or without for_each.
+type taking struct {
+	*block
+	to  schema.Ref // without its key
+	key *expression
+	id  *expression
+	at  hcl.Range // of to
+}
+
+// A check is a check block.
+type check struct {
+	name   string
+	rules  []rule
+	header hcl.Range
+}
+
+func (m *Module) decodeMoved(hb *hcl.Block) hcl.Diagnostics {
+	content, diags := hb.Body.Content(bodySchema(schema.BlockByType("moved").Attributes, nil, false))
+	mv := move{header: hb.DefRange}
+	for name, d := range map[string]*dependency{"from": &mv.from, "to": &mv.to} {
+		a := content.Attributes[name]
+		if a == nil {
+			continue
+		}
+		expr, more := normalize(a.Expr)
+		diags = append(diags, more...)
+		ref, rest := splitReference(staticTraversal(expr))
+		typ := schema.BlockByType(ref.Type)
+		if ref.Name == "" || len(rest) > 0 || typ == nil || !typ.Instances {
+			diags = append(diags, invalidAddress(name, expr.Range()))
+			continue
+		}
+		*d = dependency{ref, expr.Range()}
+	}
+	switch {
+	case mv.from.ref.Name == "" || mv.to.ref.Name == "": // reported
+	case mv.from.ref.Type != mv.to.ref.Type:
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Move to another type",
+			Detail:   fmt.Sprintf("%s cannot become %s: a %s stays one.", mv.from.ref, mv.to.ref, mv.from.ref.Type),
+			Subject:  &mv.to.rng,
+		})
+	default:
+		m.moves = append(m.moves, mv)
+	}
+	return diags
+}
+
+func invalidAddress(name string, at hcl.Range) *hcl.Diagnostic {
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Invalid address",
+		Detail:   fmt.Sprintf("The argument %s names a block or one of its instances, such as user.alice or user.staff[\"bob\"].", name),
+		Subject:  &at,
+	}
+}
+
+func (m *Module) decodeImport(hb *hcl.Block) hcl.Diagnostics {
+	typ := schema.BlockByType("import")
+	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	t := taking{block: &block{typ: typ, header: hb.DefRange}}
+	expr := func(name string) *expression {
+		a := content.Attributes[name]
+		if a == nil {
+			return nil
+		}
+		x, more := normalize(a.Expr)
+		diags = append(diags, more...)
+		return x
+	}
+	t.forEach, t.id = expr(metaForEach), expr("id")
+	to := expr("to")
+	if to == nil || t.id == nil {
+		return diags
+	}
+	var rest hcl.Traversal
+	t.at = to.Range()
+	if x, ok := bare(to).(*hclsyntax.IndexExpr); ok { // user.staff[each.key]
+		t.to, rest = splitReference(staticTraversal(x.Collection))
+		t.key = &expression{Expression: x.Key}
+	} else {
+		t.to, rest = splitReference(staticTraversal(to))
+		if key := t.to.Key; key != cty.NilVal {
+			t.key = &expression{Expression: &hclsyntax.LiteralValueExpr{Val: key, SrcRange: t.at}}
+			t.to.Key = cty.NilVal
+		}
+	}
+	if named := schema.BlockByType(t.to.Type); t.to.Name == "" || len(rest) > 0 || named == nil || !named.Instances {
+		return append(diags, invalidAddress("to", t.at))
+	}
+	m.takings = append(m.takings, t)
+	return diags
+}
+
+func (m *Module) decodeCheck(hb *hcl.Block) hcl.Diagnostics {
+	content, diags := hb.Body.Content(bodySchema(nil, schema.BlockByType("check").Blocks, false))
+	c := check{name: hb.Labels[0], header: hb.DefRange}
+	for _, other := range m.checks {
+		if other.name == c.name {
+			return append(diags, duplicate(fmt.Sprintf("A check named %q", c.name), other.header, c.header))
+		}
+	}
+	for _, rb := range content.Blocks {
+		r, more := decodeRule(rb)
+		diags = append(diags, more...)
+		if r != nil {
+			c.rules = append(c.rules, *r)
+		}
+	}
+	m.checks = append(m.checks, c)
+	return diags
+}
+
+// resolveChanges finds what import and check blocks read.
+func (m *Module) resolveChanges() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, t := range m.takings {
+		if t.forEach != nil {
+			diags = append(diags, m.find(t.forEach, inKeys, nil)...)
+		}
+		for _, x := range []*expression{t.key, t.id} {
+			if x == nil {
+				continue
+			}
+			diags = append(diags, m.find(x, inBlock, nil)...)
+			if d := checkMeta(t.block, x); d != nil {
+				diags = append(diags, d)
+			}
+		}
+		if m.blocks[blockID{t.to.Type, t.to.Name}] == nil {
+			diags = append(diags, m.undeclared(schema.BlockByType(t.to.Type), t.to.Name, t.at)...)
+		}
+	}
+	for _, c := range m.checks {
+		for _, r := range c.rules {
+			diags = append(diags, m.find(r.condition, inLocal, nil)...)
+			diags = append(diags, m.find(r.message, inLocal, nil)...)
+		}
+	}
+	return diags
+}
+
+// exists reports whether an address is that of a block or an instance.
+func (e *evaluator) exists(ref schema.Ref) bool {
+	b := e.blocks[blockID{ref.Type, ref.Name}]
+	if b == nil || !e.keys(b) || b.unknown {
+		return false
+	}
+	if ref.Key == cty.NilVal {
+		return !b.multiple() && len(b.instances) > 0
+	}
+	_, ok := b.index[keyString(ref.Key)]
+	return ok
+}
+
+// moved checks the moved blocks.
+func (e *evaluator) moved() []Moved {
+	var out []Moved
+	seen := map[string]hcl.Range{}
+	next := map[string]string{}
+	refuse := func(at hcl.Range, summary, format string, args ...any) {
+		e.report(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at})
+	}
+	for _, mv := range e.m.moves {
+		from, to := mv.from.ref.String(), mv.to.ref.String()
+		whole := e.blocks[blockID{mv.from.ref.Type, mv.from.ref.Name}]
+		other, twice := seen[from]
+		switch {
+		case from == to:
+			refuse(mv.to.rng, "Move to the same place", "%s is moved to itself.", from)
+			continue
+		case twice:
+			refuse(mv.from.rng, "Moved twice", "%s is moved at %s already.", from, other)
+			continue
+		case e.exists(mv.from.ref),
+			whole != nil && whole.multiple() && mv.from.ref.Key == cty.NilVal && mv.to.ref.Name != mv.from.ref.Name:
+			refuse(mv.from.rng, "Moved block is still there", "%s is moved to %s, and is still declared. Take one of the two out.", from, to)
+			continue
+		}
+		seen[from], next[from] = mv.from.rng, to
+		out = append(out, Moved{From: mv.from.ref, To: mv.to.ref, Range: mv.header})
+	}
+	for _, mv := range out {
+		at := mv.From.String()
+		for steps := 0; at != "" && steps <= len(out); steps++ {
+			at = next[at]
+		}
+		if at != "" {
+			refuse(mv.Range, "Moved in a circle", "%s is moved back to itself in the end. Where it is now, no move may begin.", mv.From)
+			return nil
+		}
+	}
+	return out
+}
+
+// imports evaluates the import blocks.
+func (e *evaluator) imports() []Import {
+	var out []Import
+	for _, t := range e.m.takings {
+		b := &evaluated{block: t.block, columns: map[string]*column{}}
+		if !e.keys(b) || b.unknown {
+			continue
+		}
+		named := e.blocks[blockID{t.to.Type, t.to.Name}]
+		if named == nil || !e.keys(named) || named.unknown {
+			continue // reported, or not known without all variables
+		}
+		failed := 0
+		for i := range b.instances {
+			imp, problem := e.importOf(&t, b, named, i)
+			if problem == nil {
+				if imp.ID != "" {
+					out = append(out, imp)
+				}
+				continue
+			}
+			e.report(problem)
+			if failed++; failed == maxErrors {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// importOf evaluates one instance of an import block. Its ID is empty where it
+// is not known without all variables.
+func (e *evaluator) importOf(t *taking, b, named *evaluated, i int) (Import, *hcl.Diagnostic) {
+	imp := Import{To: t.to, Range: t.header}
+	refuse := func(at hcl.Range, format string, args ...any) (Import, *hcl.Diagnostic) {
+		return imp, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid import", Detail: fmt.Sprintf(format, args...), Subject: &at}
+	}
+	if t.key != nil {
+		key, diags := e.value(t.key, e.instanceContext(b, t.key, e.context(t.key), i))
+		switch {
+		case diags.HasErrors():
+			return imp, diags[0]
+		case !key.IsMarked() && !key.IsKnown() && e.mayBeUnknown():
+			return imp, nil
+		case key.IsMarked() || !key.IsKnown() || key.IsNull() || key.Type() != cty.String && key.Type() != cty.Number:
+			return refuse(t.at, "The key in the argument to has to be a known text or number that is not sensitive.")
+		}
+		imp.To.Key = key
+	}
+	if !e.exists(imp.To) {
+		switch {
+		case imp.To.Key == cty.NilVal && named.multiple():
+			return refuse(t.at, "%s has instances with keys. Name the one that is meant.", imp.To)
+		case imp.To.Key != cty.NilVal && !named.multiple():
+			return imp, noInstances(named.block, t.at)
+		}
+		return imp, named.noSuchInstance(keyUse{imp.To.Key, t.at})
+	}
+	id, diags := e.value(t.id, e.instanceContext(b, t.id, e.context(t.id), i))
+	text, ok := plainString(id)
+	switch {
+	case diags.HasErrors():
+		return imp, diags[0]
+	case !id.IsMarked() && !id.IsKnown() && e.mayBeUnknown():
+		return imp, nil
+	case !ok || text == "":
+		return refuse(t.id.Range(), "The argument id has to be a text that is known, not empty and not sensitive.")
+	}
+	imp.ID = text
+	return imp, nil
+}
+
+// checks looks at the conditions of check blocks. They stop nothing.
+func (e *evaluator) checks() {
+	for _, c := range e.m.checks {
+		for _, r := range c.rules {
+			ok, diags := e.holds(r.condition, e.context(r.condition))
+			if !ok && !diags.HasErrors() {
+				diags = hcl.Diagnostics{{
+					Summary: "Check failed",
+					Detail:  fmt.Sprintf("%s\n\nThis is an assertion of the check %q.", e.message(r.message, e.context(r.message)), c.name),
+					Subject: r.condition.Range().Ptr(),
+				}}
+			}
+			for _, d := range diags {
+				d.Severity = hcl.DiagWarning
+			}
+			e.report(diags...)
+		}
+	}
+}

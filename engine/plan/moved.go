@@ -1,0 +1,101 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/schema"
+)
+
+// A renaming is what moved blocks say about the resources of one block.
+type renaming struct{ from, to string }
+
+// renamings are the moved blocks by the type and name of the block that they
+// start from, so that a long state is gone through once.
+func renamings(cfg *config.Config) map[string][]renaming {
+	if cfg == nil || len(cfg.Moved) == 0 {
+		return nil
+	}
+	by := map[string][]renaming{}
+	for _, mv := range cfg.Moved {
+		at := mv.From.Type + "." + mv.From.Name
+		by[at] = append(by[at], renaming{mv.From.String(), mv.To.String()})
+	}
+	for _, list := range by { // what is more special wins
+		slices.SortStableFunc(list, func(a, b renaming) int { return len(b.from) - len(a.from) })
+	}
+	return by
+}
+
+// movedTo is where the moved blocks bring what had an address.
+func (m *maker) movedTo(address string) string {
+	if len(m.moves) == 0 {
+		return address
+	}
+	for range m.in.Config.Moved { // there are no circles; a chain ends
+		ref := ParseAddress(address)
+		i := slices.IndexFunc(m.moves[ref.Type+"."+ref.Name], func(r renaming) bool { return state.Covers(r.from, address) })
+		if i < 0 {
+			break
+		}
+		r := m.moves[ref.Type+"."+ref.Name][i]
+		address = r.to + address[len(r.from):]
+	}
+	return address
+}
+
+// refuseMove reports a move that would leave mail behind.
+func (m *maker) refuseMove(r *schema.Resource, old schema.ID, from string) {
+	m.errorf(r, "Cannot move a mailbox to another address",
+		"%s is moved to %s, but the one is the mailbox %s and the other %s. A mailbox keeps its address: its mail would not come along. "+
+			"Leave the address as it is, and add the new one as an alias. Or, if the new mailbox is to begin empty, take the moved block out: "+
+			"then the old mailbox is deleted.", from, r.Address, old.Key, r.Key)
+}
+
+// imports holds the import blocks against what is there.
+func (m *maker) imports() {
+	if m.in.Config == nil || m.plan.Mode != Normal || len(m.in.Config.Imports) == 0 {
+		return
+	}
+	type named struct{ block, key string }
+	byBlock := map[named][]*schema.Resource{}
+	keys := map[string][]string{}
+	for _, r := range m.desired {
+		ref := ParseAddress(r.Address)
+		ref.Part = ""
+		at := ref.String()
+		byBlock[named{at, r.Key}] = append(byBlock[named{at, r.Key}], r)
+		keys[at] = append(keys[at], r.Key)
+	}
+	for _, imp := range m.in.Config.Imports {
+		to := imp.To.String()
+		found := byBlock[named{to, imp.ID}]
+		there := slices.ContainsFunc(found, func(r *schema.Resource) bool { return m.observed[r.ID()] != nil })
+		at := &schema.Resource{Range: imp.Range}
+		switch {
+		case len(found) == 0 && len(keys[to]) == 0:
+			m.errorf(at, "Cannot import", "%s describes nothing that could be taken over.", to)
+		case len(found) == 0:
+			slices.Sort(keys[to])
+			m.errorf(at, "Cannot import", "%s does not describe %q. What it describes is called %s.", to, imp.ID, list(slices.Compact(keys[to])))
+		case !there && m.selected.wants(found[0].Address):
+			m.errorf(at, "Cannot import", "The %s %s of %s is not there, so that it cannot be taken over. Take the import block out to have it made.", found[0].Kind, imp.ID, to)
+		}
+	}
+}
+
+// stays reports whether a removed block says that what has an address stays as
+// it is. Of several that cover it, what is more special wins.
+func (m *maker) stays(address string) bool {
+	if m.in.Config == nil {
+		return false
+	}
+	stays, length := false, 0
+	for _, r := range m.in.Config.Removed {
+		if from := r.From.String(); len(from) > length && state.Covers(from, address) {
+			stays, length = !r.Destroy, len(from)
+		}
+	}
+	return stays
+}
