@@ -375,13 +375,13 @@ func (s *Session) configure(ctx context.Context, target string, cfg *config.Conf
 func (s *Session) configureAs(ctx context.Context, target string, p providers.Provider, cfg *config.Config) hcl.Diagnostics {
 	s.cfg = cfg
 	pc := providers.Config{Value: cty.NullVal(cty.DynamicPseudoType), Dir: s.ws.Dir, Lineage: s.prior.Lineage}
-	name := target
 	for i := range cfg.Providers {
 		if cfg.Providers[i].Target() == target {
 			pc.Value = cfg.Providers[i].Value
-			name = cfg.Providers[i].Name
 		}
 	}
+	// The block of a target that only the state knows may be gone from the files.
+	name, _, _ := strings.Cut(target, ".")
 	if p == nil {
 		p = s.ws.NewProvider(name)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/daemon"
+	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -45,7 +46,7 @@ func (a *app) start(ctx context.Context, args []string) int {
 		return usageExit(err)
 	}
 	return a.eachDataDir(ctx, *data, func(dir string) error {
-		if _, err := os.Stat(filepath.Join(dir, "mailform.db")); err != nil {
+		if !store.Exists(dir) {
 			return fmt.Errorf("nothing has been applied to %s yet: run \"mailform apply\"", dir)
 		}
 		client := admin.NewClient(dir)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 // startTimeout bounds the wait for a new daemon's first answer. It answers in
@@ -49,6 +50,9 @@ func (p *Provider) ensureRunning(ctx context.Context) error {
 // Start starts `executable serve -data dataDir` in a session of its own, so that
 // it outlives whoever started it, and waits until it answers.
 func Start(ctx context.Context, executable, dataDir string) error {
+	if err := store.CheckDir(dataDir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -37,6 +38,8 @@ type Provider struct {
 
 	dataDir string
 	lineage string
+	// declared is set where the files say something of this provider.
+	declared bool
 }
 
 // DataDir is the absolute path of the data directory that a provider block's
@@ -59,11 +62,45 @@ func DataDir(value cty.Value, dir string) string {
 func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagnostics {
 	p.dataDir = DataDir(cfg.Value, cfg.Dir)
 	p.lineage = cfg.Lineage
+	p.declared = !cfg.Value.IsNull()
+	return nil
+}
+
+// findDataDir compares the data directory with the one of the last apply. A
+// provider that the files no longer speak of has its old one. A directory that
+// is another one now, while the old one still holds a store, is refused: the
+// mail does not move by itself, and the old daemon would go on beside the new.
+func (p *Provider) findDataDir(scope providers.Scope) error {
+	for _, id := range scope.Prior {
+		if id.Kind != schema.KindProcess || id.Key == p.dataDir {
+			continue
+		}
+		if !p.declared && len(scope.Wanted) == 0 {
+			p.dataDir = id.Key
+			return nil
+		}
+		old, err := os.Stat(id.Key)
+		if err != nil {
+			continue // moved away, or never made
+		}
+		if now, err := os.Stat(p.dataDir); err == nil && os.SameFile(old, now) {
+			continue
+		}
+		if !store.Exists(id.Key) {
+			continue
+		}
+		return fmt.Errorf("the data directory was %s when mailform last applied, and is %s now. The mail does not move by itself: "+
+			"put data_dir back; or run \"mailform stop\" and move the directory to its new place; "+
+			"or, to begin anew and leave that mail alone, run \"mailform destroy\" with the old data_dir first", id.Key, p.dataDir)
+	}
 	return nil
 }
 
 // Read implements providers.Provider.
 func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
+	if err := p.findDataDir(scope); err != nil {
+		return nil, err
+	}
 	live, err := admin.NewClient(p.dataDir).Resources(ctx)
 	switch {
 	case err == nil:
@@ -74,7 +111,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	var lying []admin.Resource
 	st, err := store.Open(ctx, p.dataDir, store.Options{ReadOnly: true})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, store.CheckDir(p.dataDir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the store in %s: %w", p.dataDir, err)

@@ -32,7 +32,7 @@ type Options struct {
 
 // How often the daemon looks after what needs no hurry.
 const (
-	retryEvery = 2 * time.Second // sockets that could not be opened
+	retryEvery = 2 * time.Second // sockets that could not be opened, files that are gone
 	purgeEvery = time.Hour       // mail of closed accounts
 )
 
@@ -202,6 +202,11 @@ func (d *daemon) lookAfter(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-retry.C:
+			if err := d.store.Intact(); err != nil {
+				d.log.Error("end, so that no mail is accepted that nobody would find", "error", err)
+				d.stop()
+				return
+			}
 			d.sockets.retry()
 		case now := <-purge.C:
 			d.purge(ctx, now)

@@ -35,6 +35,8 @@ type Store struct {
 	lock   *os.File // nil when read-only
 	read   *readers
 	writer *writer // nil when read-only
+	// identity is nil when read-only.
+	identity *identity
 
 	directory directoryCache
 	watches   watches
@@ -50,7 +52,8 @@ var errReadOnly = errors.New("the store is open for reading only")
 // Open opens the store in a data directory. It makes what is missing: the
 // directory with mode 0700, the database with mode 0600. One process at a time
 // may have it open for writing; the error for a second one is [ErrLocked]. The
-// error for a missing store opened with Options.ReadOnly is [fs.ErrNotExist].
+// error for a missing store opened with Options.ReadOnly is [fs.ErrNotExist], and
+// that for a directory which others use is [ErrForeign].
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -72,6 +75,9 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 }
 
 func (s *Store) openOwner(ctx context.Context) error {
+	if err := CheckDir(s.dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
@@ -97,6 +103,9 @@ func (s *Store) openOwner(ctx context.Context) error {
 		return err
 	}
 	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return err
+	}
+	if s.identity, err = identify(s.dir); err != nil {
 		return err
 	}
 	w, err := openWriter(ctx, s.dsn("rw", false), s.committed)
@@ -170,6 +179,9 @@ func (s *Store) Close() error {
 	}
 	if s.read != nil {
 		errs = append(errs, s.read.close())
+	}
+	if s.identity != nil {
+		errs = append(errs, s.identity.root.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
