@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"golang.org/x/term"
@@ -223,8 +225,15 @@ func (a *app) commandHelp(fs *flag.FlagSet) {
 
 // fail prints an error that has no place in a file and returns the exit code.
 func (a *app) fail(err error) int {
-	fmt.Fprintf(a.stderr, "Error: %v\n", err)
+	fmt.Fprintf(a.stderr, "Error: %s\n", sentence(err))
 	return exitError
+}
+
+// sentence begins an error's text with a capital, as a reader of "Error: " expects.
+func sentence(err error) string {
+	text := err.Error()
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 // color reports whether a stream takes colours.

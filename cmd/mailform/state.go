@@ -101,7 +101,7 @@ func (a *app) stateShow(ctx context.Context, args []string) int {
 			return exitOK
 		}
 	}
-	return a.fail(fmt.Errorf("there is no %s in the state.%s", rest[0], near(rest[0], st)))
+	return a.fail(fmt.Errorf("there is no %s in the state%s", rest[0], near(rest[0], st)))
 }
 
 // covered reports whether an address is one of those given, or below one.
@@ -171,10 +171,10 @@ func (a *app) stateMove(ctx context.Context, args []string) int {
 	var moved []state.Rename
 	code := a.edit(ctx, "state mv", &e, func(_ state.Backend, st *state.State) (entries []state.Entry, err error) {
 		if entries, moved, err = state.Move(st, rest[0], rest[1]); err != nil {
-			return nil, fmt.Errorf("Invalid target address\n\nCannot move %s to %s: %w.", rest[0], rest[1], err)
+			return nil, fmt.Errorf("invalid target address\n\nCannot move %s to %s: %w", rest[0], rest[1], err)
 		}
 		if len(moved) == 0 {
-			return nil, fmt.Errorf("Invalid source address\n\nCannot move %s: it does not match anything in the current state.%s", rest[0], near(rest[0], st))
+			return nil, fmt.Errorf("invalid source address\n\nCannot move %s: it does not match anything in the current state%s", rest[0], near(rest[0], st))
 		}
 		return entries, nil
 	})
@@ -213,7 +213,7 @@ func (a *app) stateRemove(ctx context.Context, args []string) int {
 		for _, address := range rest {
 			more, names := state.Remove(left, address)
 			if len(names) == 0 {
-				return nil, fmt.Errorf("Invalid target address\n\nNo matching objects found for %s. \"mailform state list\" prints what there is.%s", address, near(address, st))
+				return nil, fmt.Errorf("invalid target address\n\nNo matching objects found for %s; \"mailform state list\" prints what there is%s", address, near(address, st))
 			}
 			left.Apply(more)
 			entries, gone = append(entries, more...), append(gone, names...)
@@ -243,7 +243,7 @@ func near(address string, st *state.State) string {
 		addresses = append(addresses, r.Address)
 	}
 	if s := suggest(address, addresses); s != "" {
-		return fmt.Sprintf(" Did you mean %s?", s)
+		return fmt.Sprintf(". Did you mean %s?", s)
 	}
 	return ""
 }

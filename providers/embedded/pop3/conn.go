@@ -130,7 +130,7 @@ func (c *conn) Run() {
 	switch {
 	case errors.Is(err, errInterrupted):
 		c.err("[SYS/TEMP] The server is shutting down")
-	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errQuit):
+	case !errors.Is(err, io.EOF) && !errors.Is(err, errQuit):
 		c.log.Debug("pop3: connection ended", "error", err)
 	}
 	// A peer that is gone does not need the rest.

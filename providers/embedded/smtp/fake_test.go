@@ -38,12 +38,11 @@ type fakeStore struct {
 }
 
 type delivery struct {
-	id, from    string
-	accounts    []int64
-	remote      []string
-	text        string // for accounts
-	remoteText  string // for remote
-	acceptCalls int
+	id, from   string
+	accounts   []int64
+	remote     []string
+	text       string // for accounts
+	remoteText string // for remote
 }
 
 func (f *fakeStore) Resolve(_ context.Context, rcpt string) (store.Resolution, error) {
