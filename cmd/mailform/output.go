@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/engine/state"
@@ -112,7 +111,7 @@ func (a *app) printOutput(outputs map[string]state.Output, name string, form out
 	case form == formJSON:
 		fmt.Fprintln(a.stdout, string(o.Value))
 	default:
-		fmt.Fprintln(a.stdout, string(hclwrite.TokensForValue(v).Bytes()))
+		fmt.Fprintln(a.stdout, text.Value(v))
 	}
 	return nil
 }

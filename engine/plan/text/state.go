@@ -91,7 +91,11 @@ func (w *writer) stateOutputs(outputs map[string]state.Output) error {
 		if err != nil {
 			return fmt.Errorf("output %s: %w", name, err)
 		}
-		w.linef("%s = %s", name, outputValue(v, outputs[name].Sensitive))
+		shown := sensitiveValue
+		if !outputs[name].Sensitive {
+			shown = Value(v)
+		}
+		w.linef("%s = %s", name, shown)
 	}
 	return nil
 }
