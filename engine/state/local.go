@@ -52,6 +52,11 @@ func (l *Local) journalPath() string { return l.path + ".journal" }
 // *VersionError.
 func (l *Local) Load(ctx context.Context) (*State, error) {
 	s, d, err := l.read(ctx)
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		return nil, fmt.Errorf("%w. Put a copy of %s and of its journal back; or move both away, "+
+			"and the next apply takes over what is there as it is", err, filepath.Base(l.path))
+	}
 	if err != nil {
 		return nil, err
 	}
