@@ -95,22 +95,32 @@ func (w *Workspace) Validate(module *config.Module, opts config.Options) hcl.Dia
 // merge adds what a later stage finds to what an earlier one has found, but for
 // errors in the same lines: those are echoes of the first.
 func merge(first, later hcl.Diagnostics) hcl.Diagnostics {
+	type line struct {
+		file   string
+		number int
+	}
+	wrong := map[line]bool{}
+	for _, f := range first {
+		if f.Severity != hcl.DiagError || f.Subject == nil {
+			continue
+		}
+		for n := f.Subject.Start.Line; n <= f.Subject.End.Line; n++ {
+			wrong[line{f.Subject.Filename, n}] = true
+		}
+	}
 	out := first
 	for _, d := range later {
 		echo := false
-		for _, f := range first {
-			echo = echo || f.Severity == hcl.DiagError && sameLines(f.Subject, d.Subject)
+		if d.Subject != nil {
+			for n := d.Subject.Start.Line; n <= d.Subject.End.Line && !echo; n++ {
+				echo = wrong[line{d.Subject.Filename, n}]
+			}
 		}
 		if !echo {
 			out = append(out, d)
 		}
 	}
 	return out
-}
-
-func sameLines(a, b *hcl.Range) bool {
-	return a != nil && b != nil && a.Filename == b.Filename &&
-		a.Start.Line <= b.End.Line && b.Start.Line <= a.End.Line
 }
 
 // Open locks and reads the state for a module that has been loaded. The error

@@ -32,6 +32,7 @@ func (a *app) apply(ctx context.Context, args []string) int {
 	if err != nil {
 		return usageExit(err)
 	}
+	a.json = o.json
 	if len(rest) == 1 {
 		return a.applySaved(ctx, rest[0], &o)
 	}
@@ -48,6 +49,7 @@ func (a *app) destroy(ctx context.Context, args []string) int {
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
+	a.json = o.json
 	return a.applyNew(ctx, &o, *approve)
 }
 
@@ -71,9 +73,9 @@ func (a *app) applyNew(ctx context.Context, o *operation, approve bool) int {
 	case len(brakes) > 0 && (approve || !o.input):
 		return a.fail(unconfirmed(brakes))
 	case len(brakes) > 0:
-		err = a.confirmBrakes(p, brakes)
+		err = a.confirmBrakes(ctx, p, brakes)
 	case !p.Empty() && !approve:
-		err = a.confirm(o)
+		err = a.confirm(ctx, o)
 	}
 	if err != nil {
 		return a.fail(err)
@@ -82,7 +84,7 @@ func (a *app) applyNew(ctx context.Context, o *operation, approve bool) int {
 }
 
 // confirm asks before anything is changed.
-func (a *app) confirm(o *operation) error {
+func (a *app) confirm(ctx context.Context, o *operation) error {
 	if !o.input {
 		return errors.New("this needs a confirmation, and -input=false forbids to ask. Give -auto-approve, or apply a saved plan")
 	}
@@ -90,7 +92,7 @@ func (a *app) confirm(o *operation) error {
 	if o.destroy {
 		question = "Do you really want to take all of this away?"
 	}
-	switch yes, err := a.askYes(question); {
+	switch yes, err := a.askYes(ctx, question); {
 	case err != nil:
 		return err
 	case !yes:
@@ -100,28 +102,30 @@ func (a *app) confirm(o *operation) error {
 }
 
 // askYes asks a question that has to be answered by yes.
-func (a *app) askYes(question string) (bool, error) {
-	answer, err := a.ask(question + "\n  Only \"yes\" is taken as a yes.")
+func (a *app) askYes(ctx context.Context, question string) (bool, error) {
+	answer, err := a.ask(ctx, question+"\n  Only \"yes\" is taken as a yes.")
 	return answer == "yes", err
 }
 
 var errNotConfirmed = errors.New("apply was not confirmed; nothing has been changed")
 
 // ask asks for a line.
-func (a *app) ask(question string) (string, error) {
+func (a *app) ask(ctx context.Context, question string) (string, error) {
 	fmt.Fprintf(a.stdout, "\n%s\n\n  Enter a value: ", question)
-	answer, err := bufio.NewReader(io.LimitReader(a.stdin, 1<<16)).ReadString('\n')
+	answer, err := await(ctx, func() (string, error) {
+		return bufio.NewReader(io.LimitReader(a.stdin, 1<<16)).ReadString('\n')
+	})
+	fmt.Fprintln(a.stdout)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	fmt.Fprintln(a.stdout)
 	return strings.TrimSpace(answer), nil
 }
 
 // confirmBrakes asks for the brakes of a plan by their IDs; a mere yes, typed
 // out of habit, is not enough.
-func (a *app) confirmBrakes(p *plan.Plan, ids []string) error {
-	answer, err := a.ask(fmt.Sprintf("To carry out these actions all the same, enter what is to be confirmed:\n  %s", strings.Join(ids, " ")))
+func (a *app) confirmBrakes(ctx context.Context, p *plan.Plan, ids []string) error {
+	answer, err := a.ask(ctx, fmt.Sprintf("To carry out these actions all the same, enter what is to be confirmed:\n  %s", strings.Join(ids, " ")))
 	if err != nil {
 		return err
 	}
@@ -146,7 +150,7 @@ func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module,
 	if len(diags) > 0 {
 		a.report(o, m, diags)
 	}
-	if err := a.showApplied(ctx, s, o, opts.Plan, sum, !diags.HasErrors()); err != nil {
+	if err := a.showApplied(context.WithoutCancel(ctx), s, o, opts.Plan, sum, !diags.HasErrors()); err != nil {
 		return a.fail(err)
 	}
 	if diags.HasErrors() {
@@ -215,8 +219,7 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 		return exitError
 	}
 	if why, same := plan.Same(saved, fresh); !same {
-		fmt.Fprintf(a.stderr, "Error: Saved plan is stale\n\nSomething has changed since %s was made, so that it no longer says what would\nhappen: %s. Nothing has been changed. Make a new plan.\n", filepath.Base(path), why)
-		return exitError
+		return a.problem("Saved plan is stale", fmt.Sprintf("Something has changed since %s was made, so that it no longer says what would\nhappen: %s. Nothing has been changed. Make a new plan.", filepath.Base(path), why))
 	}
 	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: fresh, Saved: true})
 }

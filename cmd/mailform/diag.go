@@ -11,8 +11,12 @@ import (
 	"golang.org/x/term"
 )
 
+// mostDiagnostics bounds what is printed: more than anyone reads, and few enough
+// for a file that is wrong from its first line to its last.
+const mostDiagnostics = 1000
+
 // diagnostics prints warnings and errors with the lines of the files that they
-// are about, in the order of files and lines.
+// are about, in the order of files and lines; under -json as events.
 func (a *app) diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	sort.SliceStable(diags, func(i, j int) bool {
 		x, y := diags[i].Subject, diags[j].Subject
@@ -25,14 +29,26 @@ func (a *app) diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 			return x.Start.Byte < y.Start.Byte
 		}
 	})
+	if a.json {
+		a.events().Diagnostics(diags)
+		return
+	}
 	width := uint(0)
 	if f, ok := a.stderr.(*os.File); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			width = uint(w)
 		}
 	}
-	// The writer's only errors are those of the stream: there is no one to tell.
-	_ = hcl.NewDiagnosticTextWriter(a.stderr, files, width, a.color(a.stderr)).WriteDiagnostics(diags)
+	w := diagnosticWriter{w: a.stderr, files: files, width: width, color: a.color(a.stderr)}
+	for i, d := range diags {
+		if i == mostDiagnostics {
+			fmt.Fprintf(a.stderr, "There are %d more, which are not shown.\n", len(diags)-i)
+			break
+		}
+		if w.write(d) != nil {
+			break // the stream is closed: there is no one to tell
+		}
+	}
 	a.annotate(diags)
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -119,6 +120,9 @@ func (a *app) fmtStdin(check, showDiff bool) int {
 
 // formatSource formats a file that is syntactically right.
 func formatSource(src []byte, name string) ([]byte, hcl.Diagnostics) {
+	if !utf8.Valid(src) {
+		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid UTF-8", Detail: fmt.Sprintf("The file %s is no text, or in another encoding than UTF-8.", name)}}
+	}
 	if _, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos); diags.HasErrors() {
 		return nil, diags
 	}

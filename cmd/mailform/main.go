@@ -10,14 +10,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"golang.org/x/term"
 )
@@ -37,11 +36,13 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
+	cancel         context.CancelFunc // ends the context of the command
 
 	chdir   string
 	noColor bool
 	product string // the name in headings; empty: ours
 
+	json   bool             // whether the command tells of itself in events
 	stream *planjson.Stream // under -json, see events
 }
 
@@ -73,11 +74,8 @@ func commands() []command {
 }
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends the work between two batches, cleanly; the second
-	// one, no longer caught, ends the process at once.
-	go func() { <-ctx.Done(); cancel() }()
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	ctx, cancel := context.WithCancel(context.Background())
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), cancel: cancel}
 	os.Exit(a.main(ctx, os.Args[1:]))
 }
 
@@ -98,6 +96,11 @@ func (a *app) main(ctx context.Context, args []string) int {
 	name := strings.TrimLeft(args[0], "-")
 	switch name {
 	case "help", "h":
+		for _, c := range commands() {
+			if len(args) > 1 && c.name == args[1] {
+				return c.run(a, ctx, []string{"-help"})
+			}
+		}
 		a.help(a.stdout)
 		return exitOK
 	case "v":
@@ -225,7 +228,20 @@ func (a *app) commandHelp(fs *flag.FlagSet) {
 
 // fail prints an error that has no place in a file and returns the exit code.
 func (a *app) fail(err error) int {
-	fmt.Fprintf(a.stderr, "Error: %s\n", sentence(err))
+	return a.problem(sentence(err), "")
+}
+
+// problem prints an error that has no place in a file and returns the exit
+// code. Under -json it is an event, as all else.
+func (a *app) problem(summary, detail string) int {
+	switch {
+	case a.json:
+		a.events().Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail}})
+	case detail == "":
+		fmt.Fprintf(a.stderr, "Error: %s\n", summary)
+	default:
+		fmt.Fprintf(a.stderr, "Error: %s\n\n%s\n", summary, detail)
+	}
 	return exitError
 }
 
@@ -254,9 +270,14 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// dir is the absolute path of the directory that a command works in.
+// dir is the absolute path of the directory that a command works in. It has no
+// symbolic links: the data directory below it has to be the same one for
+// whoever comes by another way.
 func (a *app) dir() (string, error) {
 	dir, err := filepath.Abs(".")
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
 	if err != nil {
 		return "", fmt.Errorf("find the working directory: %w", err)
 	}

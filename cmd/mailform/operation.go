@@ -140,26 +140,24 @@ func newProvider(name string) providers.Provider {
 var errReported = errors.New("reported")
 
 // load reads the files of the working directory and prints what is wrong.
-func (a *app) load(vars []config.VarArg) (*engine.Workspace, *config.Module, error) {
+func (a *app) load(o *operation) (*engine.Workspace, *config.Module, error) {
 	ws, err := a.workspace()
 	if err != nil {
 		a.fail(err)
 		return nil, nil, errReported
 	}
-	module, diags := ws.Load(config.Options{Vars: vars, Environ: a.environ})
+	module, diags := ws.Load(config.Options{Vars: o.vars, Environ: a.environ})
 	if len(diags) > 0 {
 		a.diagnostics(diags, module.Files())
 	}
 	if diags.HasErrors() {
 		return nil, nil, errReported
 	}
-	if module.Empty() {
-		fmt.Fprintf(a.stderr, `Error: No configuration files
-
-The directory %s has no files that end in .mf.hcl. Write one that describes a
+	// To take everything away, the state is enough.
+	if module.Empty() && !o.destroy {
+		a.problem("No configuration files", fmt.Sprintf(`The directory %s has no files that end in .mf.hcl. Write one that describes a
 domain, a server and a user (examples/quickstart is one to start from), or name
-another directory: mailform -chdir=DIR plan
-`, ws.Dir)
+another directory: mailform -chdir=DIR plan`, ws.Dir))
 		return nil, nil, errReported
 	}
 	return ws, module, nil
@@ -167,10 +165,11 @@ another directory: mailform -chdir=DIR plan
 
 // open loads the files and locks the state.
 func (a *app) open(ctx context.Context, o *operation, operation string) (*engine.Session, *config.Module, error) {
-	ws, module, err := a.load(o.vars)
+	ws, module, err := a.load(o)
 	if err != nil {
 		return nil, nil, err
 	}
+	a.heedInterrupts()
 	s, err := ws.Open(ctx, module, engine.Options{
 		Config:      config.Options{Vars: o.vars, Environ: a.environ},
 		Operation:   operation,
@@ -209,11 +208,7 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 
 // report prints diagnostics as text, or as events under -json.
 func (a *app) report(o *operation, m *config.Module, diags hcl.Diagnostics) {
-	if o.json {
-		a.events().Diagnostics(diags)
-		return
-	}
-	if o.compact && !diags.HasErrors() {
+	if o.compact && !o.json && !diags.HasErrors() {
 		a.compactWarnings(diags)
 		return
 	}

@@ -20,12 +20,12 @@ const maxPassword = 1024
 
 // passwd makes a password hash. On a terminal it asks twice; otherwise it reads
 // one line from standard input. It prints the hash and nothing else.
-func (a *app) passwd(_ context.Context, args []string) int {
+func (a *app) passwd(ctx context.Context, args []string) int {
 	fs := flag.NewFlagSet("passwd", flag.ContinueOnError)
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
-	password, err := a.readPassword()
+	password, err := a.readPassword(ctx)
 	if err != nil {
 		return a.fail(fmt.Errorf("read the password: %w", err))
 	}
@@ -37,15 +37,24 @@ func (a *app) passwd(_ context.Context, args []string) int {
 	return exitOK
 }
 
-func (a *app) readPassword() ([]byte, error) {
+func (a *app) readPassword(ctx context.Context) ([]byte, error) {
 	f, ok := a.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return passwordLine(a.stdin)
 	}
+	echoing, err := term.GetState(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	a.heedInterrupts()
 	ask := func(prompt string) ([]byte, error) {
 		fmt.Fprint(a.stderr, prompt)
 		defer fmt.Fprintln(a.stderr)
-		return term.ReadPassword(int(f.Fd()))
+		p, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(int(f.Fd())) })
+		if errors.Is(err, errInterrupted) {
+			err = errors.Join(err, term.Restore(int(f.Fd()), echoing))
+		}
+		return p, err
 	}
 	first, err := ask("Password: ")
 	if err != nil {

@@ -35,6 +35,7 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
+	a.json = o.json
 	s, m, err := a.open(ctx, &o, "plan")
 	if err != nil {
 		return exitError

@@ -32,6 +32,7 @@ func (a *app) serve(ctx context.Context, args []string) int {
 	if err != nil {
 		return a.fail(err)
 	}
+	a.heedInterrupts()
 	if err := daemon.Run(ctx, daemon.Options{DataDir: dir, Version: version, Log: a.stderr}); err != nil {
 		return a.fail(err)
 	}
@@ -188,7 +189,7 @@ func (a *app) dataDirs(ctx context.Context) ([]string, error) {
 	if len(dirs) > 0 {
 		return dirs, nil
 	}
-	_, module, err := a.load(nil)
+	_, module, err := a.load(&operation{})
 	if err != nil {
 		return nil, err
 	}

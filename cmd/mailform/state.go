@@ -137,6 +137,7 @@ func (a *app) edit(ctx context.Context, operation string, e *stateEdit, do func(
 	if err != nil {
 		return a.failed(err)
 	}
+	a.heedInterrupts()
 	unlock, err := backend.Lock(ctx, engine.NewLockInfo(operation), e.lockTimeout)
 	if err != nil {
 		return a.lockFailed(err)
@@ -346,7 +347,7 @@ func (a *app) forceUnlock(ctx context.Context, args []string) int {
 		return a.failed(err)
 	}
 	if !*force {
-		yes, err := a.askYes("Do you really want to force-unlock?\n  The one who holds the lock, if it still runs, cannot write to the state any more.")
+		yes, err := a.askYes(ctx, "Do you really want to force-unlock?\n  The one who holds the lock, if it still runs, cannot write to the state any more.")
 		if err != nil {
 			return a.fail(fmt.Errorf("force-unlock cancelled: %w", err))
 		}
@@ -396,6 +397,5 @@ func (a *app) lockFailed(err error) int {
 	if !errors.As(err, &locked) {
 		return a.fail(err)
 	}
-	fmt.Fprintf(a.stderr, "Error: Error acquiring the state lock\n\n%v\n\nWait for it to end, or give -lock-timeout=1m.\n", locked)
-	return exitError
+	return a.problem("Error acquiring the state lock", fmt.Sprintf("%v\n\nWait for it to end, or give -lock-timeout=1m.", locked))
 }
