@@ -438,7 +438,7 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 		}}
 	}
 	if diags := s.begin(ctx, o.Plan); diags.HasErrors() {
-		return apply.Summary{}, diags
+		return apply.Summary{Cancelled: true}, diags
 	}
 	return apply.Run(ctx, apply.Options{
 		Plan:        o.Plan,

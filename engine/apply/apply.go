@@ -58,7 +58,8 @@ type Summary struct {
 	Imported, Added, Changed, Destroyed, Forgotten int
 	// Failed and Skipped count changes that were not done.
 	Failed, Skipped int
-	// Cancelled is set when the context ended before the plan.
+	// Cancelled is set when the plan did not come to its end for another reason
+	// than its changes: the context ended, the state could not be written.
 	Cancelled bool
 }
 
@@ -77,11 +78,13 @@ func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) {
 		r.Observer = nobody{}
 	}
 	if !r.ready(ctx) {
+		r.sum.Cancelled = true
 		return r.sum, r.diags
 	}
 	// What was begun is finished: providers and the journal are not interrupted.
 	work := context.WithoutCancel(ctx)
 	if !r.record(work) {
+		r.sum.Cancelled = true
 		return r.sum, r.diags
 	}
 	for i := range r.Plan.Phases {
@@ -100,6 +103,9 @@ func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) {
 	}
 	if r.sum.Complete() && !r.diags.HasErrors() {
 		r.outputs(work)
+	}
+	if r.broken && r.sum.Complete() {
+		r.sum.Cancelled = true
 	}
 	return r.sum, r.diags
 }

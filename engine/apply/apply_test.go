@@ -337,8 +337,11 @@ func TestAStalePlanChangesNothing(t *testing.T) {
 	}
 	b.systems["mail"].before = func([]providers.Change) { t.Error("the provider was called") }
 	sum, diags := b.run(t.Context(), p)
-	if sum != (apply.Summary{}) || len(diags) != 1 || diags[0].Summary != "Saved plan is stale" {
+	if sum != (apply.Summary{Cancelled: true}) || len(diags) != 1 || diags[0].Summary != "Saved plan is stale" {
 		t.Errorf("got %+v, %v", sum, diags)
+	}
+	if sum.Complete() { // or "Apply complete!" would be said
+		t.Error("what was not begun passes for complete")
 	}
 }
 
