@@ -228,13 +228,20 @@ func (d *dataDir) tamper(t *testing.T, r schema.Resource) {
 	})
 }
 
+// openStore opens a store that nobody else has open. A process that another test
+// is just starting has all open files for an instant, and a lock with them: so
+// it asks again.
 func openStore(t *testing.T, path string) *store.Store {
 	t.Helper()
-	st, err := store.Open(t.Context(), path, store.Options{})
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		st, err := store.Open(t.Context(), path, store.Options{})
+		if err == nil {
+			return st
+		}
+		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
-	return st
 }
 
 func encode(t *testing.T, r schema.Resource) json.RawMessage {
