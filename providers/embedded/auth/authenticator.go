@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -235,7 +236,7 @@ func (a *Authenticator) cacheKey(account *store.Account, password string) cacheK
 
 // throttleKeys says under whose name failures are counted.
 func (a *Authenticator) throttleKeys(address string, remote net.Addr) throttleKeys {
-	ip := peerAddress(remote)
+	ip := sessions.Peer(remote)
 	if ip.IsLoopback() && !a.loopback {
 		return throttleKeys{}
 	}

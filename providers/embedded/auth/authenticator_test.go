@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -272,7 +273,7 @@ func TestLoginSlowsGuessingFromManyAddressesDown(t *testing.T) {
 func TestLoginsFromOneGuessingAddressStandInLine(t *testing.T) {
 	th := newThrottle()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	k := throttleKeys{peer: network(peerAddress(stranger))}
+	k := throttleKeys{peer: network(sessions.Peer(stranger))}
 	for range 9 {
 		th.failed(k, now)
 	}

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto/sha256"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -134,17 +133,6 @@ func count[K comparable](m *expiring[K, tally], key K, now time.Time) {
 	y = y.at(now)
 	y.failures = min(y.failures+1, maxFailures)
 	m.put(key, y, y.expires(), now)
-}
-
-// peerAddress is the IP address of a peer; the zero one where it has none.
-func peerAddress(a net.Addr) netip.Addr {
-	if a == nil {
-		return netip.Addr{}
-	}
-	if ap, err := netip.ParseAddrPort(a.String()); err == nil {
-		return ap.Addr().Unmap().WithZone("")
-	}
-	return netip.Addr{}
 }
 
 // network is what one customer usually has: an IPv4 address, an IPv6 /64.

@@ -212,6 +212,9 @@ func (g *Group) Shutdown(ctx context.Context) error {
 
 // Peer is the IP address of a peer; the zero one where it has none.
 func Peer(a net.Addr) netip.Addr {
+	if a == nil {
+		return netip.Addr{}
+	}
 	ap, err := netip.ParseAddrPort(a.String())
 	if err != nil {
 		return netip.Addr{}
