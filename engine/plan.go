@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// PlanOptions say what is planned.
+type PlanOptions struct {
+	Mode plan.Mode // empty: plan.Normal
+	// Targets, Excludes and Replaces are -target, -exclude and -replace arguments.
+	Targets, Excludes, Replaces []string
+	// Confirm are -confirm arguments: IDs of brakes, or plan.ConfirmAll.
+	Confirm []string
+}
+
+// Plan computes what there is to do.
+func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
+	known := map[schema.ID]cty.Value{}
+	for id, r := range s.prior.Resources {
+		if hasComputed(id.Kind) {
+			known[id] = r.Attrs
+		}
+	}
+	d, diags := s.describe(knownFrom(known))
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	observed, more := s.read(ctx, d)
+	diags = append(diags, more...)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	changed := refreshKnown(known, observed)
+	for i := range d.expand.Resources {
+		// What is made anew is born anew: the old one's values are no help.
+		r := &d.expand.Resources[i]
+		if have, ok := known[r.ID()]; ok && (plan.Reborn(r, have) || plan.Asked(o.Replaces, r)) {
+			delete(known, r.ID())
+			changed = true
+		}
+	}
+	if changed {
+		d, more = s.describe(knownFrom(known))
+		if diags = more; diags.HasErrors() {
+			return nil, diags
+		}
+	}
+	p, more := plan.Make(plan.Input{
+		Desired:  d.expand.Resources,
+		Observed: observed,
+		Prior:    s.prior,
+		Mode:     o.Mode,
+		Targets:  o.Targets,
+		Excludes: o.Excludes,
+		Replaces: o.Replaces,
+		Confirm:  o.Confirm,
+		Outputs:  d.outputs,
+		Records:  d.expand.Records,
+		Config:   d.cfg,
+	})
+	return p, append(diags, more...)
+}
+
+// refreshKnown takes over what the live systems say of computed values, and
+// reports whether that is something else than was remembered.
+func refreshKnown(known map[schema.ID]cty.Value, observed map[string][]providers.Observed) bool {
+	changed := false
+	seen := map[schema.ID]bool{}
+	for target, list := range observed {
+		for _, o := range list {
+			if !hasComputed(o.Kind) || o.Retained {
+				continue
+			}
+			id := schema.ID{Target: target, Kind: o.Kind, Key: o.Key}
+			seen[id] = true
+			if was, ok := known[id]; !ok || !was.RawEquals(o.Attrs) {
+				known[id] = o.Attrs
+				changed = true
+			}
+		}
+	}
+	for id := range known {
+		if !seen[id] {
+			delete(known, id)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// hasComputed reports whether a kind has values that are born in apply and that
+// other resources are made of.
+func hasComputed(kind string) bool {
+	k := schema.KindByName(kind)
+	if k == nil {
+		return false
+	}
+	for _, a := range k.Attributes {
+		if a.Computed && !a.Info {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/providers"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// read asks all targets what they have, side by side.
+func (s *Session) read(ctx context.Context, d *described) (map[string][]providers.Observed, hcl.Diagnostics) {
+	scopes := map[string]*providers.Scope{}
+	scope := func(target string) *providers.Scope {
+		if scopes[target] == nil {
+			scopes[target] = &providers.Scope{}
+		}
+		return scopes[target]
+	}
+	for _, r := range d.expand.Resources {
+		sc := scope(r.Target)
+		sc.Wanted = append(sc.Wanted, r)
+	}
+	for _, id := range s.prior.IDs() {
+		sc := scope(id.Target)
+		sc.Prior = append(sc.Prior, id)
+	}
+	var diags hcl.Diagnostics
+	names := slices.Sorted(maps.Keys(scopes))
+	for _, target := range names {
+		diags = append(diags, s.configure(ctx, target, d.cfg)...)
+	}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	var (
+		wg       sync.WaitGroup
+		mu       sync.Mutex
+		observed = map[string][]providers.Observed{}
+		failed   = map[string]error{}
+	)
+	limit := s.opts.Parallelism
+	if limit <= 0 {
+		limit = max(1, len(names))
+	}
+	slots := make(chan struct{}, limit)
+	for _, target := range names {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			list, err := s.targets[target].Read(ctx, *scopes[target])
+			mu.Lock()
+			defer mu.Unlock()
+			observed[target] = list
+			if err != nil {
+				failed[target] = err
+			}
+		})
+	}
+	wg.Wait()
+	for _, target := range names {
+		if err := failed[target]; err != nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Cannot read what is there",
+				Detail:   fmt.Sprintf("The provider %s could not tell what it has: %s.", target, err),
+			})
+		}
+	}
+	return observed, diags
+}
+
+// configure makes the provider of a target, from its block or without one.
+func (s *Session) configure(ctx context.Context, target string, cfg *config.Config) hcl.Diagnostics {
+	if s.targets[target] != nil {
+		return nil
+	}
+	return s.configureAs(ctx, target, nil, cfg)
+}
+
+// configureAs configures p, or a new provider where p is nil, for a target.
+func (s *Session) configureAs(ctx context.Context, target string, p providers.Provider, cfg *config.Config) hcl.Diagnostics {
+	s.cfg = cfg
+	pc := providers.Config{Value: cty.NullVal(cty.DynamicPseudoType), Dir: s.ws.Dir, Lineage: s.prior.Lineage}
+	for i := range cfg.Providers {
+		if cfg.Providers[i].Target() == target {
+			pc.Value = cfg.Providers[i].Value
+		}
+	}
+	// The block of a target that only the state knows may be gone from the files.
+	name, _, _ := strings.Cut(target, ".")
+	if p == nil {
+		p = s.ws.NewProvider(name)
+	}
+	if p == nil {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Unknown provider",
+			Detail:   fmt.Sprintf("The state knows resources of the provider %q, which this version of mailform does not have.", name),
+		}}
+	}
+	diags := p.Configure(ctx, pc)
+	if !diags.HasErrors() {
+		s.targets[target] = p
+	}
+	return diags
+}

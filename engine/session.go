@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
+)
+
+// Options say how a workspace is opened.
+type Options struct {
+	Config config.Options
+	// Operation is what the lock says that its holder does: "plan", "apply".
+	Operation string
+	// LockTimeout is how long to wait for the lock; 0: not at all.
+	LockTimeout time.Duration
+	// NoLock reads the state without its lock, for what changes nothing.
+	NoLock bool
+	// Parallelism is at how many targets is worked at once; 0: at all.
+	Parallelism int
+}
+
+// A Session is an opened workspace: files loaded, state locked and read. Close
+// it to release the lock.
+type Session struct {
+	ws      *Workspace
+	opts    Options
+	module  *config.Module
+	backend state.Backend
+	unlock  func() error
+	prior   *state.State
+	targets map[string]providers.Provider
+	cfg     *config.Config // what the targets were configured from
+}
+
+// Open locks and reads the state for a module that has been loaded. The error
+// is hcl.Diagnostics where it is about the backend block.
+func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Options) (*Session, error) {
+	opts.Config.Version = w.Version
+	backend, diags := w.Backend(module, opts.Config)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	s := &Session{ws: w, opts: opts, module: module, backend: backend, targets: map[string]providers.Provider{}}
+	s.unlock = func() error { return nil }
+	var err error
+	if !opts.NoLock {
+		if s.unlock, err = s.backend.Lock(ctx, NewLockInfo(opts.Operation), opts.LockTimeout); err != nil {
+			return nil, err
+		}
+	}
+	s.prior, err = s.backend.Load(ctx)
+	if err != nil {
+		return nil, errors.Join(err, s.unlock())
+	}
+	return s, nil
+}
+
+// Close releases the lock.
+func (s *Session) Close() error { return s.unlock() }
+
+// Prior is the state as it was when the session was opened.
+func (s *Session) Prior() *state.State { return s.prior }
+
+// State reads the state as it is now.
+func (s *Session) State(ctx context.Context) (*state.State, error) {
+	return s.backend.Load(ctx)
+}
+
+// NewLockInfo says of this process that it does an operation.
+func NewLockInfo(operation string) state.LockInfo {
+	who := "unknown"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		who += "@" + host
+	}
+	return state.LockInfo{Operation: operation, Who: who, PID: os.Getpid(), Created: time.Now().UTC()}
+}
