@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +16,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/json"
-	"github.com/mailform/mailform/engine/config/internal/nesting"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -39,9 +35,8 @@ const maxFile = 64 << 20
 // A Module is a loaded directory: its files are read, and what they declare is
 // known, but nothing is evaluated.
 type Module struct {
-	dir     string // absolute
-	files   map[string]*hcl.File
-	digests map[string][sha256.Size]byte // of all files read so far
+	dir     string                       // absolute
+	texts   map[string]*text             // all files read so far, by name
 	sources map[string][sha256.Size]byte // of those of the directory
 	loaded  int                          // configuration files found
 	// incomplete is set where a file could not be read in full: what seems not to
@@ -73,8 +68,8 @@ type Module struct {
 func Load(dir string) (*Module, hcl.Diagnostics) {
 	m := &Module{
 		dir:       dir,
-		files:     map[string]*hcl.File{},
-		digests:   map[string][sha256.Size]byte{},
+		texts:     map[string]*text{},
+		sources:   map[string][sha256.Size]byte{},
 		variables: map[string]*variable{},
 		locals:    map[string]*local{},
 		outputs:   map[string]*output{},
@@ -93,7 +88,7 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 		}}
 	}
 	var diags hcl.Diagnostics
-	var vars []string
+	var configs, vars []string
 	for _, entry := range entries { // sorted by name
 		name := entry.Name()
 		if strings.HasPrefix(name, ".") || entry.IsDir() {
@@ -101,17 +96,20 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 		}
 		switch base := strings.TrimSuffix(name, suffixJSON); {
 		case strings.HasSuffix(base, suffixConfig):
-			m.loaded++
-			file, more := m.parseFile(filepath.Join(dir, name), name)
-			diags = append(diags, more...)
-			m.noteSyntax(more)
-			if file != nil {
-				diags = append(diags, m.decodeFile(file)...)
-			}
+			configs = append(configs, name)
 		case base == nameVars || strings.HasSuffix(base, suffixAutoVars):
 			vars = append(vars, name)
 		}
 	}
+	m.loaded = len(configs)
+	parseAll(dir, configs, func(p parsed) {
+		m.keep(p.text)
+		diags = append(diags, p.diags...)
+		m.noteSyntax(p.diags)
+		if p.file != nil {
+			diags = append(diags, m.decodeFile(p.file)...)
+		}
+	})
 	// mailform.mfvars comes first, so that what is more special wins.
 	sort.SliceStable(vars, func(i, j int) bool {
 		return strings.TrimSuffix(vars[i], suffixJSON) == nameVars && strings.TrimSuffix(vars[j], suffixJSON) != nameVars
@@ -123,7 +121,9 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 			m.varFiles = append(m.varFiles, file)
 		}
 	}
-	m.sources = maps.Clone(m.digests)
+	for name, t := range m.texts {
+		m.sources[name] = t.digest
+	}
 	diags = append(diags, m.resolve()...)
 	m.failed = diags.HasErrors()
 	return m, sortDiagnostics(diags)
@@ -131,11 +131,6 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 
 // Empty reports whether the directory has no configuration files.
 func (m *Module) Empty() bool { return m.loaded == 0 }
-
-// Files returns the files that were read, by the names that diagnostics use, so
-// that the lines in question can be shown. Secrets written into them are
-// blanked out.
-func (m *Module) Files() map[string]*hcl.File { return m.files }
 
 // Sources returns SHA-256 digests of the files that were read from the
 // directory, by their base names: with them, a saved plan knows whether the
@@ -146,34 +141,6 @@ func (m *Module) Sources() map[string][sha256.Size]byte { return m.sources }
 // (domain.example.dkim_txt), so that evaluation has to be repeated once that is
 // known. Outputs do not count.
 func (m *Module) UsesComputed() bool { return m.usesComputed }
-
-// parseFile reads and parses a file. It returns nil where nothing of it is usable.
-func (m *Module) parseFile(path, name string) (*hcl.File, hcl.Diagnostics) {
-	src, diags := m.readFile(path, name)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	var file *hcl.File
-	if strings.HasSuffix(name, suffixJSON) {
-		if diags = nesting.JSON(src, name); !diags.HasErrors() {
-			file, diags = json.Parse(src, name)
-		}
-	} else {
-		if diags = nesting.Config(src, name); !diags.HasErrors() {
-			file, diags = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-		}
-	}
-	if diags.HasErrors() {
-		m.files[name].Bytes = blankLines(src)
-	}
-	if file == nil || file.Body == nil {
-		return nil, diags
-	}
-	shown := *file
-	shown.Bytes = m.files[name].Bytes
-	m.files[name] = &shown
-	return file, diags
-}
 
 // noteSyntax remembers where text did not parse.
 func (m *Module) noteSyntax(diags hcl.Diagnostics) {
@@ -197,35 +164,6 @@ func (m *Module) damaged(r hcl.Range) bool {
 		}
 	}
 	return false
-}
-
-// readFile reads a file that has to be text, and remembers it for diagnostics.
-func (m *Module) readFile(path, name string) ([]byte, hcl.Diagnostics) {
-	src, err := readRegular(path)
-	if err != nil {
-		return nil, hcl.Diagnostics{{
-			Severity: hcl.DiagError,
-			Summary:  "Cannot read the file",
-			Detail:   fmt.Sprintf("The file %s cannot be read: %s.", name, cause(err)),
-			Subject:  &hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos},
-		}}
-	}
-	m.digests[name] = sha256.Sum256(src)
-	m.files[name] = &hcl.File{Bytes: src}
-	if at := invalidText(src); at >= 0 {
-		summary, detail := "Invalid UTF-8", fmt.Sprintf("Configuration files are UTF-8 text. The byte 0x%02x does not belong to any character of it; the file may be in another encoding.", src[at])
-		if src[at] == 0 {
-			summary, detail = "Invalid character", "The file holds a NUL byte. Configuration files are UTF-8 text; the file may be in another encoding, or damaged."
-		}
-		m.files[name].Bytes = bytes.ToValidUTF8(bytes.ReplaceAll(src, []byte{0}, []byte{'?'}), []byte{'?'})
-		return nil, hcl.Diagnostics{{
-			Severity: hcl.DiagError,
-			Summary:  summary,
-			Detail:   detail,
-			Subject:  byteRange(src, name, at),
-		}}
-	}
-	return src, nil
 }
 
 func readRegular(path string) ([]byte, error) {

@@ -21,32 +21,46 @@ func (m *Module) redact(b *block) {
 	}
 }
 
-// blank overwrites the literal parts of an expression with asterisks. Line
-// breaks stay, so that positions do.
+// blank notes the literal parts of an expression as what is not to be shown.
 func (m *Module) blank(e hclsyntax.Expression) {
 	// The walk finds nothing to say.
 	_ = hclsyntax.VisitAll(unwrapped(e), func(n hclsyntax.Node) hcl.Diagnostics {
 		switch n.(type) {
 		case *hclsyntax.LiteralValueExpr, *hclsyntax.TemplateExpr:
-		default:
-			return nil
+			r := n.Range()
+			if t := m.texts[r.Filename]; t != nil {
+				t.secrets = append(t.secrets, span{uint32(r.Start.Byte), uint32(max(r.Start.Byte, r.End.Byte))}) // see maxFile
+			}
 		}
-		r := n.Range()
-		file := m.files[r.Filename]
-		if file == nil || r.End.Byte > len(file.Bytes) || r.Start.Byte >= r.End.Byte {
-			return nil
+		return nil
+	})
+}
+
+// A span is a part of a text, in bytes.
+type span struct{ from, to uint32 }
+
+// blanked is the text as it is shown, with asterisks in place of secrets. Line
+// breaks stay, so that positions do.
+func (t *text) blanked() []byte {
+	src := t.bytes
+	if t.shown != nil {
+		src = t.shown
+	}
+	if len(t.secrets) == 0 {
+		return src
+	}
+	src = bytes.Clone(src)
+	for _, s := range t.secrets {
+		if int(s.to) > len(src) {
+			continue
 		}
-		src := bytes.Clone(file.Bytes)
-		for i := r.Start.Byte; i < r.End.Byte; i++ {
+		for i := s.from; i < s.to; i++ {
 			if c := src[i]; c != '\n' && c != '\r' && c != '"' {
 				src[i] = '*'
 			}
 		}
-		shown := *file
-		shown.Bytes = src
-		m.files[r.Filename] = &shown
-		return nil
-	})
+	}
+	return src
 }
 
 // secretLine finds the value of a sensitive attribute in text that did not

@@ -33,11 +33,13 @@ type given struct {
 
 // parseVarFile reads a file of values. It returns nil where nothing of it is usable.
 func (m *Module) parseVarFile(path, name string) (*varFile, hcl.Diagnostics) {
-	file, diags := m.parseFile(path, name)
-	if file == nil {
+	p := parseFile(path, name)
+	m.keep(p.text)
+	diags := p.diags
+	if p.file == nil {
 		return nil, diags
 	}
-	attrs, more := file.Body.JustAttributes()
+	attrs, more := p.file.Body.JustAttributes()
 	diags = append(diags, more...)
 	f := &varFile{name: name, values: make(map[string]given, len(attrs))}
 	for key, a := range attrs {
