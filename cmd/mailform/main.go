@@ -41,6 +41,7 @@ type app struct {
 	chdir   string
 	noColor bool
 	product string // the name in headings; empty: ours
+	behind  func() // what is printed behind the plan; may be nil
 
 	json   bool             // whether the command tells of itself in events
 	stream *planjson.Stream // under -json, see events
@@ -81,6 +82,7 @@ func main() {
 
 func (a *app) main(ctx context.Context, args []string) int {
 	args, err := a.globalFlags(args)
+	a.json = asksForEvents(args)
 	if err != nil {
 		return a.fail(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/embedded"
 )
@@ -197,11 +198,12 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 		return nil, errReported
 	}
 	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Excludes: o.excludes, Replaces: o.replaces, Confirm: o.confirmed})
-	if len(diags) > 0 {
-		a.report(o, m, diags)
-	}
 	if diags.HasErrors() {
+		a.report(o, m, diags)
 		return nil, errReported
+	}
+	if len(diags) > 0 {
+		a.warn(o, m, diags)
 	}
 	return p, nil
 }
@@ -213,4 +215,20 @@ func (a *app) report(o *operation, m *config.Module, diags hcl.Diagnostics) {
 		return
 	}
 	a.diagnostics(diags, m.Files())
+}
+
+// warn prints the warnings of a plan: before it on the stream for errors, or,
+// for tools that know only Terraform's output, behind it on the same stream,
+// where they look for them.
+func (a *app) warn(o *operation, m *config.Module, diags hcl.Diagnostics) {
+	if a.product == "" || o.json {
+		a.report(o, m, diags)
+		return
+	}
+	a.behind = func() {
+		b := *a
+		b.stderr = a.stdout
+		fmt.Fprintf(b.stderr, "\n%s\n\n", text.Rule)
+		b.report(o, m, diags)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -74,6 +75,20 @@ func (a *app) uiFlag(fs *flag.FlagSet) {
 	})
 }
 
+// asksForEvents reports whether a command line asks for JSON events, whatever is
+// wrong with the rest of it: then the error is an event, too.
+func asksForEvents(args []string) bool {
+	if len(args) == 0 || !slices.Contains([]string{"plan", "apply", "destroy"}, args[0]) {
+		return false
+	}
+	for _, arg := range args[1:] {
+		if name, ok := strings.CutPrefix(arg, "-"); ok && slices.Contains([]string{"json", "json=true"}, strings.TrimPrefix(name, "-")) {
+			return true
+		}
+	}
+	return false
+}
+
 // events is the stream of JSON events of this run; its first event is there.
 func (a *app) events() *planjson.Stream {
 	if a.stream == nil {
@@ -99,7 +114,13 @@ func (a *app) showPlan(o *operation, p *plan.Plan) error {
 		a.events().Diagnostics(brakeWarnings(p))
 		return a.events().Err()
 	}
-	return text.Plan(a.stdout, p, a.style(a.stdout))
+	if err := text.Plan(a.stdout, p, a.style(a.stdout)); err != nil {
+		return err
+	}
+	if a.behind != nil {
+		a.behind()
+	}
+	return nil
 }
 
 // brakeWarnings tells of the brakes where there is no text that does.
@@ -127,7 +148,7 @@ func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, o *operation
 		return fmt.Errorf("save the plan: %w", err)
 	}
 	if !o.json {
-		fmt.Fprintf(a.stdout, "\nSaved the plan to: %s\n\nTo carry out exactly these actions, run:\n    mailform apply %q\n", path, filepath.ToSlash(path))
+		fmt.Fprintf(a.stdout, "\n%s\n\nSaved the plan to: %s\n\nTo carry out exactly these actions, run:\n    mailform apply %q\n", text.Rule, path, filepath.ToSlash(path))
 	}
 	return nil
 }

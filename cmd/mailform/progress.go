@@ -24,10 +24,10 @@ func (a *app) progress(o *operation, p *plan.Plan) view {
 	switch {
 	case o.json:
 		return plainView{a.events()}
-	case isTerminal(a.stdout) && len(p.Changes) > much:
-		return newBar(a.stdout, p)
+	case isTerminal(a.stderr) && len(p.Changes) > much:
+		return newBar(a.stderr, p)
 	default:
-		return plainView{text.NewProgress(a.stdout, a.style(a.stdout))}
+		return plainView{text.NewProgress(a.stderr, a.style(a.stderr))}
 	}
 }
 

@@ -24,6 +24,7 @@ var (
 	tfcmtUpdated   = regexp.MustCompile(`(?m)^ *# (.*) will be updated in-place$`)
 	tfcmtDestroyed = regexp.MustCompile(`(?m)^ *# (.*) will be destroyed$`)
 	tfcmtReplaced  = regexp.MustCompile(`(?m)^ *# (.*) must be replaced$`)
+	tfcmtAsked     = regexp.MustCompile(`(?m)^ *# (.*?) will be replaced, as requested$`)
 	tfcmtMoved     = regexp.MustCompile(`(?m)^ *# (.*) has moved to (.*)$`)
 	tfcmtImported  = regexp.MustCompile(`(?m)^ *# (.*) will be imported$`)
 	tfcmtFail      = regexp.MustCompile(`(?m)^([│|] )?(Error: )`)
@@ -44,7 +45,7 @@ func TestPipelinesFindWhatTheyLookFor(t *testing.T) {
 		"forget":           {atlantisCounts, tfcmtPass},
 		"brakes":           {atlantisCounts, atlantisDiff, tfcmtPass, tfcmtDestroyed, tfcmtDestroy},
 		"exclude":          {atlantisCounts, atlantisDiff, tfcmtPass, tfcmtUpdated},
-		"replace_asked":    {atlantisCounts, tfcmtPass, tfcmtReplaced, tfcmtDestroy},
+		"replace_asked":    {atlantisCounts, tfcmtPass, tfcmtAsked, tfcmtDestroy},
 		"no_changes":       {atlantisNone, tfcmtPass},
 	} {
 		out := planText(t, made(t, name))

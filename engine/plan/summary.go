@@ -79,3 +79,18 @@ func (c *Change) Forces(attribute string) bool {
 	a := k.Attribute(attribute)
 	return a != nil && a.Immutable && !c.Before.GetAttr(attribute).RawEquals(c.After.GetAttr(attribute))
 }
+
+// Requested reports whether a Replace was asked for by -replace, and not forced
+// by an attribute that cannot be changed or by another identity.
+func (c *Change) Requested() bool {
+	k := schema.KindByName(c.ID.Kind)
+	if c.Action != Replace || c.ID != c.PrevID || k == nil {
+		return false
+	}
+	for _, a := range k.Attributes {
+		if c.Forces(a.Name) {
+			return false
+		}
+	}
+	return true
+}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/schema"
@@ -208,7 +207,7 @@ func actions(c *plan.Change) []string {
 func reason(c *plan.Change) string {
 	switch c.Action {
 	case plan.Replace:
-		if k := schema.KindByName(c.ID.Kind); k != nil && !slices.ContainsFunc(k.Attributes, func(a schema.KindAttribute) bool { return c.Forces(a.Name) }) {
+		if c.Requested() {
 			return "replace_by_request"
 		}
 		return "replace_because_cannot_update"

@@ -19,7 +19,8 @@ const foreignShown = 10
 func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	o := newWriter(w, s)
 	o.drift(p)
-	if shown := o.legend(p); shown {
+	changes := o.legend(p)
+	if changes {
 		o.linef("%s will perform the following actions:", s.product())
 		o.blank()
 		for i := range p.Changes {
@@ -32,11 +33,15 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 		o.linef("expecting them, apply this plan to record them in the state without changing anything else.")
 	case p.Empty():
 		o.nothing(p)
-	case p.Mode != plan.RefreshOnly:
+	case p.Mode != plan.RefreshOnly && changes:
 		o.linef("%s", o.counts(p.Summary()))
 	}
 	o.brakes(p)
 	o.outputs(p)
+	if !changes && !p.Empty() && p.Mode != plan.RefreshOnly {
+		o.blank()
+		o.linef("You can apply this plan to save these outputs in the state. Nothing else is changed.")
+	}
 	o.records(p.Records)
 	o.foreign(p.Foreign)
 	return o.w.Flush()
@@ -94,7 +99,19 @@ func (w *writer) drift(p *plan.Plan) {
 	for i := range p.Drift {
 		w.drifted(&p.Drift[i])
 	}
+	if p.Mode == plan.RefreshOnly {
+		return
+	}
+	// Pipelines read up to the beginning of this sentence, and fail without it.
+	w.linef("Unless you have made equivalent changes to your configuration, or ignore these attributes with")
+	w.linef("ignore_changes, the following plan undoes them.")
+	w.blank()
+	w.linef("%s", Rule)
+	w.blank()
 }
+
+// Rule is the line between parts of the output, which pipelines look for too.
+const Rule = "─────────────────────────────────────────────────────────────────────────────"
 
 func (w *writer) drifted(d *plan.Drift) {
 	sym, what := "~", "has changed"
@@ -177,12 +194,18 @@ func (w *writer) change(c *plan.Change) {
 	case plan.Delete:
 		head("will be %s", w.tint(w.s.Palette.Red, "destroyed"))
 	case plan.Replace:
-		head("must be %s", w.tint(w.s.Palette.Red, "replaced"))
+		replaced := w.tint(w.s.Palette.Red, "replaced")
+		if c.Requested() {
+			head("will be %s, as requested", replaced)
+		} else {
+			head("must be %s", replaced)
+		}
 		markForced(c, attrs)
 	case plan.Adopt:
 		if c.Differs() {
 			head("will be updated in-place")
-			w.linef("  # (imported: the %s %s is there already and was not made by mailform)", c.ID.Kind, printable(c.ID.Key))
+			w.linef("  # (imported from %s)", strconv.Quote(c.ID.Key))
+			w.linef("  # (the %s is there already and was not made by mailform)", c.ID.Kind)
 		} else {
 			head("will be imported")
 		}
