@@ -11,8 +11,14 @@ import (
 
 // A Ref is the identity of one instance of a block: user.staff["bob"].
 // It is what a bare reference in a configuration file evaluates to, and never
-// depends on the values inside the block.
+// depends on the values inside the block. It stays the same where it is handed
+// into a module or out of one.
+//
+// A Ref with a Module and nothing else stands for all that is in that module.
 type Ref struct {
+	// Module is where the block is; nil is the root module.
+	Module *ModuleInstance
+
 	Type string // block type: "user"
 	Name string // block label: "staff"
 	// Key is the instance key of a block with for_each (a string) or count (a
@@ -50,9 +56,14 @@ func AsRef(v cty.Value) (Ref, bool) {
 	return *v.EncapsulatedValue().(*Ref), true
 }
 
-// String is the address as it is written in a configuration file.
+// String is the address: as it is written in a configuration file, behind that
+// of its module.
 func (r Ref) String() string {
+	if r.Type == "" && r.Module != nil {
+		return r.Module.String()
+	}
 	var b strings.Builder
+	b.WriteString(r.Module.Prefix())
 	b.WriteString(r.Type)
 	b.WriteByte('.')
 	b.WriteString(r.Name)

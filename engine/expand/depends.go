@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // linkDependencies turns the depends_on of blocks into that of resources: all
@@ -37,10 +38,12 @@ func (e *expander) linkDependencies() {
 	instances := map[string][]*block{} // of a block with for_each or count
 	for _, blocks := range e.byType {
 		for _, b := range blocks {
-			name := b.inst.Ref.Type + "." + b.inst.Ref.Name
-			instances[name] = append(instances[name], b)
+			all := b.inst.Ref.Block()
+			all.Key = cty.NilVal
+			instances[all.String()] = append(instances[all.String()], b)
 		}
 	}
+	modules := e.dependedModules()
 	shared := map[string][]string{}
 	for i, b := range e.owner {
 		if b == nil {
@@ -60,11 +63,15 @@ func (e *expander) linkDependencies() {
 		deps, ok := shared[key.String()]
 		if !ok {
 			for _, r := range b.inst.DependsOn {
-				if one := e.blocks[r.Block().String()]; one != nil {
+				name := r.Block().String()
+				if one := e.blocks[name]; one != nil {
 					deps = append(deps, byBlock[one]...)
 					continue
 				}
-				for _, inst := range instances[r.Type+"."+r.Name] {
+				for _, inst := range instances[name] {
+					deps = append(deps, byBlock[inst]...)
+				}
+				for _, inst := range modules[name] {
 					deps = append(deps, byBlock[inst]...)
 				}
 			}
@@ -76,4 +83,28 @@ func (e *expander) linkDependencies() {
 		}
 		e.out[i].DependsOn = deps
 	}
+}
+
+// dependedModules lists what lies in the modules that a block depends on, by
+// their addresses, with and without keys.
+func (e *expander) dependedModules() map[string][]*block {
+	asked := false
+	for i := range e.cfg.Instances {
+		asked = asked || slices.ContainsFunc(e.cfg.Instances[i].DependsOn, func(r schema.Ref) bool { return r.Type == "" })
+	}
+	if !asked {
+		return nil
+	}
+	modules := map[string][]*block{}
+	for _, blocks := range e.byType {
+		for _, b := range blocks {
+			for m := b.inst.Ref.Module; m != nil; m = m.Parent() {
+				modules[m.String()] = append(modules[m.String()], b)
+				if m.Call() != m.String() {
+					modules[m.Call()] = append(modules[m.Call()], b)
+				}
+			}
+		}
+	}
+	return modules
 }

@@ -33,8 +33,12 @@ var standardPorts = []struct{ service, plain, tls string }{
 	{"pop3", "110", "995"},
 }
 
-// label is what comes after the type in a block's address: main, or main["a"].
-func (b *block) label() string { return strings.TrimPrefix(b.addr, b.inst.Ref.Type+".") }
+// label is a block's address without its type: main, main["a"], or
+// module.acme.main. It is unique among the blocks of a type.
+func (b *block) label() string {
+	module := b.inst.Ref.Module.Prefix()
+	return module + strings.TrimPrefix(b.addr[len(module):], b.inst.Ref.Type+".")
+}
 
 func (e *expander) readServers() {
 	for _, b := range e.byType["server"] {

@@ -8,24 +8,61 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// ParseAddress takes the address of a resource apart: the block that it comes
-// from, and what of it as the part. The part may have a key of its own, which
-// stays in its text: dkim["s1"]. An address of another form has only a name.
-func ParseAddress(address string) schema.Ref {
+// ModuleOf is the address of the module that a resource is in:
+// module.acme["x"] of module.acme["x"].user.bob.mailbox. It is empty for the
+// root module.
+func ModuleOf(address string) string {
 	rest := address
-	for strings.HasPrefix(rest, "module.") {
-		_, _, after := segment(rest[len("module."):])
-		if !strings.HasPrefix(after, ".") {
+	for {
+		_, _, after := moduleStep(rest)
+		if after == "" {
 			break
 		}
-		rest = after[1:]
+		rest = after
+	}
+	return strings.TrimSuffix(address[:len(address)-len(rest)], ".")
+}
+
+// moduleStep takes the address of a module off the front of what lies in it.
+// after is empty where there is none.
+func moduleStep(address string) (name string, key cty.Value, after string) {
+	rest, ok := strings.CutPrefix(address, "module.")
+	if !ok {
+		return "", cty.NilVal, ""
+	}
+	name, key, rest = segment(rest)
+	after, ok = strings.CutPrefix(rest, ".")
+	if !ok {
+		return "", cty.NilVal, ""
+	}
+	return name, key, after
+}
+
+// ParseAddress takes the address of a resource apart: the module, the block
+// that it comes from, and what of it as the part. The part may have a key of its
+// own, which stays in its text: dkim["s1"]. An address of another form has only
+// a name, and that of a module only the module.
+func ParseAddress(address string) schema.Ref {
+	var r schema.Ref
+	rest := address
+	for {
+		name, key, after := moduleStep(rest)
+		if after == "" {
+			break
+		}
+		r.Module, rest = r.Module.Child(name, key), after
 	}
 	typ, key, after := segment(rest)
 	if key != cty.NilVal || !strings.HasPrefix(after, ".") {
-		return schema.Ref{Name: address}
+		r.Name = rest
+		return r
 	}
-	r := schema.Ref{Type: typ}
-	r.Name, r.Key, after = segment(after[1:])
+	name, key, after := segment(after[1:])
+	if typ == "module" && after == "" {
+		r.Module = r.Module.Child(name, key)
+		return r
+	}
+	r.Type, r.Name, r.Key = typ, name, key
 	r.Part = strings.TrimPrefix(after, ".")
 	return r
 }

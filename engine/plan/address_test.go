@@ -9,19 +9,28 @@ import (
 )
 
 func TestParseAddress(t *testing.T) {
+	var root *schema.ModuleInstance
+	acme := root.Child("acme", cty.StringVal("x"))
+	inner := root.Child("a", cty.NilVal).Child("b", cty.NilVal)
 	for address, want := range map[string]schema.Ref{
 		"user.alice.mailbox":                   {Type: "user", Name: "alice", Part: "mailbox"},
 		"record.www":                           {Type: "record", Name: "www"},
 		`user.staff["b.o]b"].mailbox`:          {Type: "user", Name: "staff", Key: cty.StringVal("b.o]b"), Part: "mailbox"},
 		"user.staff[3].mailbox":                {Type: "user", Name: "staff", Key: cty.NumberIntVal(3), Part: "mailbox"},
 		`domain.example.dkim["s1"]`:            {Type: "domain", Name: "example", Part: `dkim["s1"]`},
-		`module.acme["x"].domain.main.zone`:    {Type: "domain", Name: "main", Part: "zone"},
-		"module.a.module.b.user.x[\"\\\"\"].y": {Type: "user", Name: "x", Key: cty.StringVal(`"`), Part: "y"},
+		`module.acme["x"].domain.main.zone`:    {Module: acme, Type: "domain", Name: "main", Part: "zone"},
+		"module.a.module.b.user.x[\"\\\"\"].y": {Module: inner, Type: "user", Name: "x", Key: cty.StringVal(`"`), Part: "y"},
+		`module.acme["x"]`:                     {Module: acme},
+		"module.a.module.b":                    {Module: inner},
 		"odd":                                  {Name: "odd"},
+		"module.a.odd":                         {Module: inner.Parent(), Name: "odd"},
 		"":                                     {},
 	} {
 		got := plan.ParseAddress(address)
-		same := got.Type == want.Type && got.Name == want.Name && got.Part == want.Part &&
+		if module := plan.ModuleOf(address); want.Type != "" && module != want.Module.String() {
+			t.Errorf("%s: it is in the module %q", address, module)
+		}
+		same := got.Module.String() == want.Module.String() && got.Type == want.Type && got.Name == want.Name && got.Part == want.Part &&
 			(got.Key == cty.NilVal) == (want.Key == cty.NilVal) && (got.Key == cty.NilVal || got.Key.RawEquals(want.Key))
 		if !same {
 			t.Errorf("%s: got %#v", address, got)

@@ -6,21 +6,28 @@ import (
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
 )
 
-// A renaming is what moved blocks say about the resources of one block.
+// A renaming is what moved blocks say about the resources of one block or of
+// one module.
 type renaming struct{ from, to string }
 
-// renamings are the moved blocks by the type and name of the block that they
-// start from, so that a long state is gone through once.
+// renamings are the moved blocks by what they start from, without its key where
+// that is a block or a call of a module: so a long state is gone through once.
 func renamings(cfg *config.Config) map[string][]renaming {
 	if cfg == nil || len(cfg.Moved) == 0 {
 		return nil
 	}
 	by := map[string][]renaming{}
 	for _, mv := range cfg.Moved {
-		at := mv.From.Type + "." + mv.From.Name
-		by[at] = append(by[at], renaming{mv.From.String(), mv.To.String()})
+		at := mv.From
+		at.Key, at.Part = cty.NilVal, ""
+		name := at.String()
+		if at.Type == "" {
+			name = at.Module.Call()
+		}
+		by[name] = append(by[name], renaming{mv.From.String(), mv.To.String()})
 	}
 	for _, list := range by { // what is more special wins
 		slices.SortStableFunc(list, func(a, b renaming) int { return len(b.from) - len(a.from) })
@@ -34,15 +41,35 @@ func (m *maker) movedTo(address string) string {
 		return address
 	}
 	for range m.in.Config.Moved { // there are no circles; a chain ends
-		ref := ParseAddress(address)
-		i := slices.IndexFunc(m.moves[ref.Type+"."+ref.Name], func(r renaming) bool { return state.Covers(r.from, address) })
-		if i < 0 {
+		r, ok := m.renaming(address)
+		if !ok {
 			break
 		}
-		r := m.moves[ref.Type+"."+ref.Name][i]
 		address = r.to + address[len(r.from):]
 	}
 	return address
+}
+
+// renaming finds the moved block that covers an address: one about the block
+// itself, else one about a module around it, from the inside out.
+func (m *maker) renaming(address string) (renaming, bool) {
+	ref := ParseAddress(address)
+	of := func(name string) (renaming, bool) {
+		list := m.moves[name]
+		if i := slices.IndexFunc(list, func(r renaming) bool { return state.Covers(r.from, address) }); i >= 0 {
+			return list[i], true
+		}
+		return renaming{}, false
+	}
+	if r, ok := of(ref.Module.Prefix() + ref.Type + "." + ref.Name); ok {
+		return r, true
+	}
+	for module := ref.Module; module != nil; module = module.Parent() {
+		if r, ok := of(module.Call()); ok {
+			return r, true
+		}
+	}
+	return renaming{}, false
 }
 
 // refuseMove reports a move that would leave mail behind.

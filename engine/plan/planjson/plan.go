@@ -62,6 +62,7 @@ type batch struct {
 // A place is how a resource is named.
 type place struct {
 	Address      string          `json:"address"`
+	Module       string          `json:"module_address,omitempty"`
 	Mode         string          `json:"mode"`
 	Type         string          `json:"type"`
 	Name         string          `json:"name"`
@@ -146,7 +147,7 @@ func write(w io.Writer, doc any) error {
 
 func newPlace(address string, id schema.ID) (place, error) {
 	ref := plan.ParseAddress(address)
-	p := place{Address: address, Mode: "managed", Type: id.Kind, Name: ref.Name, ProviderName: providerName(id.Target)}
+	p := place{Address: address, Module: plan.ModuleOf(address), Mode: "managed", Type: id.Kind, Name: ref.Name, ProviderName: providerName(id.Target)}
 	if ref.Key != cty.NilVal {
 		index, err := marshal(ref.Key)
 		if err != nil {

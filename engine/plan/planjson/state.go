@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -26,10 +27,14 @@ type stateExtra struct {
 type values struct {
 	Outputs    map[string]output `json:"outputs,omitempty"`
 	RootModule module            `json:"root_module"`
+
+	modules map[string]*module // the others, by address
 }
 
 type module struct {
+	Address   string     `json:"address,omitempty"`
 	Resources []resource `json:"resources,omitempty"`
+	Children  []*module  `json:"child_modules,omitempty"`
 }
 
 type output struct {
@@ -46,7 +51,32 @@ type resource struct {
 	DependsOn       []string        `json:"depends_on,omitempty"`
 }
 
-func (v *values) add(r resource) { v.RootModule.Resources = append(v.RootModule.Resources, r) }
+// add puts a resource into its module. Within a module its address speaks for
+// itself.
+func (v *values) add(r resource) {
+	m := v.module(r.Module)
+	r.Module = ""
+	m.Resources = append(m.Resources, r)
+}
+
+// module finds the module with an address, and makes it and those around it
+// where they are not there yet.
+func (v *values) module(address string) *module {
+	if address == "" {
+		return &v.RootModule
+	}
+	if m := v.modules[address]; m != nil {
+		return m
+	}
+	if v.modules == nil {
+		v.modules = map[string]*module{}
+	}
+	m := &module{Address: address}
+	v.modules[address] = m
+	around := v.module(plan.ModuleOf(address))
+	around.Children = append(around.Children, m)
+	return m
+}
 
 func (v *values) addOutput(name string, o output) {
 	if v.Outputs == nil {

@@ -169,7 +169,7 @@ func (s *Stream) resource(address string, id schema.ID) eventResource {
 	}
 	provider, _, _ := strings.Cut(id.Target, ".")
 	r := eventResource{
-		Addr: address, Resource: address, ImpliedProvider: provider,
+		Addr: address, Module: p.Module, Resource: strings.TrimPrefix(strings.TrimPrefix(address, p.Module), "."), ImpliedProvider: provider,
 		ResourceType: p.Type, ResourceName: p.Name, ResourceKey: p.Index,
 	}
 	if r.ResourceKey == nil {
