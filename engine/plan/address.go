@@ -67,6 +67,15 @@ func ParseAddress(address string) schema.Ref {
 	return r
 }
 
+// BlockAddress is the address of the block that a resource comes from.
+func BlockAddress(address string) string {
+	part := ParseAddress(address).Part
+	if part == "" {
+		return address
+	}
+	return strings.TrimSuffix(address, "."+part)
+}
+
 // segment cuts a name, and the key behind it if there is one, off an address.
 func segment(s string) (name string, key cty.Value, rest string) {
 	i := strings.IndexAny(s, ".[")

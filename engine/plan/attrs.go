@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -65,6 +66,28 @@ func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value
 		return have, nil
 	}
 	return cty.ObjectVal(vals), changed
+}
+
+// Conform makes an object of the kind's type of what a provider has observed.
+func Conform(kind string, attrs cty.Value) cty.Value {
+	return conform(schema.KindByName(kind), attrs)
+}
+
+// Differences are the attributes in which something that is there is not as
+// declared, and those among them that cannot be changed without making it anew.
+func Differences(r *schema.Resource, obs *providers.Observed) (differ, fixed []string) {
+	k := schema.KindByName(r.Kind)
+	have := conform(k, obs.Attrs)
+	want := *r
+	want.Attrs, _ = r.Attrs.UnmarkDeep()
+	want.Attrs = conform(k, want.Attrs)
+	_, differ = settle(k, declared(&want, have), have, false)
+	for _, name := range differ {
+		if k.Attribute(name).Immutable {
+			fixed = append(fixed, name)
+		}
+	}
+	return differ, fixed
 }
 
 // declared is what the files say of a resource that is there, with what it has
