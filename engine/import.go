@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/adopt"
-	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/schema"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // ImportOptions say what is taken over into the state.
@@ -30,7 +30,7 @@ func (s *Session) Import(ctx context.Context, o ImportOptions) (*adopt.Result, h
 	if s.opts.NoLock {
 		return nil, failure("No lock", "The state was opened without its lock. This is a bug in mailform.")
 	}
-	d, observed, _, diags := s.look(ctx)
+	d, observed, diags := s.look(ctx, nil)
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -38,7 +38,7 @@ func (s *Session) Import(ctx context.Context, o ImportOptions) (*adopt.Result, h
 	var res *adopt.Result
 	if o.Address == "" {
 		if o.Target != "" && s.targets[o.Target] == nil {
-			return nil, append(diags, failure("No such target", "The files use no provider %q.%s", o.Target, schema.DidYouMean(o.Target, s.targetNames()))...)
+			return nil, append(diags, failure("No such target", "The files use no provider %q. They use %s.", o.Target, schema.Or(slices.Sorted(maps.Keys(s.targets))))...)
 		}
 		res = adopt.All(in, o.Target)
 	} else {

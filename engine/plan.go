@@ -21,35 +21,9 @@ type PlanOptions struct {
 
 // Plan computes what there is to do.
 func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
-	known := map[schema.ID]cty.Value{}
-	for id, r := range s.prior.Resources {
-		if hasComputed(id.Kind) {
-			known[id] = r.Attrs
-		}
-	}
-	d, diags := s.describe(knownFrom(known))
+	d, observed, diags := s.look(ctx, o.Replaces)
 	if diags.HasErrors() {
 		return nil, diags
-	}
-	observed, more := s.read(ctx, d)
-	diags = append(diags, more...)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	changed := refreshKnown(known, observed)
-	for i := range d.expand.Resources {
-		// What is made anew is born anew: the old one's values are no help.
-		r := &d.expand.Resources[i]
-		if have, ok := known[r.ID()]; ok && (plan.Reborn(r, have) || plan.Asked(o.Replaces, r)) {
-			delete(known, r.ID())
-			changed = true
-		}
-	}
-	if changed {
-		d, more = s.describe(knownFrom(known))
-		if diags = more; diags.HasErrors() {
-			return nil, diags
-		}
 	}
 	p, more := plan.Make(plan.Input{
 		Desired:  d.expand.Resources,
@@ -65,6 +39,42 @@ func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 		Config:   d.cfg,
 	})
 	return p, append(diags, more...)
+}
+
+// look finds out what the files come to and what is there. The replaced ones
+// (-replace arguments) are taken as not born yet.
+func (s *Session) look(ctx context.Context, replaces []string) (*described, map[string][]providers.Observed, hcl.Diagnostics) {
+	known := map[schema.ID]cty.Value{}
+	for id, r := range s.prior.Resources {
+		if hasComputed(id.Kind) {
+			known[id] = r.Attrs
+		}
+	}
+	d, diags := s.describe(knownFrom(known))
+	if diags.HasErrors() {
+		return nil, nil, diags
+	}
+	observed, more := s.read(ctx, d)
+	diags = append(diags, more...)
+	if diags.HasErrors() {
+		return nil, nil, diags
+	}
+	changed := refreshKnown(known, observed)
+	for i := range d.expand.Resources {
+		// What is made anew is born anew: the old one's values are no help.
+		r := &d.expand.Resources[i]
+		if have, ok := known[r.ID()]; ok && (plan.Reborn(r, have) || plan.Asked(replaces, r)) {
+			delete(known, r.ID())
+			changed = true
+		}
+	}
+	if changed {
+		d, more = s.describe(knownFrom(known))
+		if diags = more; diags.HasErrors() {
+			return nil, nil, diags
+		}
+	}
+	return d, observed, diags
 }
 
 // refreshKnown takes over what the live systems say of computed values, and

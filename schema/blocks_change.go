@@ -48,7 +48,7 @@ var importBlock = &BlockType{
 }`,
 	Attributes: []Attribute{
 		{Name: "to", Type: cty.DynamicPseudoType, Required: true, Doc: "The block, or the instance of one, that declares it: `user.alice`, `user.staff[each.key]`."},
-		{Name: "id", Type: cty.String, Required: true, Doc: "What it is called where it is: the address of a mailbox, the name of a zone, `ZONE/NAME./TYPE` for records."},
+		{Name: "id", Type: cty.String, Required: true, Doc: "What it is called where it is: the address of a mailbox, the name of a domain or a zone, the hostname of a server, `NAME/TYPE` or `ZONE/NAME./TYPE` for records."},
 		{Name: "for_each", Type: cty.DynamicPseudoType, Doc: "A map, an object or a set of strings: one import for each element."},
 	},
 }

@@ -28,6 +28,7 @@ var importRules = []struct {
 	{"engine/plan/text", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/plan/planjson", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},
+	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
 	{"engine", []string{"schema", "providers$", "engine"}},
 	{"cmd", []string{"schema", "providers", "engine", "cmd"}},
 }

@@ -60,6 +60,7 @@ func commands() []command {
 		{"plan", "", "Show what apply would change", (*app).plan},
 		{"apply", "[PLAN]", "Make it so", (*app).apply},
 		{"destroy", "", "Take away all that was applied; stored mail is kept", (*app).destroy},
+		{"import", "ADDRESS ID", "Take over into the state what exists already", (*app).importCommand},
 		{"show", "[PLAN]", "Show the state, or a saved plan", (*app).show},
 		{"output", "[NAME]", "Print outputs", (*app).output},
 		{"fmt", "[FILE or DIR...]", "Rewrite files in canonical style", (*app).fmt},

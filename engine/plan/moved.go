@@ -85,27 +85,29 @@ func (m *maker) imports() {
 	if m.in.Config == nil || m.plan.Mode != Normal || len(m.in.Config.Imports) == 0 {
 		return
 	}
-	type named struct{ block, key string }
-	byBlock := map[named][]*schema.Resource{}
-	keys := map[string][]string{}
+	byBlock := map[string][]*schema.Resource{}
 	for _, r := range m.desired {
-		ref := ParseAddress(r.Address)
-		ref.Part = ""
-		at := ref.String()
-		byBlock[named{at, r.Key}] = append(byBlock[named{at, r.Key}], r)
-		keys[at] = append(keys[at], r.Key)
+		at := BlockAddress(r.Address)
+		byBlock[at] = append(byBlock[at], r)
 	}
 	for _, imp := range m.in.Config.Imports {
 		to := imp.To.String()
-		found := byBlock[named{to, imp.ID}]
+		var found []*schema.Resource
+		var keys []string
+		for _, r := range byBlock[to] {
+			keys = append(keys, r.Key)
+			if Names(r, imp.ID) {
+				found = append(found, r)
+			}
+		}
 		there := slices.ContainsFunc(found, func(r *schema.Resource) bool { return m.observed[r.ID()] != nil })
 		at := &schema.Resource{Range: imp.Range}
 		switch {
-		case len(found) == 0 && len(keys[to]) == 0:
+		case len(keys) == 0:
 			m.errorf(at, "Cannot import", "%s describes nothing that could be taken over.", to)
 		case len(found) == 0:
-			slices.Sort(keys[to])
-			m.errorf(at, "Cannot import", "%s does not describe %q. What it describes is called %s.", to, imp.ID, list(slices.Compact(keys[to])))
+			slices.Sort(keys)
+			m.errorf(at, "Cannot import", "%s does not describe %q. What it describes is called %s.", to, imp.ID, list(slices.Compact(keys)))
 		case !there && m.selected.wants(found[0].Address):
 			m.errorf(at, "Cannot import", "The %s %s of %s is not there, so that it cannot be taken over. Take the import block out to have it made.", found[0].Kind, imp.ID, to)
 		}
