@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/apply"
@@ -54,6 +55,7 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 		Providers:   s.targets,
 		Observer:    o.Observer,
 		Saved:       o.Saved,
+		Record:      state.NewApplied(state.OperationApply, who(), time.Now()),
 		Parallelism: s.opts.Parallelism,
 		Resolve: func(known map[schema.ID]cty.Value) (map[string]schema.Resource, hcl.Diagnostics) {
 			d, diags := s.describe(knownFrom(known))

@@ -74,12 +74,17 @@ func (s *Session) State(ctx context.Context) (*state.State, error) {
 
 // NewLockInfo says of this process that it does an operation.
 func NewLockInfo(operation string) state.LockInfo {
-	who := "unknown"
+	return state.LockInfo{Operation: operation, Who: who(), PID: os.Getpid(), Created: time.Now().UTC()}
+}
+
+// who is the user of this process, with the machine.
+func who() string {
+	name := "unknown"
 	if u, err := user.Current(); err == nil {
-		who = u.Username
+		name = u.Username
 	}
 	if host, err := os.Hostname(); err == nil {
-		who += "@" + host
+		name += "@" + host
 	}
-	return state.LockInfo{Operation: operation, Who: who, PID: os.Getpid(), Created: time.Now().UTC()}
+	return name
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Observer Observer
 	// Parallelism is how many targets are worked at side by side; 0: all.
 	Parallelism int
+	// Record says whose apply it is; nil: the state does not tell applies apart.
+	Record *state.Applied
 	// Saved is set where the plan was reviewed in a file; it words conflicts.
 	Saved bool
 }
@@ -102,7 +104,7 @@ func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) {
 		r.errorf(nil, "Interrupted", "%d changes were not tried. The next plan and apply go on from here.", r.sum.Skipped)
 	}
 	if r.sum.Complete() && !r.diags.HasErrors() {
-		r.outputs(work)
+		r.finish(work)
 	}
 	if r.broken && r.sum.Complete() {
 		r.sum.Cancelled = true
@@ -135,6 +137,8 @@ type run struct {
 	// counts from the next phase on, as holding: what runs side by side in one
 	// phase does not depend on who is first.
 	held, holding string
+	// begun is set once the state knows of this apply.
+	begun bool
 	// broken is set when the journal cannot be written: then nothing more is done.
 	broken bool
 	// resolved holds the values found by resolve, by index of the change.

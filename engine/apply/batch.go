@@ -160,7 +160,7 @@ func (r *run) complete(b *plan.Batch, p *piece, o *providers.Observed) state.Ent
 		}
 		r.Observer.Completed(c, p.give.Action)
 	}
-	return state.Entry{Put: resource(c, attrs)}
+	return state.Entry{Put: r.resource(c, attrs)}
 }
 
 // errUnexpected is the error of a change that the provider reports as done, but

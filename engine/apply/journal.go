@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/mailform/mailform/engine/config"
@@ -11,20 +12,35 @@ import (
 )
 
 // resource is what the state remembers of a change that was done.
-func resource(c *plan.Change, attrs cty.Value) *state.Resource {
-	return &state.Resource{
+func (r *run) resource(c *plan.Change, attrs cty.Value) *state.Resource {
+	res := &state.Resource{
 		ID: c.ID, Address: c.Address, Attrs: state.Keep(c.ID.Kind, attrs),
 		DependsOn: c.DependsOn, PreventDestroy: c.PreventDestroy,
+		Adopted: c.Action == plan.Adopt,
 	}
+	if was := r.Prior.Resources[c.ID]; was != nil && c.Action != plan.Replace {
+		res.Adopted = res.Adopted || was.Adopted
+	}
+	if c.PreventDestroy && c.Wanted != nil && c.Wanted.Range.Filename != "" {
+		res.Declared = fmt.Sprintf("%s:%d", c.Wanted.Range.Filename, c.Wanted.Range.Start.Line)
+	}
+	return res
 }
 
 // journal makes entries durable. If that fails nothing more is done: what a
 // run does and cannot write down, the next one has to find out.
+//
+// What comes first tells of the apply that it belongs to.
 func (r *run) journal(ctx context.Context, entries []state.Entry) bool {
+	count := len(entries)
+	if r.Record != nil && !r.begun && len(entries) > 0 && r.Plan.Mode != plan.RefreshOnly && !r.Plan.Empty() {
+		r.begun = true
+		entries = append([]state.Entry{{Begin: r.Record}}, entries...)
+	}
 	if err := r.Backend.Append(ctx, entries); err != nil {
 		r.broken = true
 		r.errorf(nil, "Cannot write the state",
-			"%d changes were made that the state does not know of: %s. Nothing more was done. The next plan finds them by what is there.", len(entries), err)
+			"%d changes were made that the state does not know of: %s. Nothing more was done. The next plan finds them by what is there.", count, err)
 		return false
 	}
 	return true
@@ -48,7 +64,7 @@ func (r *run) record(ctx context.Context) bool {
 			sum.Forgotten++
 		case c.Reaches():
 		default:
-			want := resource(c, c.After)
+			want := r.resource(c, c.After)
 			if was := r.Prior.Resources[c.ID]; was == nil || !equal(was, want) {
 				entries = append(entries, state.Entry{Put: want})
 			}
@@ -89,23 +105,42 @@ func equal(a, b *state.Resource) bool {
 		slices.Equal(a.DependsOn, b.DependsOn) && a.Attrs.RawEquals(b.Attrs)
 }
 
-// outputs writes the outputs, if they change. Those that were unknown in the
-// plan are known by now.
-func (r *run) outputs(ctx context.Context) {
+// finish writes down what is known only now that all has been done: the outputs,
+// and that it has. A run that finds nothing to do ends one that was killed after
+// its last change.
+func (r *run) finish(ctx context.Context) {
+	entries := r.outputs()
+	if r.diags.HasErrors() {
+		return
+	}
+	p := r.Plan
+	whole := len(p.Targets)+len(p.Excludes) == 0
+	begun := r.begun || len(entries) > 0 || whole && r.Prior.Open != nil
+	if r.Record != nil && begun && p.Mode != plan.RefreshOnly {
+		entries = append(entries, state.Entry{End: true})
+	}
+	if len(entries) > 0 {
+		r.journal(ctx, entries)
+	}
+}
+
+// outputs are the outputs to be written, if they change. Those that were unknown
+// in the plan are known by now.
+func (r *run) outputs() []state.Entry {
 	changed, unknown := false, false
 	for _, o := range r.Plan.Outputs {
 		changed = changed || o.Action != plan.NoOp
 		unknown = unknown || (o.Action != plan.Delete && !o.After.IsWhollyKnown())
 	}
 	if !changed {
-		return
+		return nil
 	}
 	var found map[string]config.Output
 	if unknown && r.Outputs != nil {
 		list, diags := r.Outputs(r.known)
 		r.diags = append(r.diags, diags...)
 		if diags.HasErrors() {
-			return
+			return nil
 		}
 		found = make(map[string]config.Output, len(list))
 		for _, o := range list {
@@ -131,5 +166,5 @@ func (r *run) outputs(ctx context.Context) {
 		}
 		out[o.Name] = enc
 	}
-	r.journal(ctx, []state.Entry{{Outputs: out}})
+	return []state.Entry{{Outputs: out}}
 }

@@ -46,6 +46,10 @@ type Entry struct {
 	Delete *schema.ID
 	// Outputs replaces all outputs, where it is not nil.
 	Outputs map[string]Output
+	// Begin says that an apply begins; what follows belongs to it, up to an End.
+	// An apply that ended without one is gone on with by the next Begin.
+	Begin *Applied
+	End   bool
 }
 
 // ErrNotLocked is the error of a write by someone who does not hold the lock.

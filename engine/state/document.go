@@ -19,6 +19,8 @@ type document struct {
 	Lineage   string            `json:"lineage"`
 	Serial    uint64            `json:"serial"`
 	Outputs   map[string]Output `json:"outputs,omitempty"`
+	Last      *appliedRecord    `json:"last_apply,omitempty"`
+	Open      *appliedRecord    `json:"open_apply,omitempty"`
 	Resources []json.RawMessage `json:"resources"`
 }
 
@@ -37,6 +39,24 @@ func WriteDocument(w io.Writer, s *State) error {
 			return fmt.Errorf("encode state: %w", err)
 		}
 		fmt.Fprintf(b, "\"outputs\": %s,\n", outputs)
+	}
+	for _, named := range []struct {
+		name    string
+		applied *Applied
+		open    bool
+	}{{"last_apply", s.Last, false}, {"open_apply", s.Open, true}} {
+		if named.applied == nil {
+			continue
+		}
+		r, err := named.applied.record(named.open)
+		if err != nil {
+			return err
+		}
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encode state: %w", err)
+		}
+		fmt.Fprintf(b, "%q: %s,\n", named.name, line)
 	}
 	b.WriteString("\"resources\": [")
 	for i, id := range s.IDs() {
@@ -96,6 +116,12 @@ func ReadDocument(name string, data []byte) (*State, error) {
 		}
 		s.Resources[r.ID] = r
 	}
+	if d.Last != nil {
+		s.Last = d.Last.applied()
+	}
+	if d.Open != nil {
+		s.Open = d.Open.applied()
+	}
 	return s, nil
 }
 
@@ -105,6 +131,7 @@ func (s *State) Clone() *State {
 	c := *s
 	c.Resources = maps.Clone(s.Resources)
 	c.Outputs = maps.Clone(s.Outputs)
+	c.Open = s.Open.clone()
 	if c.Resources == nil {
 		c.Resources = map[schema.ID]*Resource{}
 	}
@@ -114,7 +141,7 @@ func (s *State) Clone() *State {
 // Apply brings entries into the state. It leaves lineage and serial alone.
 func (s *State) Apply(entries []Entry) {
 	for _, e := range entries {
-		s.apply(loaded{put: e.Put, del: e.Delete, outputs: e.Outputs})
+		s.apply(loaded{put: e.Put, del: e.Delete, outputs: e.Outputs, begin: e.Begin, end: e.End})
 	}
 }
 

@@ -20,6 +20,11 @@ type record struct {
 	Outputs map[string]Output `json:"outputs,omitempty"`
 	// NoOutputs tells an empty set of outputs from none given.
 	NoOutputs bool `json:"no_outputs,omitempty"`
+	// Begin and End enclose what one apply writes.
+	Begin *appliedRecord `json:"begin,omitempty"`
+	End   bool           `json:"end,omitempty"`
+	// Applied stands in snapshots alone: what an apply has changed.
+	Applied *appliedRecord `json:"applied,omitempty"`
 }
 
 type idRecord struct {
@@ -34,6 +39,8 @@ type resourceRecord struct {
 	Attrs          json.RawMessage `json:"attrs"`
 	DependsOn      []string        `json:"depends_on,omitempty"`
 	PreventDestroy bool            `json:"prevent_destroy,omitempty"`
+	Declared       string          `json:"declared,omitempty"`
+	Adopted        bool            `json:"adopted,omitempty"`
 }
 
 func (e Entry) record(serial uint64) (record, error) {
@@ -51,6 +58,10 @@ func (e Entry) record(serial uint64) (record, error) {
 		r.Outputs = e.Outputs
 	case e.Outputs != nil:
 		r.NoOutputs = true
+	case e.Begin != nil:
+		r.Begin = e.Begin.header()
+	case e.End:
+		r.End = true
 	default:
 		return r, fmt.Errorf("encode state entry: nothing is set")
 	}
@@ -71,6 +82,8 @@ func (r *Resource) record() (*resourceRecord, error) {
 		Attrs:          attrs,
 		DependsOn:      r.DependsOn,
 		PreventDestroy: r.PreventDestroy,
+		Declared:       r.Declared,
+		Adopted:        r.Adopted,
 	}, nil
 }
 
@@ -86,16 +99,22 @@ func (r *resourceRecord) resource() (*Resource, error) {
 		Attrs:          attrs,
 		DependsOn:      r.DependsOn,
 		PreventDestroy: r.PreventDestroy,
+		Declared:       r.Declared,
+		Adopted:        r.Adopted,
 	}, nil
 }
 
-// A loaded is a record whose values are decoded. Exactly one of put, del and
-// outputs is meant, as in an Entry.
+// A loaded is a record whose values are decoded. Exactly one field beside the
+// serial is meant, as in an Entry.
 type loaded struct {
 	serial  uint64
 	put     *Resource
 	del     *schema.ID
 	outputs map[string]Output
+	begin   *Applied
+	end     bool
+	// last and open stand in a snapshot.
+	last, open *Applied
 }
 
 func decodeRecord(line []byte) (loaded, error) {
@@ -117,6 +136,14 @@ func decodeRecord(line []byte) (loaded, error) {
 		out.outputs = r.Outputs
 	case r.NoOutputs:
 		out.outputs = map[string]Output{}
+	case r.Begin != nil:
+		out.begin = r.Begin.applied()
+	case r.End:
+		out.end = true
+	case r.Applied != nil && r.Applied.Open:
+		out.open = r.Applied.applied()
+	case r.Applied != nil:
+		out.last = r.Applied.applied()
 	default:
 		return loaded{}, fmt.Errorf("a line that says nothing")
 	}
@@ -216,5 +243,8 @@ func EncodeEntry(e Entry) ([]byte, error) {
 // DecodeEntry reads what EncodeEntry has written.
 func DecodeEntry(raw []byte) (Entry, error) {
 	r, err := decodeRecord(raw)
-	return Entry{Put: r.put, Delete: r.del, Outputs: r.outputs}, err
+	if err == nil && (r.last != nil || r.open != nil) {
+		err = fmt.Errorf("an entry that only a snapshot can have")
+	}
+	return Entry{Put: r.put, Delete: r.del, Outputs: r.outputs, Begin: r.begin, End: r.end}, err
 }

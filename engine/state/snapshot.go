@@ -23,8 +23,8 @@ const formatVersion = 1
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A snapshot is a line of JSON for its header, one for each resource and one
-// for the outputs, and a last line with the checksum of all before it.
+// A snapshot is a line of JSON for its header, one for each resource, one for
+// the outputs and one each for the last and for the open apply, and a last line with the checksum of all before it.
 type snapshotHeader struct {
 	Format  int    `json:"mailform_state"`
 	Lineage string `json:"lineage"`
@@ -87,6 +87,18 @@ func encodeSnapshot(w io.Writer, s *State) error {
 	}
 	if len(s.Outputs) > 0 {
 		if err := sum.line(record{Outputs: s.Outputs}); err != nil {
+			return err
+		}
+	}
+	for i, a := range []*Applied{s.Last, s.Open} {
+		if a == nil {
+			continue
+		}
+		r, err := a.record(i == 1)
+		if err != nil {
+			return err
+		}
+		if err := sum.line(record{Applied: r}); err != nil {
 			return err
 		}
 	}
@@ -214,6 +226,7 @@ func decodeLines(lines [][]byte) (records []loaded, bad int, err error) {
 
 // apply brings a record into the state.
 func (s *State) apply(r loaded) {
+	s.remember(r)
 	switch {
 	case r.put != nil:
 		s.Resources[r.put.ID] = r.put
@@ -221,6 +234,14 @@ func (s *State) apply(r loaded) {
 		delete(s.Resources, *r.del)
 	case r.outputs != nil:
 		s.Outputs = r.outputs
+	case r.begin != nil:
+		s.begin(r.begin)
+	case r.end:
+		s.end()
+	case r.last != nil:
+		s.Last = r.last
+	case r.open != nil:
+		s.Open = r.open
 	}
 }
 

@@ -24,6 +24,10 @@ type State struct {
 	Serial    uint64
 	Resources map[schema.ID]*Resource
 	Outputs   map[string]Output
+	// Last is the last apply that came to its end and changed what is described;
+	// nil: there was none. Open is one that did not come to its end, or has not
+	// yet. They say what a rollback goes back to.
+	Last, Open *Applied
 }
 
 // A Resource as it was last applied.
@@ -35,6 +39,11 @@ type Resource struct {
 	Attrs          cty.Value
 	DependsOn      []string
 	PreventDestroy bool
+	// Declared is the place of the block, "main.mf.hcl:12", when it was last
+	// written; only kept for what is protected.
+	Declared string
+	// Adopted is set for what was there before mailform took it over.
+	Adopted bool
 }
 
 // An Output as it was last applied. Sensitive outputs have no value.
