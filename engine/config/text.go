@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/json"
 	"github.com/mailform/mailform/engine/config/internal/nesting"
+	"github.com/mailform/mailform/engine/config/internal/plain"
 )
 
 // A text is a file that was read. What is kept of it is its bytes: the syntax
@@ -43,6 +44,12 @@ func parseFile(path, name string) parsed {
 	if diags.HasErrors() {
 		return parsed{text: t, diags: diags}
 	}
+	if !t.json() {
+		if body, ok := plain.Parse(t.bytes, name); ok {
+			t.parsed = true
+			return parsed{t, &hcl.File{Body: body, Bytes: t.bytes}, nil}
+		}
+	}
 	file, diags := t.parse()
 	t.parsed = file != nil
 	if diags.HasErrors() {
@@ -56,7 +63,7 @@ func parseFile(path, name string) parsed {
 
 // parse makes a syntax tree of the text; nil where it was not even looked at.
 func (t *text) parse() (*hcl.File, hcl.Diagnostics) {
-	if strings.HasSuffix(t.name, suffixJSON) {
+	if t.json() {
 		if diags := nesting.JSON(t.bytes, t.name); diags.HasErrors() {
 			return nil, diags
 		}
@@ -67,6 +74,8 @@ func (t *text) parse() (*hcl.File, hcl.Diagnostics) {
 	}
 	return hclsyntax.ParseConfig(t.bytes, t.name, hcl.InitialPos)
 }
+
+func (t *text) json() bool { return strings.HasSuffix(t.name, suffixJSON) }
 
 // readFile reads a file that has to be text. Where it is none, the text is
 // still there to be shown.
