@@ -45,6 +45,15 @@ func ParseHostPort(s string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
+// ParseServer reads where a name server is: an IP address, which stands for its
+// port 53, or "host:port".
+func ParseServer(s string) (string, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return net.JoinHostPort(addr.String(), "53"), nil
+	}
+	return ParseHostPort(s)
+}
+
 func splitHostPort(s string) (host, port string, err error) {
 	if s == "" {
 		return "", "", errors.New("it is empty")
