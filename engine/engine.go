@@ -21,6 +21,9 @@ type Workspace struct {
 	Version string
 	// NewProvider makes a provider by its name; nil for a name that is none.
 	NewProvider func(name string) providers.Provider
+	// NewDataSource makes what answers data blocks of a type; nil for one that is
+	// none. dir is the configuration's directory.
+	NewDataSource func(name, dir string) providers.DataSource
 }
 
 // Load reads the files of the workspace. The module is usable for showing

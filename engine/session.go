@@ -58,6 +58,7 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 	if err != nil {
 		return nil, errors.Join(err, s.unlock())
 	}
+	s.opts.Config.Data = newLookup(ctx, w, s.prior.Lineage).ask
 	return s, nil
 }
 

@@ -101,8 +101,9 @@ type ComputedAttribute struct {
 	// OutputOnly attributes are made of everything else in the configuration, so
 	// that only an output may read them.
 	OutputOnly bool
-	// Derived attributes follow from the block's own attributes during evaluation.
-	// Others come out of expansion and apply, and are unknown before.
+	// Derived attributes follow from the block's own attributes during evaluation,
+	// those of a data block by looking up what these ask for. Others come out of
+	// expansion and apply, and are unknown before.
 	Derived bool
 }
 

@@ -14,7 +14,7 @@ var blocks = slices.Concat(
 	[]*BlockType{domainBlock},
 	[]*BlockType{userBlock, aliasBlock},
 	[]*BlockType{zoneBlock, recordBlock},
-	[]*BlockType{providerBlock, variableBlock, localsBlock, outputBlock},
+	[]*BlockType{providerBlock, variableBlock, localsBlock, dataBlock, outputBlock},
 	[]*BlockType{movedBlock, removedBlock, importBlock, checkBlock},
 )
 

@@ -56,9 +56,9 @@ var dataSources = []*BlockType{
 			{Name: "server", Type: cty.String, Form: FormServer, Doc: "The resolver or name server that is asked. Left out: those of the system."},
 		},
 		Computed: []ComputedAttribute{
-			{Name: "exists", Type: cty.Bool, Doc: "Whether the name exists, with records of whatever type."},
-			{Name: "values", Type: cty.List(cty.String), Doc: "The data of each record as `record` takes it, sorted; of a TXT record the plain text. Empty where there are none."},
-			{Name: "authenticated", Type: cty.Bool, Doc: "Whether the resolver vouches for the answer by DNSSEC (RFC 4035 §3.2.3). It is worth as much as the way to the resolver."},
+			{Name: "exists", Type: cty.Bool, Derived: true, Doc: "Whether the name exists, with records of whatever type."},
+			{Name: "values", Type: cty.List(cty.String), Derived: true, Doc: "The data of each record as `record` takes it, sorted; of a TXT record the plain text. Empty where there are none."},
+			{Name: "authenticated", Type: cty.Bool, Derived: true, Doc: "Whether the resolver vouches for the answer by DNSSEC (RFC 4035 §3.2.3). It is worth as much as the way to the resolver."},
 		},
 	},
 	{
@@ -77,14 +77,14 @@ var dataSources = []*BlockType{
 			{Name: "server_name", Type: cty.String, Form: FormHost, Doc: "The name that the server is asked for (SNI). Left out: that of `address`."},
 		},
 		Computed: []ComputedAttribute{
-			{Name: "subject", Type: cty.String, Doc: "Whom it is for, as RFC 2253 writes it."},
-			{Name: "issuer", Type: cty.String, Doc: "Who issued it."},
-			{Name: "names", Type: cty.List(cty.String), Doc: "The DNS names and IP addresses that it is good for, sorted."},
-			{Name: "not_before", Type: cty.String, Doc: "When it begins to be valid (RFC 3339, UTC)."},
-			{Name: "not_after", Type: cty.String, Doc: "When it ends."},
-			{Name: "sha256", Type: cty.String, Doc: "SHA-256 of the certificate in hexadecimal: the data of a TLSA record 3 0 1 (RFC 6698)."},
-			{Name: "spki_sha256", Type: cty.String, Doc: "SHA-256 of its public key: the data of a TLSA record 3 1 1."},
-			{Name: "pem", Type: cty.String, Doc: "The certificate as PEM, without its chain."},
+			{Name: "subject", Type: cty.String, Derived: true, Doc: "Whom it is for, as RFC 2253 writes it."},
+			{Name: "issuer", Type: cty.String, Derived: true, Doc: "Who issued it."},
+			{Name: "names", Type: cty.List(cty.String), Derived: true, Doc: "The DNS names and IP addresses that it is good for, sorted."},
+			{Name: "not_before", Type: cty.String, Derived: true, Doc: "When it begins to be valid (RFC 3339, UTC)."},
+			{Name: "not_after", Type: cty.String, Derived: true, Doc: "When it ends."},
+			{Name: "sha256", Type: cty.String, Derived: true, Doc: "SHA-256 of the certificate in hexadecimal: the data of a TLSA record 3 0 1 (RFC 6698)."},
+			{Name: "spki_sha256", Type: cty.String, Derived: true, Doc: "SHA-256 of its public key: the data of a TLSA record 3 1 1."},
+			{Name: "pem", Type: cty.String, Derived: true, Doc: "The certificate as PEM, without its chain."},
 		},
 	},
 	{
@@ -100,8 +100,8 @@ var dataSources = []*BlockType{
 			{Name: "domain", Type: cty.String, Form: FormDomain, Doc: "Only those of this domain. Left out: all."},
 		},
 		Computed: []ComputedAttribute{
-			{Name: "addresses", Type: cty.List(cty.String), Doc: "Their addresses, sorted."},
-			{Name: "mailboxes", Type: cty.Map(MailboxDataType), Doc: "By address: `quota` in bytes (0: no limit), `protocols`, and `mail` (`enabled`, `disabled` or `forward`)."},
+			{Name: "addresses", Type: cty.List(cty.String), Derived: true, Doc: "Their addresses, sorted."},
+			{Name: "mailboxes", Type: cty.Map(MailboxDataType), Derived: true, Doc: "By address: `quota` in bytes (0: no limit), `protocols`, and `mail` (`enabled`, `disabled` or `forward`)."},
 		},
 	},
 	{
@@ -117,8 +117,8 @@ var dataSources = []*BlockType{
 			{Name: "zone", Type: cty.String, Required: true, Form: FormDomain, Doc: "Name of the zone."},
 		},
 		Computed: []ComputedAttribute{
-			{Name: "exists", Type: cty.Bool, Doc: "Whether the target has that zone."},
-			{Name: "records", Type: cty.List(RecordDataType), Doc: "Each record set with its complete `name`, `type`, `ttl` in seconds and `values`; sorted by name and type."},
+			{Name: "exists", Type: cty.Bool, Derived: true, Doc: "Whether the target has that zone."},
+			{Name: "records", Type: cty.List(RecordDataType), Derived: true, Doc: "Each record set with its complete `name`, `type`, `ttl` in seconds and `values`; sorted by name and type."},
 		},
 	},
 }

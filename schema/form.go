@@ -71,7 +71,7 @@ var (
 	FormHostPort = stringForm("a host and a port",
 		"A host name or an IP address, and a port: `smtp.example.net:587`.",
 		ParseHostPort)
-	FormServer = stringForm("the address of a name server",
+	FormServer = stringForm("a name server",
 		"An IP address, or a host and a port: `192.0.2.53`, `[2001:db8::53]:5353`, `ns1.example.net:53`. Without a port it is 53.",
 		ParseServer)
 	FormPasswordHash = stringForm("a password hash",

@@ -19,6 +19,7 @@ var importRules = []struct {
 	{"schema", []string{"schema"}},
 	{"providers", []string{"schema"}}, // the contract
 	{"providers/providertest", []string{"schema", "providers$", "providers/providertest"}},
+	{"providers/lookup", []string{"schema", "providers$"}},
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/config", []string{"schema", "engine/config"}},
 	{"engine/expand", []string{"schema", "engine/config", "engine/expand"}},

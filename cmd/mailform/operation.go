@@ -17,6 +17,7 @@ import (
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/embedded"
+	"github.com/mailform/mailform/providers/lookup"
 )
 
 // An operation holds the flags that plan, apply and destroy share.
@@ -120,7 +121,7 @@ func (a *app) workspace() (*engine.Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &engine.Workspace{Dir: dir, Version: version, NewProvider: newProvider}, nil
+	return &engine.Workspace{Dir: dir, Version: version, NewProvider: newProvider, NewDataSource: newDataSource}, nil
 }
 
 // newProvider lists the providers of this binary.
@@ -132,6 +133,18 @@ func newProvider(name string) providers.Provider {
 			exe = os.Args[0]
 		}
 		return &embedded.Provider{Executable: exe, Version: version}
+	default:
+		return nil
+	}
+}
+
+// newDataSource lists what this binary can look up, beside what providers have.
+func newDataSource(name, dir string) providers.DataSource {
+	switch name {
+	case "dns":
+		return &lookup.DNS{}
+	case "certificate":
+		return &lookup.Certificate{Dir: dir}
 	default:
 		return nil
 	}

@@ -36,6 +36,8 @@ func (e *evaluator) column(b *evaluated, name string) *column {
 		c.values = e.nestedColumn(b, n)
 	} else if s := b.typ.Attribute(name); s != nil {
 		c.values = e.attributeColumn(b, &b.body, s, "")
+	} else if isData(b.typ) {
+		c.values = e.dataColumn(b, name)
 	} else {
 		c.values = e.addressColumn(b)
 	}

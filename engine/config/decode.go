@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -84,6 +85,9 @@ var fileSchema = func() *hcl.BodySchema {
 		if b.Label != "" {
 			h.LabelNames = []string{b.Label}
 		}
+		if b.Type == blockData {
+			h.LabelNames = append(h.LabelNames, "name")
+		}
 		s.Blocks = append(s.Blocks, h)
 	}
 	return s
@@ -93,12 +97,12 @@ var fileSchema = func() *hcl.BodySchema {
 func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 	content, diags := file.Body.Content(fileSchema)
 	for _, hb := range content.Blocks {
-		if len(hb.Labels) > 0 && !hclsyntax.ValidIdentifier(hb.Labels[0]) {
+		if i := slices.IndexFunc(hb.Labels, func(l string) bool { return !hclsyntax.ValidIdentifier(l) }); i >= 0 {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError,
 				Summary:  "Invalid name",
-				Detail:   fmt.Sprintf("The label %q of a %s block cannot be used in a reference. A name begins with a letter or an underscore, and holds letters, digits, underscores and hyphens.", hb.Labels[0], hb.Type),
-				Subject:  hb.LabelRanges[0].Ptr(),
+				Detail:   fmt.Sprintf("The label %q of a %s block cannot be used in a reference. A name begins with a letter or an underscore, and holds letters, digits, underscores and hyphens.", hb.Labels[i], hb.Type),
+				Subject:  hb.LabelRanges[i].Ptr(),
 			})
 			continue
 		}
@@ -121,17 +125,18 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 			diags = append(diags, m.decodeCheck(hb)...)
 		case "provider":
 			diags = append(diags, m.decodeProvider(hb)...)
+		case blockData:
+			diags = append(diags, m.decodeData(hb)...)
 		default:
-			diags = append(diags, m.decodeBlock(hb)...)
+			diags = append(diags, m.decodeBlock(hb, schema.BlockByType(hb.Type), hb.Labels[0])...)
 		}
 	}
 	return diags
 }
 
-// decodeBlock takes in a block that describes something.
-func (m *Module) decodeBlock(hb *hcl.Block) hcl.Diagnostics {
-	typ := schema.BlockByType(hb.Type)
-	b := &block{typ: typ, name: hb.Labels[0], header: hb.DefRange}
+// decodeBlock takes in a block that describes something, or asks for it.
+func (m *Module) decodeBlock(hb *hcl.Block, typ *schema.BlockType, name string) hcl.Diagnostics {
+	b := &block{typ: typ, name: name, header: hb.DefRange}
 	content, diags := hb.Body.Content(bodySchema(typ.Attributes, typ.Blocks, typ.Instances))
 	more := b.decode(content, typ.Attributes, typ.Blocks)
 	diags = append(diags, more...)

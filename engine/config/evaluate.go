@@ -21,13 +21,16 @@ import (
 // instances, and a reference from one argument to another of the same block, or
 // between two blocks in both directions, is no cycle.
 type evaluator struct {
-	m         *Module
-	opts      Options
-	computed  Computed
-	functions map[string]function.Function
-	vars      map[string]cty.Value
-	locals    map[string]*local
-	blocks    map[blockID]*evaluated
+	m            *Module
+	opts         Options
+	computed     Computed
+	functions    map[string]function.Function
+	vars         map[string]cty.Value
+	locals       map[string]*local
+	blocks       map[blockID]*evaluated
+	configured   state // of the provider blocks
+	providerList []Provider
+	asked        []*question // open questions of data blocks
 	// seen holds what references to a block evaluate to, by seenKey.
 	seen  map[string]cty.Value
 	stack []string // addresses of what is being evaluated, for cycles
@@ -62,6 +65,7 @@ type evaluated struct {
 	// one instance then only serves to check its arguments.
 	unknown bool
 	index   map[string]int // position of an instance by its key, see keyString
+	answers []cty.Value    // of a data block, by instance; nil: not asked yet
 	columns map[string]*column
 }
 
@@ -112,13 +116,18 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	if !diags.HasErrors() {
 		e.validate()
 	}
+	e.lookUp()
 	for _, name := range keys(e.locals) {
 		e.local(name)
 	}
 	cfg := &Config{Dir: m.dir, evaluator: e}
-	cfg.Providers = e.providers()
+	cfg.Providers = e.providers(hcl.Range{})
 	for _, id := range sortedBlocks(e.blocks) {
-		cfg.Instances = e.expand(cfg.Instances, e.blocks[id])
+		if b := e.blocks[id]; isData(b.typ) {
+			e.expand(nil, b) // checks it; it describes nothing
+		} else {
+			cfg.Instances = e.expand(cfg.Instances, b)
+		}
 	}
 	cfg.Moved, cfg.Removed, cfg.Imports = e.moved(), e.removed(), e.imports()
 	e.checks()
@@ -289,8 +298,16 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 	for _, id := range sortedReads(x.uses.blocks) {
 		put(id.typ, id.name, e.reference(id, x.uses.blocks[id]))
 	}
+	data := map[string]cty.Value{}
 	for root, names := range byRoot {
+		if source, ok := strings.CutPrefix(root, schema.DataType); ok {
+			data[source] = cty.ObjectVal(names)
+			continue
+		}
 		variables[root] = cty.ObjectVal(names)
+	}
+	if len(data) > 0 {
+		variables[blockData] = cty.ObjectVal(data)
 	}
 	return &hcl.EvalContext{Variables: variables, Functions: e.functions}
 }
@@ -309,8 +326,12 @@ func sortedReads(blocks map[blockID]*reads) []blockID {
 	return ids
 }
 
-// providers evaluates the provider blocks.
-func (e *evaluator) providers() []Provider {
+// providers evaluates the provider blocks, once. at is what asks for them.
+func (e *evaluator) providers(at hcl.Range) []Provider {
+	if !e.enter(&e.configured, "the provider blocks", at) {
+		return e.providerList
+	}
+	defer e.leave(&e.configured)
 	var out []Provider
 	for id, b := range e.m.providers {
 		values := map[string]cty.Value{}
@@ -339,6 +360,7 @@ func (e *evaluator) providers() []Provider {
 		}
 		return out[i].Alias < out[j].Alias
 	})
+	e.providerList = out
 	return out
 }
 

@@ -155,8 +155,8 @@ func (m *Module) undeclared(typ *schema.BlockType, name string, at hcl.Range) hc
 	}
 	return hcl.Diagnostics{{
 		Severity: hcl.DiagError,
-		Summary:  "Reference to undeclared " + typ.Type,
-		Detail:   fmt.Sprintf("There is no %s %q in this configuration.%s", typ.Type, name, suggestion(name, names)),
+		Summary:  "Reference to undeclared " + noun(typ),
+		Detail:   fmt.Sprintf("There is no %s %q in this configuration.%s", noun(typ), name, suggestion(name, names)),
 		Subject:  &at,
 	}}
 }
@@ -217,7 +217,7 @@ func (s *scan) reference(typ *schema.BlockType, t hcl.Traversal) {
 		s.diags = append(s.diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError,
 			Summary:  "Unsupported attribute",
-			Detail:   fmt.Sprintf("A %s has no attribute %q.%s", typ.Type, attr.Name, suggestion(attr.Name, readableNames(typ))),
+			Detail:   fmt.Sprintf("A %s has no attribute %q.%s", noun(typ), attr.Name, suggestion(attr.Name, readableNames(typ))),
 			Subject:  attr.SrcRange.Ptr(),
 		})
 	default:
@@ -286,7 +286,7 @@ func (s *scan) root(root string, t hcl.Traversal) {
 			s.diags = append(s.diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError,
 				Summary:  "Unsupported attribute",
-				Detail:   fmt.Sprintf("A %s has no attribute %q.%s", typ.Type, name, suggestion(name, readableNames(typ))),
+				Detail:   fmt.Sprintf("A %s has no attribute %q.%s", noun(typ), name, suggestion(name, readableNames(typ))),
 				Subject:  &use.rng,
 			})
 			return

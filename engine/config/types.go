@@ -137,10 +137,30 @@ type Options struct {
 	// Version of mailform, which required_version is held against; empty: it is
 	// not checked.
 	Version string
+	// Data answers the questions of data blocks, in their order. nil: the answers
+	// are unknown.
+	Data func([]DataQuery) []DataAnswer
 	// AllowUnset takes a variable that is not set as unknown instead of refusing
 	// it. A block whose for_each or count hangs on one then has no instances, and
 	// references to them are unknown.
 	AllowUnset bool
+}
+
+// A DataQuery is what one instance of a data block asks for.
+type DataQuery struct {
+	Source string // "dns"
+	// Args is an object of the block's arguments, wholly known and without marks.
+	Args cty.Value
+	// Providers are those that Args names, as they are configured. One that has no
+	// block has only its name.
+	Providers []Provider
+}
+
+// A DataAnswer is an object of the computed attributes of the data block, or an
+// error.
+type DataAnswer struct {
+	Value cty.Value
+	Err   error
 }
 
 // A VarArg is one -var or -var-file argument.

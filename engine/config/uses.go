@@ -240,6 +240,10 @@ func (s *scan) traversal(t hcl.Traversal) {
 		s.element(t)
 		return
 	}
+	if root == blockData {
+		s.data(t)
+		return
+	}
 	if typ := schema.BlockByType(root); typ != nil && typ.Instances {
 		if s.where == inCheck {
 			s.refuse(t, "A validation can refer to variables only.")

@@ -25,6 +25,9 @@ func Pages() map[string]string {
 			continue
 		}
 		pages[b.Type+".md"] = block(b)
+		if b.Type == "data" {
+			pages[b.Type+".md"] += dataSources()
+		}
 	}
 	return pages
 }
@@ -41,8 +44,11 @@ func index() string {
 }
 
 func title(b *schema.BlockType) string {
-	if b.Label == "" {
+	switch {
+	case b.Label == "":
 		return b.Type
+	case b.Type == "data":
+		return `data "TYPE" "NAME"`
 	}
 	return fmt.Sprintf("%s %q", b.Type, strings.ToUpper(b.Label))
 }
@@ -58,6 +64,9 @@ func block(b *schema.BlockType) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "%s# %s\n\n%s\n\n", header, b.Type, b.Doc)
 	fmt.Fprintf(&w, "```hcl\n%s\n```\n", b.Example)
+	if b.Type == "data" {
+		w.WriteString("\n`for_each`, `count` and, of `lifecycle`, `enabled` and conditions work as in [every block](values.md#instances).\n")
+	}
 	attributes(&w, b.Attributes, "## Arguments")
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
@@ -72,13 +81,28 @@ func block(b *schema.BlockType) string {
 		w.WriteString("\n`for_each`, `count`, `depends_on`, `lifecycle` and `dynamic` work as in [every block](values.md#instances).\n")
 	}
 	if len(b.Parts)+len(b.Computed) > 0 {
-		w.WriteString("\n## Read-only\n\n| name | type | |\n|---|---|---|\n")
-		for _, p := range b.Parts {
-			fmt.Fprintf(&w, "| `%s` | reference | %s |\n", p.Name, cell(p.Doc))
-		}
-		for _, c := range b.Computed {
-			fmt.Fprintf(&w, "| `%s` | %s | %s |\n", c.Name, typeName(c.Type), cell(c.Doc))
-		}
+		w.WriteString("\n## Read-only\n")
+		readOnly(&w, b)
+	}
+	return w.String()
+}
+
+func readOnly(w *strings.Builder, b *schema.BlockType) {
+	w.WriteString("\n| name | type | |\n|---|---|---|\n")
+	for _, p := range b.Parts {
+		fmt.Fprintf(w, "| `%s` | reference | %s |\n", p.Name, cell(p.Doc))
+	}
+	for _, c := range b.Computed {
+		fmt.Fprintf(w, "| `%s` | %s | %s |\n", c.Name, typeName(c.Type), cell(c.Doc))
+	}
+}
+
+func dataSources() string {
+	var w strings.Builder
+	for _, b := range schema.DataSources() {
+		fmt.Fprintf(&w, "\n## %s\n\n%s\n\n```hcl\n%s\n```\n", b.Label, b.Doc, b.Example)
+		attributes(&w, b.Attributes, "")
+		readOnly(&w, b)
 	}
 	return w.String()
 }

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -68,7 +69,7 @@ func forms() []*schema.Form {
 			}
 		}
 	}
-	for _, b := range schema.Blocks() {
+	for _, b := range slices.Concat(schema.Blocks(), schema.DataSources()) {
 		add(b.Attributes)
 		for i := range b.Blocks {
 			add(b.Blocks[i].Attributes)
