@@ -186,6 +186,16 @@ func (b *BlockType) Block(name string) *NestedBlock {
 	return nil
 }
 
+// Attribute finds an attribute. It returns nil for a name that is none.
+func (n *NestedBlock) Attribute(name string) *Attribute {
+	for i := range n.Attributes {
+		if n.Attributes[i].Name == name {
+			return &n.Attributes[i]
+		}
+	}
+	return nil
+}
+
 // ComputedAttribute finds a computed attribute. It returns nil for a name that
 // is none.
 func (b *BlockType) ComputedAttribute(name string) *ComputedAttribute {

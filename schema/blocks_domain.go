@@ -48,7 +48,7 @@ var domainBlock = &BlockType{
 			Attributes: []Attribute{
 				{Name: "policy", Type: cty.String, Default: cty.StringVal("fail"), Form: oneOf("fail", "softfail", "neutral", "none"),
 					Doc: "What is said of all others: `-all`, `~all`, `?all`, or nothing."},
-				{Name: "include", Type: cty.List(cty.String), Form: FormDomain, Doc: "Domains whose senders may send for this one too."},
+				{Name: "include", Type: cty.List(cty.String), Form: FormPolicyDomain, Doc: "Domains whose senders may send for this one too."},
 				{Name: "ip4", Type: cty.List(cty.String), Form: FormIPv4, Doc: "Further IPv4 addresses and networks."},
 				{Name: "ip6", Type: cty.List(cty.String), Form: FormIPv6, Doc: "Further IPv6 addresses and networks."},
 			}},

@@ -43,6 +43,9 @@ var (
 	FormDomain = stringForm("a domain name",
 		"A name such as `example.com`, with or without a dot at the end. International names may be written as they are read.",
 		ParseDomainName)
+	FormPolicyDomain = stringForm("a policy domain",
+		"A domain name such as `example.com` or `_spf.example.com`: its labels may have underscores.",
+		parsePolicyDomain)
 	FormHost = stringForm("a host name",
 		"A domain name of letters, digits and hyphens, not an address.",
 		ParseHostName)

@@ -154,6 +154,26 @@ func ParseOwner(s string) (string, error) {
 	return name, nil
 }
 
+// parsePolicyDomain reads the name of a domain whose policy is meant, which is
+// often one that no host has: _spf.example.com.
+func parsePolicyDomain(s string) (string, error) {
+	if s == "@" || strings.HasPrefix(s, "*") || strings.Contains(s, "/") {
+		return "", errors.New("it is the name of a record, and has to be that of a domain")
+	}
+	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return "", errors.New("it is an IP address")
+	}
+	name, err := ParseOwner(s)
+	if err != nil {
+		return "", err
+	}
+	name = strings.TrimSuffix(name, ".")
+	if !strings.Contains(name, ".") {
+		return "", errors.New("it has only one label")
+	}
+	return name, nil
+}
+
 // parseRecordType only looks at the letters: package rdata knows the types.
 func parseRecordType(s string) (string, error) {
 	if s == "" {

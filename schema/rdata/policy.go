@@ -1,10 +1,10 @@
 package rdata
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -20,14 +20,26 @@ type SPF struct {
 	Networks []netip.Prefix
 	// Include are domains whose senders may.
 	Include []Name
+	// Exists are names with macros (RFC 7208 §7) that exist for who may.
+	Exists []string
 	// Policy is what the others are: "fail", "softfail", "neutral", or "none" to
 	// say nothing of them.
 	Policy string
+	// Redirect is the domain whose policy decides on the others, empty for none. It
+	// needs the policy "none", since any other is the last word (§6.1).
+	Redirect Name
 }
 
 // MaxSPFLookups is how many DNS look-ups the check of one message may take
 // (RFC 7208 §4.6.4). Who needs more has no valid policy.
 const MaxSPFLookups = 10
+
+// The widest networks that anybody has. A wider one, and all the more two halves
+// of everything, would say "pass" to strangers.
+const (
+	widestSPF4 = 8
+	widestSPF6 = 12
+)
 
 // spfAll has no "pass": it would let everyone send in the domain's name.
 var spfAll = map[string]string{"fail": "-all", "softfail": "~all", "neutral": "?all", "none": ""}
@@ -46,9 +58,12 @@ func (s SPF) Text() (string, error) {
 		terms = append(terms, "a:"+h.Host())
 	}
 	for _, p := range s.Networks {
-		term := "ip6:"
+		term, widest := "ip6:", widestSPF6
 		if p.Addr().Is4() {
-			term = "ip4:"
+			term, widest = "ip4:", widestSPF4
+		}
+		if p.Bits() < widest {
+			return "", fmt.Errorf("the network %s is wider than any that one sender has, and would let strangers send; write /%d or longer", p, widest)
 		}
 		if p.IsSingleIP() {
 			term += p.Addr().String()
@@ -60,14 +75,52 @@ func (s SPF) Text() (string, error) {
 	for _, n := range s.Include {
 		terms = append(terms, "include:"+n.Host())
 	}
+	for _, x := range s.Exists {
+		if err := checkMacros(x); err != nil {
+			return "", err
+		}
+		terms = append(terms, "exists:"+x)
+	}
 	if all != "" {
 		terms = append(terms, all)
+	}
+	if s.Redirect != "" {
+		if all != "" {
+			return "", fmt.Errorf("a redirect is only heeded where the policy is none, and it is %s (RFC 7208 §6.1)", s.Policy)
+		}
+		terms = append(terms, "redirect="+s.Redirect.Host())
 	}
 	text := strings.Join(terms, " ")
 	if n := SPFLookups(text); n > MaxSPFLookups {
 		return "", fmt.Errorf("the policy takes %d look-ups, and RFC 7208 §4.6.4 allows %d; use networks instead of names", n, MaxSPFLookups)
 	}
 	return text, nil
+}
+
+// macro is one expansion in a name (RFC 7208 §7.1). The letters c, r and t are
+// for explanations only.
+var macro = regexp.MustCompile(`^(?:%\{[slodiphvSLODIPHV][0-9]{0,3}[rR]?[-.+,/_=]*\}|%%|%_|%-)`)
+
+// checkMacros holds a name with macros to its syntax.
+func checkMacros(s string) error {
+	if s == "" {
+		return errors.New("a name in exists is empty")
+	}
+	for rest := s; rest != ""; {
+		if rest[0] <= ' ' || rest[0] > '~' {
+			return fmt.Errorf("the name %q in exists has a character that no macro has", s)
+		}
+		if rest[0] != '%' {
+			rest = rest[1:]
+			continue
+		}
+		m := macro.FindString(rest)
+		if m == "" {
+			return fmt.Errorf("the name %q in exists has a %% that begins no macro; one is written as %%{i}, and the sign itself as %%%% (RFC 7208 §7.1)", s)
+		}
+		rest = rest[len(m):]
+	}
+	return nil
 }
 
 // IsSPF reports whether the text of a TXT record is an SPF policy: the version,
@@ -124,19 +177,23 @@ func ParseNetwork(s string, family int) (netip.Prefix, error) {
 // record is a TXT record at _dmarc below the domain.
 type DMARC struct {
 	// Policy is "none", "quarantine" or "reject"; Subdomains the same for names
-	// below, empty for Policy.
-	Policy, Subdomains string
+	// below, empty for Policy; Absent for names below that do not exist, empty for
+	// Subdomains (RFC 9091 §2, tag np).
+	Policy, Subdomains, Absent string
 	// Reports and Failures are where reports go: addresses or URIs.
 	Reports, Failures []string
 	// Percent of the mail that the policy is for, 0 to 100.
 	Percent int
 	// StrictDKIM and StrictSPF ask for the very domain instead of one above or below.
 	StrictDKIM, StrictSPF bool
+	// Options say which failures are reported: "0" (all checks failed), "1" (any
+	// did), "d" (DKIM), "s" (SPF). None: "0". Without Failures they mean nothing.
+	Options []string
 }
 
 // Text is the text of the record. Only what is not the default is written.
 func (d DMARC) Text() (string, error) {
-	for _, p := range []string{d.Policy, d.Subdomains} {
+	for _, p := range []string{d.Policy, d.Subdomains, d.Absent} {
 		switch p {
 		case "none", "quarantine", "reject":
 		case "":
@@ -155,6 +212,9 @@ func (d DMARC) Text() (string, error) {
 	if d.Subdomains != "" {
 		tags = append(tags, "sp="+d.Subdomains)
 	}
+	if d.Absent != "" {
+		tags = append(tags, "np="+d.Absent)
+	}
 	if d.StrictDKIM {
 		tags = append(tags, "adkim=s")
 	}
@@ -169,6 +229,12 @@ func (d DMARC) Text() (string, error) {
 	}
 	if len(d.Failures) > 0 {
 		tags = append(tags, "ruf="+reportURIs(d.Failures))
+	}
+	if len(d.Options) > 0 {
+		if len(d.Failures) == 0 {
+			return "", errors.New("options of failure reports mean nothing without an address for them (RFC 7489 §6.3, fo)")
+		}
+		tags = append(tags, "fo="+strings.Join(d.Options, ":"))
 	}
 	return strings.Join(tags, "; "), nil
 }
@@ -189,32 +255,3 @@ func reportURIs(list []string) string {
 
 // DMARCName is the owner of a domain's DMARC record.
 func DMARCName(domain Name) Name { return domain.Under("_dmarc") }
-
-// A DKIM is the public half of a signing key (RFC 6376 §3.6.1).
-type DKIM struct {
-	// Algorithm is "rsa" or "ed25519".
-	Algorithm string
-	// Key is the public key: for rsa a SubjectPublicKeyInfo in DER, for ed25519
-	// the 32 octets (RFC 8463 §4).
-	Key []byte
-}
-
-// Text is the text of the record.
-func (d DKIM) Text() string {
-	return "v=DKIM1; k=" + d.Algorithm + "; p=" + base64.StdEncoding.EncodeToString(d.Key)
-}
-
-// DKIMName is the owner of the record of a key. A selector is one label or more
-// (RFC 6376 §3.1).
-func DKIMName(selector string, domain Name) (Name, error) {
-	s, err := ParseName(selector)
-	if err != nil {
-		return "", err
-	}
-	for _, c := range s {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
-			return "", fmt.Errorf("the character %q cannot be in a selector", string(c))
-		}
-	}
-	return checkLength(string(domain.Under(s.Host() + "._domainkey")))
-}

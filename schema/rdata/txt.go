@@ -3,6 +3,7 @@ package rdata
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits of a TXT record (RFC 1035 §3.3.14).
@@ -25,6 +26,21 @@ func SplitTXT(text string) []string {
 	for len(text) > maxString {
 		chunks = append(chunks, text[:maxString])
 		text = text[maxString:]
+	}
+	return append(chunks, text)
+}
+
+// SplitUTF8 does the same to a text of UTF-8 without cutting a character in two,
+// for those who need each string to be text.
+func SplitUTF8(text string) []string {
+	var chunks []string
+	for len(text) > maxString {
+		end := maxString
+		for end > maxString-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		chunks = append(chunks, text[:end])
+		text = text[end:]
 	}
 	return append(chunks, text)
 }

@@ -46,6 +46,39 @@ var length = function.New(&function.Spec{
 	},
 })
 
+// coalesce is the first value that is neither null nor an empty string. The
+// values are brought to one type, as in a conditional expression.
+var coalesce = function.New(&function.Spec{
+	VarParam: &function.Parameter{Name: "vals", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true},
+	Type: func(args []cty.Value) (cty.Type, error) {
+		types := make([]cty.Type, len(args))
+		for i, v := range args {
+			types[i] = v.Type()
+		}
+		t, _ := convert.UnifyUnsafe(types)
+		if t == cty.NilType {
+			return t, errors.New("all arguments have to be of one type")
+		}
+		return t, nil
+	},
+	Impl: func(args []cty.Value, ret cty.Type) (cty.Value, error) {
+		for _, arg := range args {
+			v, err := convert.Convert(arg, ret)
+			if err != nil {
+				return cty.NilVal, err
+			}
+			bare, _ := v.Unmark()
+			switch {
+			case !bare.IsKnown():
+				return cty.UnknownVal(ret), nil
+			case !bare.IsNull() && (bare.Type() != cty.String || bare.AsString() != ""):
+				return v, nil
+			}
+		}
+		return cty.NilVal, errors.New("there is no argument that is neither null nor an empty string")
+	},
+})
+
 // lookup finds an element of a map or an attribute of an object.
 var lookup = function.New(&function.Spec{
 	Params: []function.Parameter{
@@ -309,26 +342,6 @@ var pow = function.New(&function.Spec{
 		return stdlib.Pow(args[0], args[1])
 	},
 })
-
-func makeSensitive(mark any) function.Function {
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true}},
-		Type:   func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
-		Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return args[0].Mark(mark), nil },
-	})
-}
-
-func makeNonsensitive(mark any) function.Function {
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true}},
-		Type:   func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			v, marks := args[0].Unmark()
-			delete(marks, mark)
-			return v.WithMarks(marks), nil
-		},
-	})
-}
 
 // argError words an error about the first argument.
 func argError(format string, args ...any) error {

@@ -12,9 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/mailform/mailform/engine/config/internal/nesting"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 )
@@ -176,54 +173,4 @@ var (
 
 func absPath(dir string) function.Function {
 	return textFunc(func(s string) (string, error) { return locate(dir, s) })
-}
-
-// templateFile renders a file as a template with the given variables.
-func templateFile(dir string, functions map[string]function.Function) function.Function {
-	render := func(args []cty.Value) (cty.Value, error) {
-		path := args[0].AsString()
-		src, err := readText(dir, path)
-		if err != nil {
-			return cty.NilVal, err
-		}
-		if diags := nesting.Template([]byte(src), path, hcl.InitialPos); diags.HasErrors() {
-			return cty.NilVal, argError("%w", diags)
-		}
-		expr, diags := hclsyntax.ParseTemplate([]byte(src), path, hcl.InitialPos)
-		if diags.HasErrors() {
-			return cty.NilVal, argError("%w", diags)
-		}
-		vars, marks := args[1].Unmark()
-		if t := vars.Type(); !t.IsObjectType() && !t.IsMapType() {
-			return cty.NilVal, function.NewArgErrorf(1, "has to be a map or an object")
-		}
-		ctx := &hcl.EvalContext{Variables: vars.AsValueMap(), Functions: functions}
-		for _, t := range expr.Variables() {
-			if _, ok := ctx.Variables[t.RootName()]; !ok {
-				return cty.NilVal, function.NewArgErrorf(1, "has no variable %q, which %s uses in line %d", t.RootName(), path, t.SourceRange().Start.Line)
-			}
-		}
-		v, diags := expr.Value(ctx)
-		if diags.HasErrors() {
-			return cty.NilVal, argError("%w", diags)
-		}
-		return v.WithMarks(marks), nil
-	}
-	return function.New(&function.Spec{
-		Params: []function.Parameter{
-			{Name: "path", Type: cty.String},
-			{Name: "vars", Type: cty.DynamicPseudoType, AllowMarked: true},
-		},
-		Type: func(args []cty.Value) (cty.Type, error) {
-			if !args[0].IsKnown() || !args[1].IsKnown() {
-				return cty.DynamicPseudoType, nil
-			}
-			v, err := render(args)
-			if err != nil {
-				return cty.NilType, err
-			}
-			return v.Type(), nil
-		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return render(args) },
-	})
 }

@@ -22,10 +22,12 @@ func evaluate(t *testing.T, dir, expression string) (cty.Value, error) {
 	v, diags := e.Value(&hcl.EvalContext{
 		Functions: Table(dir, testMark{}),
 		Variables: map[string]cty.Value{
-			"unknown": cty.UnknownVal(cty.String),
-			"any":     cty.DynamicVal,
-			"list":    cty.UnknownVal(cty.List(cty.String)),
-			"secret":  cty.StringVal("s").Mark(testMark{}),
+			"unknown":    cty.UnknownVal(cty.String),
+			"any":        cty.DynamicVal,
+			"list":       cty.UnknownVal(cty.List(cty.String)),
+			"secret":     cty.StringVal("s").Mark(testMark{}),
+			"secretname": cty.StringVal("a.example").Mark(testMark{}),
+			"text":       cty.StringVal("${a}-${a}"),
 		},
 	})
 	if diags.HasErrors() {
@@ -60,7 +62,7 @@ func TestFunctions(t *testing.T) {
 		{`cidrsubnet("192.0.2.0/24", 2, 3)`, `"192.0.2.192/26"`},
 		{`cidrsubnets("192.0.2.0/24", 1, 2, 2)`, `tolist(["192.0.2.0/25", "192.0.2.128/26", "192.0.2.192/26"])`},
 		{`chunklist(["a", "b", "c"], 2)`, `tolist([tolist(["a", "b"]), tolist(["c"])])`},
-		{`coalesce(null, "", "a")`, `""`},
+		{`coalesce(null, "", "a")`, `"a"`},
 		{`compact(["a", "", "b"])`, `tolist(["a", "b"])`},
 		{`contains(["a", "b"], "b")`, `true`},
 		{`csvdecode("a,b\n1,2\n")[0].b`, `"2"`},

@@ -133,3 +133,31 @@ var cidrSubnets = function.New(&function.Spec{
 		return cty.ListVal(out), nil
 	},
 })
+
+// cidrContains tells whether an address, or all of a second network, lies in a
+// network.
+var cidrContains = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "containing_prefix", Type: cty.String}, {Name: "contained_ip_or_prefix", Type: cty.String}},
+	Type:   static(cty.Bool),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		outer, err := network(args[0])
+		if err != nil {
+			return cty.NilVal, err
+		}
+		text := args[1].AsString()
+		first, length := net.ParseIP(text), -1
+		if first == nil {
+			_, inner, err := net.ParseCIDR(text)
+			if err != nil {
+				return cty.NilVal, function.NewArgErrorf(1, "%q is neither an address nor a network", text)
+			}
+			first = inner.IP
+			length, _ = inner.Mask.Size()
+		}
+		if (first.To4() == nil) != (outer.IP.To4() == nil) {
+			return cty.NilVal, function.NewArgErrorf(1, "%s and %s are not of one family: IPv4 or IPv6", outer, text)
+		}
+		ones, _ := outer.Mask.Size()
+		return cty.BoolVal(outer.Contains(first) && (length < 0 || length >= ones)), nil
+	},
+})

@@ -1,18 +1,8 @@
 package funcs
 
 import (
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
-	"hash"
-	"net/url"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	yaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
@@ -46,36 +36,10 @@ func textTest(f func(s, part string) bool) function.Function {
 	})
 }
 
-func hashFunc(make func() hash.Hash) function.Function {
-	return textFunc(func(s string) (string, error) {
-		h := make()
-		h.Write([]byte(s)) // a hash never fails
-		return hex.EncodeToString(h.Sum(nil)), nil
-	})
-}
-
 var (
 	startsWith  = textTest(strings.HasPrefix)
 	endsWith    = textTest(strings.HasSuffix)
 	strContains = textTest(strings.Contains)
-
-	md5Hex    = hashFunc(md5.New)
-	sha1Hex   = hashFunc(sha1.New)
-	sha256Hex = hashFunc(sha256.New)
-	sha512Hex = hashFunc(sha512.New)
-
-	urlEncode    = textFunc(func(s string) (string, error) { return url.QueryEscape(s), nil })
-	base64Encode = textFunc(func(s string) (string, error) { return base64.StdEncoding.EncodeToString([]byte(s)), nil })
-	base64Decode = textFunc(func(s string) (string, error) {
-		b, err := base64.StdEncoding.DecodeString(s)
-		switch {
-		case err != nil:
-			return "", errors.New("is not valid base64")
-		case !utf8.Valid(b):
-			return "", errors.New("does not hold UTF-8 text")
-		}
-		return string(b), nil
-	})
 )
 
 // replace exchanges parts of a string. A search between slashes is a regular
