@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/plan"
@@ -17,6 +18,8 @@ type PlanOptions struct {
 	Targets, Excludes, Replaces []string
 	// Confirm are -confirm arguments: IDs of brakes, or plan.ConfirmAll.
 	Confirm []string
+	// Time that the plan is made for, to stand in it; zero: none.
+	Time time.Time
 }
 
 // Plan computes what there is to do.
@@ -37,6 +40,7 @@ func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 		Outputs:  d.outputs,
 		Records:  d.expand.Records,
 		Config:   d.cfg,
+		Time:     o.Time,
 	})
 	return p, append(diags, more...)
 }

@@ -27,7 +27,7 @@ var importRules = []struct {
 	{"engine/state", []string{"schema", "engine/state"}},
 	{"engine/plan", []string{"schema", "providers$", "engine/config", "engine/order", "engine/state", "engine/plan"}},
 	{"engine/plan/text", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
-	{"engine/plan/planjson", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
+	{"engine/plan/planjson", []string{"schema", "providers$", "engine/config$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},
 	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
 	{"engine", []string{"schema", "providers$", "engine"}},

@@ -35,6 +35,7 @@ type operation struct {
 	json        bool
 	destroy     bool
 	refreshOnly bool
+	at          time.Time // of the plan; zero: none
 }
 
 // varFlag collects -var and -var-file in the order in which they stand.
@@ -210,7 +211,7 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 		a.fail(err)
 		return nil, errReported
 	}
-	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Excludes: o.excludes, Replaces: o.replaces, Confirm: o.confirmed})
+	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Excludes: o.excludes, Replaces: o.replaces, Confirm: o.confirmed, Time: o.at})
 	if diags.HasErrors() {
 		a.report(o, m, diags)
 		return nil, errReported

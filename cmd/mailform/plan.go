@@ -33,6 +33,7 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	fs.BoolVar(&o.lock, "lock", true, "lock the state; -lock=false plans while another run works, so that the plan may be outdated at once")
 	fs.BoolVar(&o.destroy, "destroy", false, "plan to take everything away")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only look for what was changed outside of mailform")
+	fs.Var(timeFlag{&o.at}, "at", "TIME: let the plan say when it was made, such as 2026-01-02T15:04:05Z, or now; without it equal plans are equal bytes")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
@@ -58,6 +59,24 @@ func (a *app) plan(ctx context.Context, args []string) int {
 		return exitChanges
 	}
 	return exitOK
+}
+
+// A timeFlag takes a time in RFC 3339, or the word now.
+type timeFlag struct{ to *time.Time }
+
+func (timeFlag) String() string { return "" }
+
+func (f timeFlag) Set(arg string) (err error) {
+	if arg == "now" {
+		*f.to = time.Now().UTC().Truncate(time.Second)
+		return nil
+	}
+	t, err := time.Parse(time.RFC3339, arg)
+	if err != nil {
+		return errors.New("a time is written as in 2026-01-02T15:04:05Z, or as now")
+	}
+	*f.to = t.UTC()
+	return nil
 }
 
 // uiFlag declares -ui, for tools that know only Terraform's headings.
@@ -140,6 +159,7 @@ func brakeWarnings(p *plan.Plan) hcl.Diagnostics {
 
 // savePlan writes a plan file, whole or not at all, that only its owner reads.
 func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, o *operation) error {
+	p.Outline = m.Outline()
 	var buf bytes.Buffer
 	if err := planfile.Save(&buf, p, planMeta(m, o.vars)); err != nil {
 		return fmt.Errorf("save the plan: %w", err)

@@ -284,14 +284,23 @@ func (e *evaluator) importOf(t *taking, b, named *evaluated, i int) (Import, *hc
 }
 
 // checks looks at the conditions of check blocks. They stop nothing.
-func (e *evaluator) checks() {
+func (e *evaluator) checks() []CheckResult {
+	var results []CheckResult
 	for _, c := range e.m.checks {
+		result := CheckResult{Name: c.name, Status: CheckPass}
 		for _, r := range c.rules {
-			ok, diags := e.holds(r.condition, e.context(r.condition))
-			if !ok && !diags.HasErrors() {
+			ok, known, diags := e.verdict(r.condition, e.context(r.condition))
+			switch {
+			case diags.HasErrors():
+				result.assertion(CheckError, diags[0].Summary)
+			case !known:
+				result.assertion(CheckUnknown, "")
+			case !ok:
+				text := e.message(r.message, e.context(r.message))
+				result.assertion(CheckFail, text)
 				diags = hcl.Diagnostics{{
 					Summary: "Check failed",
-					Detail:  fmt.Sprintf("%s\n\nThis is an assertion of the check %q.", e.message(r.message, e.context(r.message)), c.name),
+					Detail:  fmt.Sprintf("%s\n\nThis is an assertion of the check %q.", text, c.name),
 					Subject: r.condition.Range().Ptr(),
 				}}
 			}
@@ -300,5 +309,7 @@ func (e *evaluator) checks() {
 			}
 			e.report(diags...)
 		}
+		results = append(results, result)
 	}
+	return results
 }

@@ -130,7 +130,7 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 		}
 	}
 	cfg.Moved, cfg.Removed, cfg.Imports = e.moved(), e.removed(), e.imports()
-	e.checks()
+	cfg.checked = e.checks()
 	e.diags = sortDiagnostics(e.diags)
 	return cfg, e.diags
 }

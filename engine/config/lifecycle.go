@@ -258,21 +258,27 @@ func (e *evaluator) instanceContext(b *evaluated, x *expression, ctx *hcl.EvalCo
 
 // holds reports whether a condition is met, or not known yet.
 func (e *evaluator) holds(x *expression, ctx *hcl.EvalContext) (bool, hcl.Diagnostics) {
+	ok, _, diags := e.verdict(x, ctx)
+	return ok, diags
+}
+
+// verdict is holds, which tells apart what is not known yet.
+func (e *evaluator) verdict(x *expression, ctx *hcl.EvalContext) (ok, known bool, diags hcl.Diagnostics) {
 	v, diags := e.value(x, ctx)
 	if diags.HasErrors() {
-		return false, diags
+		return false, false, diags
 	}
 	v, _ = v.UnmarkDeep()
 	ok, err := toBool(v)
 	if err != nil {
-		return false, hcl.Diagnostics{{
+		return false, false, hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Invalid condition",
 			Detail:   fmt.Sprintf("A condition has to be true or false: %s.", err),
 			Subject:  x.Range().Ptr(),
 		}}
 	}
-	return ok, diags
+	return ok, v.IsKnown(), diags
 }
 
 // message evaluates the text about a condition that is not met.

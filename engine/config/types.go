@@ -29,7 +29,8 @@ type Config struct {
 	Removed []Removed
 	Imports []Import
 
-	evaluator *evaluator // for Outputs
+	evaluator *evaluator    // for Outputs
+	checked   []CheckResult // for Checks
 }
 
 // A Moved says that something had another address before. From is not declared.

@@ -12,16 +12,17 @@ import (
 
 // A variable as declared.
 type variable struct {
-	name      string
-	typ       cty.Type // DynamicPseudoType: any
-	typed     bool     // a type was written
-	defaults  *typeexpr.Defaults
-	def       cty.Value // NilVal: none
-	sensitive bool
-	ephemeral bool
-	nullable  bool
-	rules     []rule
-	header    hcl.Range
+	name        string
+	description string
+	typ         cty.Type // DynamicPseudoType: any
+	typed       bool     // a type was written
+	defaults    *typeexpr.Defaults
+	def         cty.Value // NilVal: none
+	sensitive   bool
+	ephemeral   bool
+	nullable    bool
+	rules       []rule
+	header      hcl.Range
 }
 
 // A rule is a validation block.
@@ -50,8 +51,7 @@ func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
 		}
 	}
 	if a := content.Attributes["description"]; a != nil {
-		var description string
-		diags = append(diags, staticValue(a, cty.String, &description)...)
+		diags = append(diags, staticValue(a, cty.String, &v.description)...)
 	}
 	if a := content.Attributes["default"]; a != nil {
 		diags = append(diags, m.decodeDefault(v, a)...)

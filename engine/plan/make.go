@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
@@ -29,8 +30,9 @@ type Input struct {
 	// Confirm are -confirm arguments: IDs of brakes, or ConfirmAll.
 	Confirm []string
 	Outputs []config.Output
-	// Records and Config are handed through to the plan.
+	// Records, Time and Config are handed through to the plan.
 	Records map[string][]string
+	Time    time.Time
 	Config  *config.Config
 }
 
@@ -106,9 +108,10 @@ type maker struct {
 
 func newMaker(in Input) *maker {
 	m := &maker{
-		in:        in,
-		prior:     in.Prior,
-		plan:      &Plan{Mode: in.Mode, Targets: in.Targets, Excludes: in.Excludes, Replaces: in.Replaces, Records: in.Records, Config: in.Config},
+		in:    in,
+		prior: in.Prior,
+		plan: &Plan{Mode: in.Mode, Targets: in.Targets, Excludes: in.Excludes, Replaces: in.Replaces, Records: in.Records, Config: in.Config,
+			Time: in.Time, Variables: in.Config.Variables(), Checks: in.Config.Checks()},
 		byID:      make(map[schema.ID]*schema.Resource, len(in.Desired)),
 		byAddress: make(map[string]*schema.Resource, len(in.Desired)),
 		observed:  map[schema.ID]*providers.Observed{},

@@ -7,6 +7,8 @@
 package plan
 
 import (
+	"time"
+
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
@@ -117,6 +119,15 @@ type Plan struct {
 	// Records are what the one who runs the zone must enter, for domains
 	// without a nameserver: lines of a zone file, by domain name.
 	Records map[string][]string
+	// Time that the plan was made for, where one was given; else zero, so that
+	// equal plans are equal whenever they are made.
+	Time time.Time
+	// Variables are what the files were evaluated with, and Checks what their
+	// check blocks came to.
+	Variables []config.VariableValue
+	Checks    []config.CheckResult
+	// Outline is what the files declare. Whoever saves the plan sets it; else nil.
+	Outline *config.Outline
 	// Config is what the plan was made from; nil in a plan read from a file.
 	Config *config.Config
 }

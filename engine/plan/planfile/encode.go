@@ -3,7 +3,9 @@ package planfile
 import (
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
@@ -24,6 +26,11 @@ type planFile struct {
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
 	Brakes  []brake             `json:"brakes,omitempty"`
+
+	Time      time.Time       `json:"time,omitzero"`
+	Variables []variable      `json:"variables,omitempty"`
+	Checks    []check         `json:"checks,omitempty"`
+	Outline   *config.Outline `json:"outline,omitempty"`
 }
 
 type brake struct {
@@ -125,6 +132,9 @@ func encodePlan(p *plan.Plan) (*planFile, error) {
 	for _, b := range p.Brakes {
 		f.Brakes = append(f.Brakes, brake(b))
 	}
+	if err := f.encodeInputs(p); err != nil {
+		return nil, err
+	}
 	return f, nil
 }
 
@@ -192,6 +202,9 @@ func (f *planFile) decode() (*plan.Plan, error) {
 	}
 	for _, b := range f.Brakes {
 		p.Brakes = append(p.Brakes, plan.Brake(b))
+	}
+	if err := f.decodeInputs(p); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/schema"
@@ -11,18 +12,22 @@ import (
 )
 
 type planDocument struct {
-	FormatVersion    string                  `json:"format_version"`
-	TerraformVersion string                  `json:"terraform_version"`
-	MailformVersion  string                  `json:"mailform_version"`
-	PlannedValues    values                  `json:"planned_values"`
-	ResourceDrift    []resourceChange        `json:"resource_drift,omitempty"`
-	ResourceChanges  []resourceChange        `json:"resource_changes"`
-	OutputChanges    map[string]outputChange `json:"output_changes,omitempty"`
-	PriorState       stateDocument           `json:"prior_state"`
-	Applyable        bool                    `json:"applyable"`
-	Complete         bool                    `json:"complete"`
-	Errored          bool                    `json:"errored"`
-	Mailform         planExtra               `json:"mailform"`
+	FormatVersion    string                   `json:"format_version"`
+	TerraformVersion string                   `json:"terraform_version"`
+	MailformVersion  string                   `json:"mailform_version"`
+	Variables        map[string]variableValue `json:"variables,omitempty"`
+	PlannedValues    values                   `json:"planned_values"`
+	ResourceDrift    []resourceChange         `json:"resource_drift,omitempty"`
+	ResourceChanges  []resourceChange         `json:"resource_changes"`
+	OutputChanges    map[string]outputChange  `json:"output_changes,omitempty"`
+	PriorState       stateDocument            `json:"prior_state"`
+	Configuration    *configuration           `json:"configuration,omitempty"`
+	Checks           []checkResult            `json:"checks,omitempty"`
+	Timestamp        *time.Time               `json:"timestamp,omitempty"`
+	Applyable        bool                     `json:"applyable"`
+	Complete         bool                     `json:"complete"`
+	Errored          bool                     `json:"errored"`
+	Mailform         planExtra                `json:"mailform"`
 }
 
 type planExtra struct {
@@ -111,11 +116,26 @@ func Plan(w io.Writer, p *plan.Plan, version string) error {
 		Complete:        len(p.Targets) == 0 && len(p.Excludes) == 0,
 		Mailform:        extra(p),
 	}
+	if !p.Time.IsZero() {
+		doc.Timestamp = &p.Time
+	}
+	var err error
+	if doc.Configuration, err = newConfiguration(p.Outline); err != nil {
+		return err
+	}
+	if err := addVariables(&doc, p.Variables); err != nil {
+		return err
+	}
+	addChecks(&doc, p.Checks)
+	declared := declaredBlocks(p)
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		rc, err := newResourceChange(c)
 		if err != nil {
 			return fmt.Errorf("write %s: %w", c.Address, err)
+		}
+		if c.Action == plan.Delete && p.Mode == plan.Normal {
+			rc.ActionReason = deleteReason(c.Address, declared)
 		}
 		doc.ResourceChanges = append(doc.ResourceChanges, rc)
 		if err := addValues(&doc, c); err != nil {
@@ -130,7 +150,6 @@ func Plan(w io.Writer, p *plan.Plan, version string) error {
 		if err != nil {
 			return fmt.Errorf("write drift of %s: %w", d.Address, err)
 		}
-		rc.ActionReason = ""
 		doc.ResourceDrift = append(doc.ResourceDrift, rc)
 	}
 	if err := addOutputs(&doc, p.Outputs); err != nil {
@@ -212,8 +231,6 @@ func reason(c *plan.Change) string {
 			return "replace_by_request"
 		}
 		return "replace_because_cannot_update"
-	case plan.Delete:
-		return "delete_because_no_resource_config"
 	}
 	return ""
 }
@@ -252,12 +269,19 @@ func addOutputs(doc *planDocument, outputs []plan.OutputChange) error {
 	for _, o := range outputs {
 		oc := outputChange{
 			Actions:         []string{string(o.Action)},
-			BeforeSensitive: o.Sensitive, AfterSensitive: o.Sensitive,
+			BeforeSensitive: o.Sensitive && o.Action != plan.Create, AfterSensitive: o.Sensitive && o.Action != plan.Delete,
 			AfterUnknown: !o.After.IsWhollyKnown(),
 		}
 		var err error
 		if oc.Before, err = marshal(hide(o.Before, o.Sensitive)); err != nil {
 			return fmt.Errorf("write output %s: %w", o.Name, err)
+		}
+		if o.Action != plan.Create {
+			prior := output{Sensitive: o.Sensitive, Value: oc.Before}
+			if prior.Type, err = marshalType(o.Before); err != nil {
+				return fmt.Errorf("write output %s: %w", o.Name, err)
+			}
+			doc.PriorState.Values.addOutput(o.Name, prior)
 		}
 		planned := output{Sensitive: o.Sensitive}
 		if !oc.AfterUnknown {
