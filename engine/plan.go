@@ -28,6 +28,7 @@ func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	s.planned = d
 	p, more := plan.Make(plan.Input{
 		Desired:  d.expand.Resources,
 		Observed: observed,

@@ -36,6 +36,7 @@ type Session struct {
 	prior   *state.State
 	targets map[string]providers.Provider
 	cfg     *config.Config // what the targets were configured from
+	planned *described     // what the last plan was made from
 }
 
 // Open locks and reads the state for a module that has been loaded. The error

@@ -61,7 +61,9 @@ type scan struct {
 	iterator string
 	// selfBlock is the block that self stands for an instance of; nil for none.
 	selfBlock *block
-	broken    bool // it refers to what is not there
+	// outside are the words that stand for what a Scope has beyond the files.
+	outside map[string]cty.Value
+	broken  bool // it refers to what is not there
 	// where tells what kind of expression it is.
 	where place
 }
@@ -242,6 +244,9 @@ func (s *scan) traversal(t hcl.Traversal) {
 	}
 	if root == blockData {
 		s.data(t)
+		return
+	}
+	if _, ok := s.outside[root]; ok {
 		return
 	}
 	if typ := schema.BlockByType(root); typ != nil && typ.Instances {

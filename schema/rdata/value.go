@@ -299,3 +299,16 @@ func ZoneFile(origin Name, lines []string) string {
 	}
 	return b.String()
 }
+
+// ParseLine reads what [Line] has written.
+func ParseLine(line string) (name Name, ttl uint32, rrtype, value string, err error) {
+	rr, err := dns.NewRR(line)
+	if err == nil && rr == nil {
+		err = errors.New("it has no record")
+	}
+	if err != nil {
+		return "", 0, "", "", fmt.Errorf("line of a zone file: %w", err)
+	}
+	rrtype, value, err = Value(rr)
+	return Name(rr.Header().Name), rr.Header().Ttl, rrtype, value, err
+}
