@@ -23,6 +23,7 @@ var importRules = []struct {
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/config", []string{"schema", "engine/config"}},
 	{"engine/expand", []string{"schema", "engine/config", "engine/expand"}},
+	{"engine/console", []string{"schema", "engine/config"}},
 	{"engine/order", []string{"schema", "engine/order"}},
 	{"engine/state", []string{"schema", "engine/state"}},
 	{"engine/plan", []string{"schema", "providers$", "engine/config", "engine/order", "engine/state", "engine/plan"}},

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
 
@@ -43,6 +42,9 @@ type app struct {
 	product string // the name in headings; empty: ours
 	behind  func() // what is printed behind the plan; may be nil
 
+	// completing is set where only the flags of the command are asked for.
+	completing **flag.FlagSet
+
 	json   bool             // whether the command tells of itself in events
 	stream *planjson.Stream // under -json, see events
 }
@@ -63,6 +65,7 @@ func commands() []command {
 		{"import", "ADDRESS ID", "Take over into the state what exists already", (*app).importCommand},
 		{"show", "[PLAN]", "Show the state, or a saved plan", (*app).show},
 		{"output", "[NAME]", "Print outputs", (*app).output},
+		{"console", "", "Try expressions against the files and the state", (*app).console},
 		{"fmt", "[FILE or DIR...]", "Rewrite files in canonical style", (*app).fmt},
 		{"state", "list|show|mv|rm|pull|push", "Look into the state, or change it by hand", (*app).state},
 		{"force-unlock", "ID", "Take the state's lock from a holder that is no more", (*app).forceUnlock},
@@ -71,6 +74,7 @@ func commands() []command {
 		{"start", "", "Start the daemon of the embedded servers", (*app).start},
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},
 		{"serve", "", "Run the daemon in the foreground", (*app).serve},
+		{"completion", "bash|zsh|fish", "Print what makes a shell complete mailform's words", (*app).completion},
 		{"version", "", "Print the version", (*app).version},
 	}
 }
@@ -99,15 +103,16 @@ func (a *app) main(ctx context.Context, args []string) int {
 	name := strings.TrimLeft(args[0], "-")
 	switch name {
 	case "help", "h":
-		for _, c := range commands() {
-			if len(args) > 1 && c.name == args[1] {
-				return c.run(a, ctx, []string{"-help"})
-			}
+		if c, _ := find(args[1:]); c != nil {
+			return c.run(a, ctx, []string{"-help"})
 		}
 		a.help(a.stdout)
 		return exitOK
 	case "v":
 		name = "version"
+	}
+	if name == completeWord {
+		return a.complete(ctx, args[1:])
 	}
 	var names []string
 	for _, c := range commands() {
@@ -151,28 +156,6 @@ func (a *app) globalFlags(args []string) ([]string, error) {
 	return rest, nil
 }
 
-func (a *app) help(w io.Writer) {
-	fmt.Fprint(w, `Usage: mailform [-chdir=DIR] COMMAND [OPTIONS]
-
-mailform reads the *.mf.hcl files of a directory, which describe domains, users
-and servers, and reconciles mail services and DNS zones with them.
-
-`)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, c := range commands() {
-		fmt.Fprintf(tw, "  %s\t%s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
-	}
-	tw.Flush()
-	fmt.Fprint(w, `
-Options of all commands:
-  -chdir=DIR  work in another directory
-  -no-color   no colours (also: the environment variable NO_COLOR)
-
-"mailform COMMAND -help" lists the options of a command. Options may be written
-with one dash or with two.
-`)
-}
-
 // errUsage is an error of the command line that has been reported already.
 var errUsage = errors.New("usage")
 
@@ -181,6 +164,10 @@ var errUsage = errors.New("usage")
 func (a *app) parse(fs *flag.FlagSet, args []string, positional int) ([]string, error) {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
+	if a.completing != nil {
+		*a.completing = fs
+		return nil, flag.ErrHelp
+	}
 	var rest []string
 	for {
 		err := fs.Parse(args)
@@ -189,10 +176,11 @@ func (a *app) parse(fs *flag.FlagSet, args []string, positional int) ([]string, 
 			return nil, flag.ErrHelp
 		}
 		if err != nil {
-			if strings.HasSuffix(err.Error(), errVar.Error()) {
-				err = errVar // package flag puts the value before it
+			text := strings.TrimRight(usageError(fs, err).Error(), ".")
+			if !strings.HasSuffix(text, "?") {
+				text += "."
 			}
-			a.fail(fmt.Errorf("mailform %s: %w. \"mailform %s -help\" lists the options", fs.Name(), err, fs.Name()))
+			a.fail(fmt.Errorf("mailform %s: %s \"mailform %s -help\" lists the options", fs.Name(), text, fs.Name()))
 			return nil, errUsage
 		}
 		if fs.NArg() == 0 {
@@ -214,19 +202,6 @@ func usageExit(err error) int {
 		return exitOK
 	}
 	return exitError
-}
-
-func (a *app) commandHelp(fs *flag.FlagSet) {
-	for _, c := range commands() {
-		if c.name == strings.Fields(fs.Name())[0] {
-			fmt.Fprintf(a.stdout, "Usage: mailform %s [OPTIONS] %s\n\n%s.\n\nOptions:\n", c.name, c.args, c.summary)
-		}
-	}
-	tw := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fs.VisitAll(func(f *flag.Flag) {
-		fmt.Fprintf(tw, "  -%s\t%s\n", f.Name, f.Usage)
-	})
-	tw.Flush()
 }
 
 // fail prints an error that has no place in a file and returns the exit code.
@@ -251,6 +226,9 @@ func (a *app) problem(summary, detail string) int {
 // sentence begins an error's text with a capital, as a reader of "Error: " expects.
 func sentence(err error) string {
 	text := err.Error()
+	if strings.HasPrefix(text, "mailform ") {
+		return text // the name of a command
+	}
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:]
 }

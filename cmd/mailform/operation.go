@@ -95,10 +95,10 @@ func (o *operation) flags(fs *flag.FlagSet) {
 	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
 	fs.Var(listFlag{&o.replaces}, "replace", "ADDRESS: make this block or resource anew, even if nothing of it changes; as -target")
 	fs.Var(refreshFlag{}, "refresh", "look at what is there; always so, -refresh=false is not supported")
-	fs.IntVar(&o.parallelism, "parallelism", 0, "work at so many targets at once; 0: at all")
+	fs.IntVar(&o.parallelism, "parallelism", 0, "N: work at so many targets at once; 0: at all")
 	fs.Var(listFlag{&o.confirmed}, "confirm", "ID: confirm a brake that the plan shows, or \"all\"; may be given several times")
-	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
-	fs.BoolVar(&o.input, "input", true, "ask where something is missing; -input=false for pipelines")
+	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "DURATION: how long to wait for the state's lock, such as 30s")
+	fs.BoolVar(&o.input, "input", true, "ask where something is missing")
 	fs.BoolVar(&o.compact, "compact-warnings", false, "print warnings, where there are no errors, by their summaries alone")
 	fs.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
 }

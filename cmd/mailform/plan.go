@@ -30,7 +30,7 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	a.uiFlag(fs)
 	out := fs.String("out", "", "FILE: save the plan, for \"mailform apply FILE\"")
 	detailed := fs.Bool("detailed-exitcode", false, "exit code 2 if there are changes")
-	fs.BoolVar(&o.lock, "lock", true, "lock the state; -lock=false plans while another run works, so that the plan may be outdated at once")
+	fs.BoolVar(&o.lock, "lock", true, "lock the state; without a lock the plan may be outdated at once")
 	fs.BoolVar(&o.destroy, "destroy", false, "plan to take everything away")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only look for what was changed outside of mailform")
 	fs.Var(timeFlag{&o.at}, "at", "TIME: let the plan say when it was made, such as 2026-01-02T15:04:05Z, or now; without it equal plans are equal bytes")
@@ -81,7 +81,7 @@ func (f timeFlag) Set(arg string) (err error) {
 
 // uiFlag declares -ui, for tools that know only Terraform's headings.
 func (a *app) uiFlag(fs *flag.FlagSet) {
-	fs.Func("ui", "terraform: print the headings that tools look for which only know Terraform's", func(v string) error {
+	fs.Func("ui", "mailform|terraform: with terraform, print the headings that tools look for which only know Terraform's", func(v string) error {
 		switch v {
 		case "terraform":
 			a.product = "Terraform"

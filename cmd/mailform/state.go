@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/mailform/mailform/engine"
@@ -16,46 +15,21 @@ import (
 	"github.com/mailform/mailform/engine/state"
 )
 
-// A stateCommand is a verb under "mailform state".
-type stateCommand struct {
-	name, args string
-	run        func(a *app, ctx context.Context, args []string) int
-}
-
-func stateCommands() []stateCommand {
-	return []stateCommand{
-		{"list", "[ADDRESS...]", (*app).stateList},
-		{"show", "ADDRESS", (*app).stateShow},
-		{"mv", "OLD NEW", (*app).stateMove},
-		{"rm", "ADDRESS...", (*app).stateRemove},
-		{"pull", "", (*app).statePull},
-		{"push", "FILE", (*app).statePush},
+// stateCommands are the commands under "mailform state".
+func stateCommands() []command {
+	return []command{
+		{"list", "[ADDRESS...]", "Print the addresses of what is in the state", (*app).stateList},
+		{"show", "ADDRESS", "Show one resource as the state has it", (*app).stateShow},
+		{"mv", "ADDRESS ADDRESS", "Give what is in the state another address", (*app).stateMove},
+		{"rm", "ADDRESS...", "Forget what is in the state, and leave it where it runs", (*app).stateRemove},
+		{"pull", "", "Print the whole state as JSON", (*app).statePull},
+		{"push", "FILE", "Put a whole state in the place of the present one", (*app).statePush},
 	}
 }
 
 // state looks into the state and changes it by hand.
 func (a *app) state(ctx context.Context, args []string) int {
-	if len(args) == 0 {
-		return a.fail(errors.New("mailform state needs to know what to do: list, show, mv, rm, pull or push"))
-	}
-	for _, c := range stateCommands() {
-		if c.name == args[0] {
-			return c.run(a, ctx, args[1:])
-		}
-	}
-	switch args[0] {
-	case "-h", "-help", "--help":
-		for i, c := range stateCommands() {
-			lead := "Usage:"
-			if i > 0 {
-				lead = "      "
-			}
-			fmt.Fprintln(a.stdout, strings.TrimRight(lead+" mailform state "+c.name+" "+c.args, " "))
-		}
-		return exitOK
-	default:
-		return a.fail(fmt.Errorf("there is no command %q under mailform state: it has list, show, mv, rm, pull and push", args[0]))
-	}
+	return a.group(ctx, "state", args)
 }
 
 func (a *app) stateList(ctx context.Context, args []string) int {
@@ -123,7 +97,7 @@ type stateEdit struct {
 
 func (e *stateEdit) flags(fs *flag.FlagSet) {
 	varFlags(fs, &e.vars)
-	fs.DurationVar(&e.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
+	fs.DurationVar(&e.lockTimeout, "lock-timeout", 0, "DURATION: how long to wait for the state's lock, such as 30s")
 }
 
 // edit locks and loads the state, has it changed, and releases it. What do

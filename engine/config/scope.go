@@ -150,3 +150,9 @@ func traversalText(t hcl.Traversal) string {
 // IsBlock reports whether a type is that of a block that is seen with
 // attributes.
 func IsBlock(t cty.Type) bool { return t.IsObjectType() && t.HasAttribute(identity) }
+
+// VariableNames are the variables that the files declare, sorted.
+func (m *Module) VariableNames() []string { return keys(m.variables) }
+
+// OutputNames are the outputs that the files declare, sorted.
+func (m *Module) OutputNames() []string { return keys(m.outputs) }
