@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode/utf8"
 )
 
@@ -148,6 +149,14 @@ func valueOf(f *flag.Flag) (value, text string) {
 	}
 	if isBool(f) {
 		return "", f.Usage
+	}
+	if g, ok := f.Value.(flag.Getter); ok {
+		switch g.Get().(type) {
+		case int:
+			return "N", f.Usage
+		case time.Duration:
+			return "DURATION", f.Usage
+		}
 	}
 	return "VALUE", f.Usage
 }

@@ -97,7 +97,7 @@ type stateEdit struct {
 
 func (e *stateEdit) flags(fs *flag.FlagSet) {
 	varFlags(fs, &e.vars)
-	fs.DurationVar(&e.lockTimeout, "lock-timeout", 0, "DURATION: how long to wait for the state's lock, such as 30s")
+	fs.DurationVar(&e.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
 }
 
 // edit locks and loads the state, has it changed, and releases it. What do
