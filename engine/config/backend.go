@@ -55,7 +55,8 @@ func (m *Module) resolveBackend() hcl.Diagnostics {
 		return nil
 	}
 	diags := m.resolveBody(&m.backend.body, inLocal, nil)
-	for _, a := range m.backend.attrs {
+	for i := range m.backend.attrs {
+		a := &m.backend.attrs[i]
 		at, found := m.readsBlock(a.expr, map[string]bool{})
 		if !found {
 			continue
@@ -75,8 +76,8 @@ func (m *Module) resolveBackend() hcl.Diagnostics {
 // readsBlock finds a block that an expression is made of, directly or through
 // local values.
 func (m *Module) readsBlock(e *expression, seen map[string]bool) (address string, found bool) {
-	for _, id := range sortedReads(e.uses.blocks) {
-		return id.typ + "." + id.name, true
+	for _, r := range sortedReads(e.uses.blocks) {
+		return r.id.typ + "." + r.id.name, true
 	}
 	for _, r := range e.uses.roots {
 		l := m.locals[r.name]
@@ -110,7 +111,7 @@ func (m *Module) Backend(opts Options) (*Backend, hcl.Diagnostics) {
 	values := map[string]cty.Value{}
 	for i := range b.typ.Attributes {
 		s := &b.typ.Attributes[i]
-		a := b.attrs[s.Name]
+		a := b.attrs.named(s.Name)
 		switch {
 		case a == nil:
 			values[s.Name] = defaultOf(s)

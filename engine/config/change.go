@@ -95,11 +95,11 @@ func (m *Module) decodeImport(hb *hcl.Block) hcl.Diagnostics {
 	t.at = to.Range()
 	if x, ok := bare(to).(*hclsyntax.IndexExpr); ok { // user.staff[each.key]
 		t.to, rest = splitReference(staticTraversal(x.Collection))
-		t.key = &expression{Expression: x.Key}
+		t.key = &expression{Expression: x.Key, uses: noUses}
 	} else {
 		t.to, rest = splitReference(staticTraversal(to))
 		if key := t.to.Key; key != cty.NilVal {
-			t.key = &expression{Expression: &hclsyntax.LiteralValueExpr{Val: key, SrcRange: t.at}}
+			t.key = &expression{Expression: &hclsyntax.LiteralValueExpr{Val: key, SrcRange: t.at}, uses: noUses}
 			t.to.Key = cty.NilVal
 		}
 	}

@@ -21,7 +21,7 @@ func (e *evaluator) column(b *evaluated, name string) *column {
 		b.columns[name] = c
 	}
 	at := b.header
-	if a := b.attrs[name]; a != nil {
+	if a := b.attrs.named(name); a != nil {
 		at = a.nameRange
 	}
 	if !e.enter(&c.state, b.address()+"."+name, at) {
@@ -47,7 +47,7 @@ func (e *evaluator) column(b *evaluated, name string) *column {
 // attributeColumn evaluates one argument. within is the nested block that it
 // stands in; empty for the block itself.
 func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribute, within string) []cty.Value {
-	a := body.attrs[s.Name]
+	a := body.attrs.named(s.Name)
 	if a == nil && s.Required {
 		return []cty.Value{cty.UnknownVal(s.Type)} // reported
 	}
@@ -265,7 +265,7 @@ func plainString(v cty.Value) (string, bool) {
 // "mx[0].preference". It falls back to the block around it.
 func (b *block) AttrRange(path string) hcl.Range {
 	name, index, rest := cutPath(path)
-	if a := b.attrs[name]; a != nil {
+	if a := b.attrs.named(name); a != nil {
 		return elementRange(a, index)
 	}
 	n := b.nestedAt(name, max(index, 0))
@@ -273,7 +273,7 @@ func (b *block) AttrRange(path string) hcl.Range {
 		return b.header
 	}
 	name, index, _ = cutPath(rest)
-	if a := n.attrs[name]; a != nil {
+	if a := n.attrs.named(name); a != nil {
 		return elementRange(a, index)
 	}
 	return n.header

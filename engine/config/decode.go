@@ -42,9 +42,8 @@ func (b *block) multiple() bool { return b.forEach != nil || b.count != nil }
 
 // A body is what stands between the braces of a block.
 type body struct {
-	attrs  map[string]*attribute
+	attrs  attributes
 	nested map[string][]*nested
-	rng    hcl.Range
 	// each is what the content of a dynamic block calls its element.
 	each string
 }
@@ -62,8 +61,21 @@ type attribute struct {
 	expr   *expression
 	// providers is the value of an attribute that names providers.
 	providers cty.Value
-	rng       hcl.Range
 	nameRange hcl.Range
+}
+
+// Attributes are those that were written, in the order of the schema. There are
+// few in a block, and very many blocks.
+type attributes []attribute
+
+// named finds an attribute; nil for one that was not written.
+func (l attributes) named(name string) *attribute {
+	for i := range l {
+		if l[i].schema.Name == name {
+			return &l[i]
+		}
+	}
+	return nil
 }
 
 // A dependency is one element of depends_on.
@@ -190,15 +202,14 @@ func bodySchema(attrs []schema.Attribute, blocks []schema.NestedBlock, meta bool
 // decode takes in attributes and nested blocks.
 func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks []schema.NestedBlock) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	b.attrs = make(map[string]*attribute, len(content.Attributes))
-	b.rng = content.MissingItemRange
+	b.attrs = make(attributes, 0, len(content.Attributes))
 	for i := range attrs {
 		s := &attrs[i]
 		ha := content.Attributes[s.Name]
 		if ha == nil {
 			continue
 		}
-		a := &attribute{schema: s, rng: ha.Range, nameRange: ha.NameRange}
+		a := attribute{schema: s, nameRange: ha.NameRange}
 		var more hcl.Diagnostics
 		a.expr, more = normalize(ha.Expr)
 		diags = append(diags, more...)
@@ -206,7 +217,7 @@ func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks
 			a.providers, more = providerTargets(a.expr)
 			diags = append(diags, more...)
 		}
-		b.attrs[s.Name] = a
+		b.attrs = append(b.attrs, a)
 	}
 	for i := range blocks {
 		s := &blocks[i]
@@ -239,7 +250,6 @@ func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks
 			inner, more := hb.Body.Content(bodySchema(s.Attributes, nil, false))
 			diags = append(diags, more...)
 			diags = append(diags, n.decode(inner, s.Attributes, nil)...)
-			n.rng = hb.DefRange
 			b.nested[s.Type] = append(b.nested[s.Type], n)
 		}
 	}

@@ -33,7 +33,7 @@ func decodeDynamic(hb *hcl.Block, s *schema.NestedBlock) (*nested, hcl.Diagnosti
 		diags = append(diags, more...)
 		g.forEach = expr
 	} else {
-		g.forEach = &expression{Expression: &hclsyntax.LiteralValueExpr{Val: cty.DynamicVal, SrcRange: hb.DefRange}, broken: true}
+		g.forEach = &expression{Expression: &hclsyntax.LiteralValueExpr{Val: cty.DynamicVal, SrcRange: hb.DefRange}, uses: noUses, broken: true}
 	}
 	if a := outer.Attributes["iterator"]; a != nil {
 		if word := hcl.ExprAsKeyword(a.Expr); word != "" {
@@ -62,13 +62,11 @@ func decodeDynamic(hb *hcl.Block, s *schema.NestedBlock) (*nested, hcl.Diagnosti
 		})
 	}
 	if len(contents) == 0 {
-		n.attrs = map[string]*attribute{}
 		return n, diags
 	}
 	inner, more := contents[0].Body.Content(bodySchema(s.Attributes, nil, false))
 	diags = append(diags, more...)
 	diags = append(diags, n.decode(inner, s.Attributes, nil)...)
-	n.rng = contents[0].DefRange
 	return n, diags
 }
 
@@ -78,8 +76,8 @@ func (m *Module) resolveDynamic(n *nested, where place, of *block) hcl.Diagnosti
 	n.each = n.generator.iterator
 	diags := m.resolveBody(&n.body, where, of)
 	read := map[string]bool{}
-	for _, a := range n.attrs {
-		for name := range a.expr.uses.iteratorAttrs {
+	for i := range n.attrs {
+		for name := range n.attrs[i].expr.uses.iteratorAttrs {
 			read[name] = true
 		}
 	}
@@ -89,10 +87,10 @@ func (m *Module) resolveDynamic(n *nested, where place, of *block) hcl.Diagnosti
 		return diags
 	}
 	for name := range read { // an element may come from each.value
-		of.eachAttrs[name] = true
+		note(&of.eachAttrs, name)
 	}
 	for name := range x.uses.eachAttrs {
-		of.eachAttrs[name] = true
+		note(&of.eachAttrs, name)
 	}
 	if d := checkMeta(of, x); d != nil {
 		diags = append(diags, d)
@@ -110,16 +108,16 @@ type generated struct {
 // the same for all.
 func (e *evaluator) generate(b *evaluated, n *nested, s *schema.NestedBlock) []generated {
 	perInstance := n.generator.forEach.ownKeys()
-	for _, a := range n.attrs {
-		perInstance = perInstance || a.expr.ownKeys()
+	for i := range n.attrs {
+		perInstance = perInstance || n.attrs[i].expr.ownKeys()
 	}
 	of := make([]slot, 1)
 	if perInstance {
 		of = make([]slot, len(b.instances))
 	}
 	g := generation{e: e, b: b, n: n, s: s, keys: e.context(n.generator.forEach), args: map[string]*hcl.EvalContext{}}
-	for name, a := range n.attrs {
-		g.args[name] = e.context(a.expr)
+	for i := range n.attrs {
+		g.args[n.attrs[i].schema.Name] = e.context(n.attrs[i].expr)
 	}
 	rows := make([]generated, len(of))
 	failed := 0
@@ -227,7 +225,7 @@ func (g *generation) block(p slot, own, key, value cty.Value) (cty.Value, hcl.Di
 	values := make(map[string]cty.Value, len(g.s.Attributes))
 	for i := range g.s.Attributes {
 		s := &g.s.Attributes[i]
-		a := g.n.attrs[s.Name]
+		a := g.n.attrs.named(s.Name)
 		switch {
 		case a == nil && s.Required:
 			values[s.Name] = cty.UnknownVal(s.Type) // reported

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -295,8 +297,8 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 			put(r.root, r.name, e.local(r.name))
 		}
 	}
-	for _, id := range sortedReads(x.uses.blocks) {
-		put(id.typ, id.name, e.reference(id, x.uses.blocks[id]))
+	for _, r := range sortedReads(x.uses.blocks) {
+		put(r.id.typ, r.id.name, e.reference(r))
 	}
 	data := map[string]cty.Value{}
 	for root, names := range byRoot {
@@ -312,18 +314,14 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 	return &hcl.EvalContext{Variables: variables, Functions: e.functions}
 }
 
-func sortedReads(blocks map[blockID]*reads) []blockID {
-	ids := make([]blockID, 0, len(blocks))
-	for id := range blocks {
-		ids = append(ids, id)
+// sortedReads orders by the addresses of the blocks.
+func sortedReads(blocks []*reads) []*reads {
+	if len(blocks) < 2 {
+		return blocks
 	}
-	sort.Slice(ids, func(i, j int) bool {
-		if ids[i].typ != ids[j].typ {
-			return ids[i].typ < ids[j].typ
-		}
-		return ids[i].name < ids[j].name
+	return slices.SortedFunc(slices.Values(blocks), func(a, b *reads) int {
+		return cmp.Or(cmp.Compare(a.id.typ, b.id.typ), cmp.Compare(a.id.name, b.id.name))
 	})
-	return ids
 }
 
 // providers evaluates the provider blocks, once. at is what asks for them.
@@ -337,7 +335,7 @@ func (e *evaluator) providers(at hcl.Range) []Provider {
 		values := map[string]cty.Value{}
 		for i := range b.typ.Attributes {
 			s := &b.typ.Attributes[i]
-			a := b.attrs[s.Name]
+			a := b.attrs.named(s.Name)
 			if a == nil {
 				values[s.Name] = defaultOf(s)
 				continue

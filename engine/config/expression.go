@@ -14,7 +14,7 @@ import (
 // An expression is what stands behind an equals sign, with what it reads.
 type expression struct {
 	hclsyntax.Expression
-	uses uses
+	uses *uses // noUses before they are found
 	// broken is set where something is wrong with it that is reported already.
 	// Its value is unknown.
 	broken bool
@@ -24,7 +24,7 @@ type expression struct {
 // follows knows one sort.
 func normalize(e hcl.Expression) (*expression, hcl.Diagnostics) {
 	native, diags := native(e)
-	return &expression{Expression: native, broken: diags.HasErrors()}, diags
+	return &expression{Expression: native, uses: noUses, broken: diags.HasErrors()}, diags
 }
 
 func native(e hcl.Expression) (hclsyntax.Expression, hcl.Diagnostics) {
@@ -81,6 +81,18 @@ func native(e hcl.Expression) (hclsyntax.Expression, hcl.Diagnostics) {
 		t.SrcRange = e.Range()
 	}
 	return template, diags
+}
+
+// isLiteral reports whether an expression is a plain number, text or word, which
+// reads nothing and has the same value everywhere.
+func isLiteral(e hclsyntax.Expression) bool {
+	switch t := e.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		return true
+	case *hclsyntax.TemplateExpr:
+		return t.IsStringLiteral()
+	}
+	return false
 }
 
 // bare undoes what is only a matter of syntax: brackets, and the template that

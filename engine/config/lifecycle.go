@@ -140,7 +140,7 @@ func (m *Module) resolveLifecycle(b *block) hcl.Diagnostics {
 			for _, x := range []*expression{r.condition, r.message} {
 				diags = append(diags, m.findSelf(x, self)...)
 				for name := range x.uses.eachAttrs {
-					b.eachAttrs[name] = true
+					note(&b.eachAttrs, name)
 				}
 				if d := checkMeta(b, x); d != nil {
 					diags = append(diags, d)

@@ -14,7 +14,8 @@ import (
 // the copy of the file that diagnostics show. An error about a password that was
 // written in plain text, or about its neighbour on the same line, must not show it.
 func (m *Module) redact(b *block) {
-	for _, a := range b.attrs {
+	for i := range b.attrs {
+		a := &b.attrs[i]
 		if a.schema.Sensitive {
 			m.blank(a.expr)
 		}

@@ -19,8 +19,8 @@ const identity = "(reference)"
 // reference is what a block looks like to an expression that reads these
 // attributes of it: a reference where it reads none, else an object; and an
 // object or a tuple of those for a block with for_each or count.
-func (e *evaluator) reference(id blockID, r *reads) cty.Value {
-	b := e.blocks[id]
+func (e *evaluator) reference(r *reads) cty.Value {
+	b := e.blocks[r.id]
 	attrs := make([]string, 0, len(r.attrs))
 	for name := range r.attrs {
 		attrs = append(attrs, name)

@@ -40,7 +40,6 @@ func (m *Module) resolve() hcl.Diagnostics {
 }
 
 func (m *Module) resolveBlock(b *block) hcl.Diagnostics {
-	b.eachAttrs = map[string]bool{}
 	diags := m.resolveBody(&b.body, inBlock, b)
 	for _, e := range []*expression{b.forEach, b.count} {
 		if e != nil {
@@ -51,7 +50,7 @@ func (m *Module) resolveBlock(b *block) hcl.Diagnostics {
 	for _, d := range b.dependsOn {
 		diags = append(diags, m.checkDependency(d)...)
 	}
-	if a := b.attrs["provider"]; a != nil && a.providers != cty.NilVal && !a.providers.IsNull() {
+	if a := b.attrs.named("provider"); a != nil && a.providers != cty.NilVal && !a.providers.IsNull() {
 		for _, v := range a.providers.AsValueSlice() {
 			name, alias, _ := strings.Cut(v.AsString(), ".")
 			if alias != "" && m.providers[providerID{name, alias}] == nil && !m.incomplete {
@@ -69,7 +68,8 @@ func (m *Module) resolveBlock(b *block) hcl.Diagnostics {
 
 func (m *Module) resolveBody(b *body, where place, of *block) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, a := range b.attrs {
+	for i := range b.attrs {
+		a := &b.attrs[i]
 		if a.schema.Providers {
 			continue
 		}
@@ -78,7 +78,7 @@ func (m *Module) resolveBody(b *body, where place, of *block) hcl.Diagnostics {
 			continue
 		}
 		for name := range a.expr.uses.eachAttrs {
-			of.eachAttrs[name] = true
+			note(&of.eachAttrs, name)
 		}
 		if d := checkMeta(of, a.expr); d != nil {
 			diags = append(diags, d)
@@ -184,10 +184,10 @@ func (s *scan) reference(typ *schema.BlockType, t hcl.Traversal) {
 		s.diags = append(s.diags, s.m.undeclared(typ, ref.Name, t.SourceRange())...)
 		return
 	}
-	r := s.uses.blocks[id]
+	r := s.uses.of(id)
 	if r == nil {
-		r = &reads{attrs: map[string]bool{}, rng: t.SourceRange()}
-		s.uses.blocks[id] = r
+		r = &reads{id: id, rng: t.SourceRange()}
+		s.uses.blocks = append(s.uses.blocks, r)
 	}
 	if ref.Key != cty.NilVal {
 		if !b.multiple() {
@@ -197,12 +197,12 @@ func (s *scan) reference(typ *schema.BlockType, t hcl.Traversal) {
 		r.keys = append(r.keys, keyUse{ref.Key, t.SourceRange()})
 	}
 	if len(rest) == 0 {
-		s.bare[id] = true
+		s.bare = append(s.bare, r)
 		return
 	}
 	attr, ok := rest[0].(hcl.TraverseAttr)
 	if !ok { // user.staff["a"]["quota"]
-		s.bare[id] = true
+		s.bare = append(s.bare, r)
 		s.steps(rest)
 		return
 	}
@@ -221,14 +221,14 @@ func (s *scan) reference(typ *schema.BlockType, t hcl.Traversal) {
 			Subject:  attr.SrcRange.Ptr(),
 		})
 	default:
-		s.diags = append(s.diags, s.read(id, attr.Name, t.SourceRange())...)
+		s.diags = append(s.diags, s.read(r, attr.Name, t.SourceRange())...)
 	}
 }
 
 // read notes that an attribute of a block is read.
-func (s *scan) read(id blockID, name string, at hcl.Range) hcl.Diagnostics {
-	s.uses.blocks[id].attrs[name] = true
-	return s.readComputed(s.m.blocks[id].typ, name, at)
+func (s *scan) read(r *reads, name string, at hcl.Range) hcl.Diagnostics {
+	note(&r.attrs, name)
+	return s.readComputed(s.m.blocks[r.id].typ, name, at)
 }
 
 // readComputed notes that what others compute is read, if it is.
@@ -291,7 +291,7 @@ func (s *scan) root(root string, t hcl.Traversal) {
 			})
 			return
 		}
-		s.uses.self[name] = true
+		note(&s.uses.self, name)
 		s.diags = append(s.diags, s.readComputed(typ, name, use.rng)...)
 	case "each":
 		s.uses.each = true
@@ -301,7 +301,7 @@ func (s *scan) root(root string, t hcl.Traversal) {
 		if name == "value" {
 			for _, step := range t[2:] {
 				if attr, ok := step.(hcl.TraverseAttr); ok {
-					s.uses.eachAttrs[attr.Name] = true
+					note(&s.uses.eachAttrs, attr.Name)
 				}
 			}
 		}

@@ -16,10 +16,10 @@ import (
 // anywhere counts. So dependencies are between attributes, not between blocks:
 // a domain may name its postmaster, and the postmaster his domain.
 type uses struct {
-	roots  []rootUse          // var.x, local.x
-	blocks map[blockID]*reads // by block
-	each   bool               // each.key, each.value
-	count  bool               // count.index
+	roots  []rootUse // var.x, local.x
+	blocks []*reads  // one for each block, in the order in which they are named
+	each   bool      // each.key, each.value
+	count  bool      // count.index
 	// eachAttrs are attributes read of each.value.
 	eachAttrs map[string]bool
 	// iteratorAttrs are attributes read of an element of a dynamic block.
@@ -34,8 +34,23 @@ type rootUse struct {
 	rng        hcl.Range
 }
 
+// noUses are those of a literal. Most expressions of a large configuration are
+// literals, so that these are shared.
+var noUses = &uses{}
+
+// of finds what is read of a block; nil for nothing.
+func (u *uses) of(id blockID) *reads {
+	for _, r := range u.blocks {
+		if r.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
 // Reads are what an expression reads of one block.
 type reads struct {
+	id    blockID
 	attrs map[string]bool // empty: nothing but the identity
 	keys  []keyUse        // keys that are written out
 	rng   hcl.Range
@@ -54,7 +69,7 @@ type scan struct {
 	// loose are attribute names read of what is not known to be a block or not.
 	loose map[string]bool
 	// bare are the blocks that are named bare.
-	bare map[blockID]bool
+	bare []*reads
 	// scope counts the names that for expressions around define.
 	scope map[string]int
 	// iterator is what the content of a dynamic block calls its element.
@@ -102,26 +117,39 @@ func (m *Module) findSelf(e *expression, of *block) hcl.Diagnostics {
 }
 
 func (m *Module) newScan(where place) *scan {
-	return &scan{m: m, where: where, loose: map[string]bool{}, bare: map[blockID]bool{}, scope: map[string]int{}}
+	return &scan{m: m, where: where}
 }
 
 func (s *scan) find(e *expression, extra map[string]bool) hcl.Diagnostics {
-	e.uses = uses{blocks: map[blockID]*reads{}, eachAttrs: map[string]bool{}, iteratorAttrs: map[string]bool{}, self: map[string]bool{}}
-	s.uses = &e.uses
+	if isLiteral(e.Expression) {
+		e.uses, e.broken = noUses, e.broken || s.m.damaged(e.Range())
+		return nil
+	}
+	e.uses = &uses{}
+	s.uses = e.uses
 	for name := range extra {
-		s.loose[name] = true
+		note(&s.loose, name)
 	}
 	s.walk(e.Expression)
-	for id := range s.bare {
-		readable := s.m.blocks[id].typ
+	for _, r := range s.bare {
+		readable := s.m.blocks[r.id].typ
 		for name := range s.loose {
 			if isReadable(readable, name) {
-				s.diags = append(s.diags, s.read(id, name, e.uses.blocks[id].rng)...)
+				s.diags = append(s.diags, s.read(r, name, r.rng)...)
 			}
 		}
 	}
 	e.broken = e.broken || s.broken || s.diags.HasErrors() || s.m.damaged(e.Range())
 	return s.diags
+}
+
+// note puts a name into a set, which is made for the first one: there are as
+// many sets as expressions, and nearly all stay empty.
+func note(set *map[string]bool, name string) {
+	if *set == nil {
+		*set = map[string]bool{}
+	}
+	(*set)[name] = true
 }
 
 func isReadable(b *schema.BlockType, name string) bool {
@@ -161,7 +189,7 @@ func (s *scan) walk(e hclsyntax.Expression) {
 		s.walk(t.Key)
 		if lit, ok := bare(t.Key).(*hclsyntax.TemplateExpr); ok && lit.IsStringLiteral() {
 			if v, diags := lit.Value(nil); !diags.HasErrors() {
-				s.loose[v.AsString()] = true
+				note(&s.loose, v.AsString())
 			}
 		}
 	case *hclsyntax.SplatExpr:
@@ -169,6 +197,9 @@ func (s *scan) walk(e hclsyntax.Expression) {
 		s.walk(t.Each)
 	case *hclsyntax.ForExpr:
 		s.walk(t.CollExpr)
+		if s.scope == nil {
+			s.scope = map[string]int{}
+		}
 		for _, name := range []string{t.KeyVar, t.ValVar} {
 			s.scope[name]++
 		}
@@ -222,10 +253,10 @@ func (s *scan) steps(t hcl.Traversal) {
 	for _, step := range t {
 		switch step := step.(type) {
 		case hcl.TraverseAttr:
-			s.loose[step.Name] = true
+			note(&s.loose, step.Name)
 		case hcl.TraverseIndex:
 			if step.Key.Type() == cty.String {
-				s.loose[step.Key.AsString()] = true
+				note(&s.loose, step.Key.AsString())
 			}
 		}
 	}
@@ -273,7 +304,7 @@ func (s *scan) element(t hcl.Traversal) {
 	}
 	for _, step := range t[2:] {
 		if attr, ok := step.(hcl.TraverseAttr); ok {
-			s.uses.iteratorAttrs[attr.Name] = true
+			note(&s.uses.iteratorAttrs, attr.Name)
 		}
 	}
 }
