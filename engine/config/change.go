@@ -167,7 +167,7 @@ func (e *evaluator) exists(ref schema.Ref) bool {
 	if ref.Key == cty.NilVal {
 		return !b.multiple() && len(b.instances) > 0
 	}
-	_, ok := b.index[keyString(ref.Key)]
+	_, ok := b.find(ref.Key)
 	return ok
 }
 
@@ -215,7 +215,7 @@ func (e *evaluator) moved() []Moved {
 func (e *evaluator) imports() []Import {
 	var out []Import
 	for _, t := range e.m.takings {
-		b := &evaluated{block: t.block, columns: map[string]*column{}}
+		b := &evaluated{block: t.block}
 		if !e.keys(b) || b.unknown {
 			continue
 		}

@@ -15,11 +15,7 @@ const maxErrors = 5
 // column evaluates an argument, a nested block type or a derived attribute for
 // all instances of a block. Its state is running where it hangs on itself.
 func (e *evaluator) column(b *evaluated, name string) *column {
-	c := b.columns[name]
-	if c == nil {
-		c = &column{}
-		b.columns[name] = c
-	}
+	c := b.column(name)
 	at := b.header
 	if a := b.attrs.named(name); a != nil {
 		at = a.nameRange
@@ -52,21 +48,21 @@ func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribut
 		return []cty.Value{cty.UnknownVal(s.Type)} // reported
 	}
 	if a == nil {
-		return []cty.Value{defaultOf(s)}
+		return e.defaults(s)
 	}
 	if s.Providers {
 		if a.providers == cty.NilVal || a.providers.IsNull() {
-			return []cty.Value{defaultOf(s)}
+			return e.defaults(s)
 		}
 		return []cty.Value{a.providers}
 	}
-	ctx := e.context(a.expr)
 	if !a.expr.uses.each && !a.expr.uses.count {
 		p := slot{attr: a, within: within, owner: b.address()}
-		v, diags := e.fill(p, ctx)
+		v, diags := e.fill(p, e.context(a.expr))
 		e.report(diags...)
 		return []cty.Value{v}
 	}
+	ctx := e.context(a.expr)
 	values := make([]cty.Value, len(b.instances))
 	failed := 0
 	own := ctx.NewChild()
@@ -91,6 +87,27 @@ func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribut
 		e.report(diags...)
 	}
 	return values
+}
+
+// defaults is the column of an attribute that was left out, the same one for all
+// blocks.
+func (e *evaluator) defaults(s *schema.Attribute) []cty.Value {
+	c := e.left[s]
+	if c == nil {
+		c = []cty.Value{defaultOf(s)}
+		e.left[s] = c
+	}
+	return c
+}
+
+// none is the column of a nested block that was left out.
+func (e *evaluator) none(s *schema.NestedBlock) []cty.Value {
+	c := e.leftBlocks[s]
+	if c == nil {
+		c = []cty.Value{collect(s, nil, false)}
+		e.leftBlocks[s] = c
+	}
+	return c
 }
 
 // ownName is the name under which an instance knows its own key.
@@ -126,10 +143,7 @@ func (e *evaluator) fill(p slot, ctx *hcl.EvalContext) (cty.Value, hcl.Diagnosti
 func (e *evaluator) nestedColumn(b *evaluated, s *schema.NestedBlock) []cty.Value {
 	found := b.nested[s.Type]
 	if len(found) == 0 {
-		if s.Repeatable {
-			return []cty.Value{cty.ListValEmpty(s.ImpliedType())}
-		}
-		return []cty.Value{cty.NullVal(s.ImpliedType())}
+		return e.none(s)
 	}
 	rows := 1
 	parts := make([][]generated, len(found))
@@ -224,7 +238,7 @@ func (e *evaluator) address(name, domain cty.Value) cty.Value {
 	if d == nil || !e.keys(d) {
 		return unknown
 	}
-	i, ok := d.index[keyString(ref.Key)]
+	i, ok := d.find(ref.Key)
 	if !ok || d.unknown {
 		return unknown
 	}

@@ -300,7 +300,7 @@ user "room" {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := evaluate(t, Options{}, "main.mf.hcl", tt.config)
-			got := at(t, cfg.instance(t, tt.address).Body, tt.path)
+			got := at(t, cfg.instance(t, tt.address).Body.Object(), tt.path)
 			if !got.RawEquals(tt.want) {
 				t.Errorf("%s.%s is %#v, want %#v", tt.address, tt.path, got, tt.want)
 			}
@@ -312,7 +312,7 @@ func TestBodyFollowsTheSchema(t *testing.T) {
 	_, cfg := evaluate(t, Options{}, "main.mf.hcl", base)
 	for _, in := range cfg.Instances {
 		want := schema.BlockByType(in.Ref.Type).ImpliedType()
-		if errs := in.Body.Type().TestConformance(want); len(errs) > 0 {
+		if errs := in.Body.Object().Type().TestConformance(want); len(errs) > 0 {
 			t.Errorf("%s: %v", in.Ref, errs)
 		}
 	}

@@ -98,7 +98,7 @@ func TestDataBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &world{}
 			_, cfg := evaluate(t, Options{Data: w.ask}, "main.mf.hcl", base+tt.config)
-			if got := at(t, cfg.instance(t, tt.address).Body, tt.path); !got.RawEquals(tt.want) {
+			if got := at(t, cfg.instance(t, tt.address).Body.Object(), tt.path); !got.RawEquals(tt.want) {
 				t.Errorf("%s.%s is %#v, want %#v", tt.address, tt.path, got, tt.want)
 			}
 			var rounds []string

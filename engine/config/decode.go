@@ -149,7 +149,7 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 // decodeBlock takes in a block that describes something, or asks for it.
 func (m *Module) decodeBlock(hb *hcl.Block, typ *schema.BlockType, name string) hcl.Diagnostics {
 	b := &block{typ: typ, name: name, header: hb.DefRange}
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, typ.Blocks, typ.Instances))
+	content, diags := hb.Body.Content(schemas[typ])
 	more := b.decode(content, typ.Attributes, typ.Blocks)
 	diags = append(diags, more...)
 	diags = append(diags, b.decodeMeta(content)...)
@@ -179,6 +179,16 @@ const (
 	metaDependsOn = "depends_on"
 	metaLifecycle = "lifecycle"
 )
+
+// schemas holds what files can have in a block of a type. It is filled before
+// anything is read, and only read then.
+var schemas = func() map[*schema.BlockType]*hcl.BodySchema {
+	m := map[*schema.BlockType]*hcl.BodySchema{}
+	for _, t := range slices.Concat(schema.Blocks(), schema.DataSources()) {
+		m[t] = bodySchema(t.Attributes, t.Blocks, t.Instances)
+	}
+	return m
+}()
 
 func bodySchema(attrs []schema.Attribute, blocks []schema.NestedBlock, meta bool) *hcl.BodySchema {
 	s := &hcl.BodySchema{}

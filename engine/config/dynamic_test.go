@@ -106,7 +106,7 @@ func TestDynamic(t *testing.T) {
 			_, cfg := evaluate(t, Options{}, tt.name, tt.hcl, "base.mf.hcl", dynamicBase)
 			for where, want := range tt.want {
 				address, path, _ := strings.Cut(where, " ")
-				got := at(t, cfg.instance(t, address).Body, path)
+				got := at(t, cfg.instance(t, address).Body.Object(), path)
 				if want == cty.NilVal {
 					if !got.IsNull() && got.LengthInt() != 0 {
 						t.Errorf("%s is %#v, want none", where, got)
@@ -130,7 +130,7 @@ func TestDynamicOverUnsetVariable(t *testing.T) {
 		    content { host = mx.value }
 		  }
 		}`)
-	if mx := at(t, cfg.instance(t, "domain.d").Body, "mx"); mx.IsKnown() {
+	if mx := at(t, cfg.instance(t, "domain.d").Body.Object(), "mx"); mx.IsKnown() {
 		t.Errorf("mx is %#v, want unknown", mx)
 	}
 }

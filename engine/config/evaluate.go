@@ -33,6 +33,11 @@ type evaluator struct {
 	configured   state // of the provider blocks
 	providerList []Provider
 	asked        []*question // open questions of data blocks
+	// left and leftBlocks are the columns of what blocks left out.
+	left       map[*schema.Attribute][]cty.Value
+	leftBlocks map[*schema.NestedBlock][]cty.Value
+	// path is what path.module and its like are read of.
+	path cty.Value
 	// seen holds what references to a block evaluate to, by seenKey.
 	seen  map[string]cty.Value
 	stack []string // addresses of what is being evaluated, for cycles
@@ -66,9 +71,42 @@ type evaluated struct {
 	// unknown is set where for_each or count is not known or failed: the block's
 	// one instance then only serves to check its arguments.
 	unknown bool
-	index   map[string]int // position of an instance by its key, see keyString
 	answers []cty.Value    // of a data block, by instance; nil: not asked yet
-	columns map[string]*column
+	index   map[string]int // position of an instance by its key; nil for a block without keys
+	columns []column       // see the method column
+}
+
+// column finds the column of an argument, a nested block type or an attribute
+// that follows from them. They are in the order of the schema.
+func (b *evaluated) column(name string) *column {
+	if b.columns == nil {
+		b.columns = make([]column, len(b.typ.Attributes)+len(b.typ.Blocks)+len(b.typ.Computed))
+	}
+	for i := range b.typ.Attributes {
+		if b.typ.Attributes[i].Name == name {
+			return &b.columns[i]
+		}
+	}
+	for i := range b.typ.Blocks {
+		if b.typ.Blocks[i].Type == name {
+			return &b.columns[len(b.typ.Attributes)+i]
+		}
+	}
+	for i := range b.typ.Computed {
+		if b.typ.Computed[i].Name == name {
+			return &b.columns[len(b.typ.Attributes)+len(b.typ.Blocks)+i]
+		}
+	}
+	return nil
+}
+
+// find is the position of an instance by its key.
+func (b *evaluated) find(key cty.Value) (int, bool) {
+	if b.index == nil {
+		return 0, key == cty.NilVal && len(b.instances) == 1
+	}
+	i, ok := b.index[keyString(key)]
+	return i, ok
 }
 
 type instance struct {
@@ -103,13 +141,14 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 		locals:    make(map[string]*local, len(m.locals)),
 		blocks:    make(map[blockID]*evaluated, len(m.blocks)),
 		seen:      map[string]cty.Value{},
+		left:      map[*schema.Attribute][]cty.Value{}, leftBlocks: map[*schema.NestedBlock][]cty.Value{},
 	}
 	for name, l := range m.locals {
 		fresh := *l
 		e.locals[name] = &fresh
 	}
 	for id, b := range m.blocks {
-		e.blocks[id] = &evaluated{block: b, columns: map[string]*column{}}
+		e.blocks[id] = &evaluated{block: b}
 	}
 	e.report(m.checkVersion(opts.Version)...)
 	vars, diags := m.variableValues(opts)
@@ -275,14 +314,21 @@ func (e *evaluator) value(x *expression, ctx *hcl.EvalContext) (v cty.Value, dia
 	return v, diags
 }
 
+// literals is the context of expressions that read nothing.
+var literals = &hcl.EvalContext{}
+
 // context makes what an expression can see, evaluating what it reads. It is
 // the same for all instances of a block.
 func (e *evaluator) context(x *expression) *hcl.EvalContext {
-	variables := map[string]cty.Value{
-		"path": cty.ObjectVal(map[string]cty.Value{
-			"module": cty.StringVal("."), "root": cty.StringVal("."), "cwd": cty.StringVal(e.m.dir),
-		}),
+	if x.uses == noUses {
+		return literals
 	}
+	if e.path == cty.NilVal {
+		e.path = cty.ObjectVal(map[string]cty.Value{
+			"module": cty.StringVal("."), "root": cty.StringVal("."), "cwd": cty.StringVal(e.m.dir),
+		})
+	}
+	variables := map[string]cty.Value{"path": e.path}
 	byRoot := map[string]map[string]cty.Value{}
 	put := func(root, name string, v cty.Value) {
 		if byRoot[root] == nil {

@@ -152,7 +152,7 @@ func TestComputedInBlocks(t *testing.T) {
 	if !m.UsesComputed() {
 		t.Error("the record is made of what is computed")
 	}
-	if v := at(t, cfg.instance(t, "record.copy").Body, "values[0]"); v.IsKnown() {
+	if v := at(t, cfg.instance(t, "record.copy").Body.Object(), "values[0]"); v.IsKnown() {
 		t.Errorf("known before it can be: %#v", v)
 	}
 	cfg, diags := m.Evaluate(Options{}, Computed{"domain.example": cty.ObjectVal(map[string]cty.Value{
@@ -161,7 +161,7 @@ func TestComputedInBlocks(t *testing.T) {
 	if diags.HasErrors() {
 		t.Fatal(sentences(diags))
 	}
-	if v := at(t, cfg.instance(t, "record.copy").Body, "values[0]"); !v.RawEquals(cty.StringVal("v=DKIM1")) {
+	if v := at(t, cfg.instance(t, "record.copy").Body.Object(), "values[0]"); !v.RawEquals(cty.StringVal("v=DKIM1")) {
 		t.Errorf("%#v", v)
 	}
 }
@@ -199,7 +199,7 @@ func TestUnsetVariables(t *testing.T) {
 			t.Errorf("%s: instances of unknown keys", in.Ref)
 		}
 	}
-	members := at(t, cfg.instance(t, "alias.all").Body, "members")
+	members := at(t, cfg.instance(t, "alias.all").Body.Object(), "members")
 	if members.LengthInt() != 2 || members.Index(cty.Zero).IsKnown() {
 		t.Errorf("%#v", members)
 	}
@@ -217,10 +217,10 @@ func TestSensitiveValuesStayMarked(t *testing.T) {
 		  name    = "u"
 		  aliases = [user.u.address == "" ? "a" : "b"]
 		}`)
-	if v := at(t, cfg.instance(t, "domain.s").Body, "name"); !v.HasMark(Sensitive) {
+	if v := at(t, cfg.instance(t, "domain.s").Body.Object(), "name"); !v.HasMark(Sensitive) {
 		t.Errorf("%#v is not sensitive", v)
 	}
-	aliases := at(t, cfg.instance(t, "user.u").Body, "aliases")
+	aliases := at(t, cfg.instance(t, "user.u").Body.Object(), "aliases")
 	if v, marks := aliases.UnmarkDeep(); len(marks) == 0 {
 		t.Errorf("%#v is not sensitive, though it is made of what is", v)
 	}

@@ -35,6 +35,9 @@ func (e *evaluator) keys(b *evaluated) bool {
 	default:
 		e.isEnabled(b)
 	}
+	if !b.multiple() {
+		return true
+	}
 	b.index = make(map[string]int, len(b.instances))
 	for i := range b.instances {
 		b.index[keyString(b.instances[i].key)] = i
@@ -203,16 +206,11 @@ func (e *evaluator) expand(list []Instance, b *evaluated) []Instance {
 	if !e.keys(b) {
 		return list
 	}
-	var names []string
 	for i := range b.typ.Attributes {
-		names = append(names, b.typ.Attributes[i].Name)
+		e.column(b, b.typ.Attributes[i].Name)
 	}
 	for i := range b.typ.Blocks {
-		names = append(names, b.typ.Blocks[i].Type)
-	}
-	columns := make([]*column, len(names))
-	for i, name := range names {
-		columns[i] = e.column(b, name)
+		e.column(b, b.typ.Blocks[i].Type)
 	}
 	dependsOn := e.dependencies(b)
 	e.conditions(b)
@@ -222,13 +220,9 @@ func (e *evaluator) expand(list []Instance, b *evaluated) []Instance {
 	list = slices.Grow(list, len(b.instances))
 	for i := range b.instances {
 		b.instances[i].own = cty.NilVal // no longer needed, and large
-		values := make(map[string]cty.Value, len(names))
-		for j, name := range names {
-			values[name] = columns[j].at(i)
-		}
 		list = append(list, Instance{
 			Ref:            schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key},
-			Body:           cty.ObjectVal(values),
+			Body:           Body{of: b, row: i},
 			DependsOn:      dependsOn,
 			PreventDestroy: b.lifecycle.preventDestroy,
 			IgnoreChanges:  b.lifecycle.ignore,
@@ -249,7 +243,7 @@ func (e *evaluator) dependencies(b *evaluated) []schema.Ref {
 			continue // reported
 		}
 		if d.ref.Key != cty.NilVal && !other.unknown {
-			if _, ok := other.index[keyString(d.ref.Key)]; !ok {
+			if _, ok := other.find(d.ref.Key); !ok {
 				e.report(other.noSuchInstance(keyUse{d.ref.Key, d.rng}))
 				continue
 			}

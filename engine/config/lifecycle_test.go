@@ -125,7 +125,7 @@ func TestEphemeral(t *testing.T) {
 		  password_hash = local.hashes
 		}
 		output "left" { value = ephemeralasnull({ hash = var.hash, other = 1 }) }`)
-	got, marks := at(t, cfg.instance(t, "user.bob").Body, "password_hash").UnmarkDeep()
+	got, marks := at(t, cfg.instance(t, "user.bob").Body.Object(), "password_hash").UnmarkDeep()
 	if !got.RawEquals(cty.ListVal([]cty.Value{cty.StringVal(hash)})) {
 		t.Errorf("%#v", got)
 	}

@@ -199,8 +199,8 @@ func TestJSONSyntax(t *testing.T) {
 	}
 	for i, n := range native.Instances {
 		j := asJSON.Instances[i]
-		if n.Ref.String() != j.Ref.String() || !n.Body.RawEquals(j.Body) || n.PreventDestroy != j.PreventDestroy || len(n.DependsOn) != len(j.DependsOn) {
-			t.Errorf("%s: %#v\nin JSON %s: %#v", n.Ref, n.Body, j.Ref, j.Body)
+		if n.Ref.String() != j.Ref.String() || !n.Body.Object().RawEquals(j.Body.Object()) || n.PreventDestroy != j.PreventDestroy || len(n.DependsOn) != len(j.DependsOn) {
+			t.Errorf("%s: %#v\nin JSON %s: %#v", n.Ref, n.Body.Object(), j.Ref, j.Body.Object())
 		}
 	}
 }

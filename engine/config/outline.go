@@ -148,7 +148,7 @@ func outlineBlock(b *block) OutlineBlock {
 func outlineBody(b *body, attrs []schema.Attribute, blocks []schema.NestedBlock) OutlineBody {
 	var out OutlineBody
 	for i := range attrs {
-		if a := b.attrs[attrs[i].Name]; a != nil {
+		if a := b.attrs.named(attrs[i].Name); a != nil {
 			out.Arguments = append(out.Arguments, OutlineArgument{attrs[i].Name, outlineExpression(a.expr, attrs[i].Sensitive)})
 		}
 	}

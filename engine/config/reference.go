@@ -30,7 +30,7 @@ func (e *evaluator) reference(r *reads) cty.Value {
 		return cty.DynamicVal
 	}
 	for _, k := range r.keys {
-		if _, ok := b.index[keyString(k.key)]; !ok {
+		if _, ok := b.find(k.key); !ok {
 			e.report(b.noSuchInstance(k))
 			return cty.DynamicVal
 		}

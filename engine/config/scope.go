@@ -117,13 +117,13 @@ func (s *Scope) Object(ref schema.Ref) (cty.Value, bool) {
 	if b == nil || ref.Part != "" || !s.e.keys(b) || b.unknown {
 		return cty.NilVal, false
 	}
-	i, ok := b.index[keyString(ref.Key)]
+	i, ok := b.find(ref.Key)
 	if !ok {
 		return cty.NilVal, false
 	}
 	values := map[string]cty.Value{}
 	for _, name := range readableNames(b.typ) {
-		if col := b.columns[name]; !b.typ.HasPart(name) && col != nil && col.state != done {
+		if col := b.column(name); !b.typ.HasPart(name) && col != nil && col.state == running {
 			continue // part of a cycle, which is reported
 		}
 		values[name] = s.e.readAttribute(b, i, ref, name)

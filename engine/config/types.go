@@ -73,14 +73,8 @@ func (p *Provider) Target() string {
 
 // An Instance is one instance of a block.
 type Instance struct {
-	Ref schema.Ref
-	// Body is an object by the block type's schema: every attribute is there,
-	// already converted to its type. One that was left out is its schema default,
-	// null where it has none. A nested block is an object or null, a repeatable
-	// one a list of objects, empty where there is none. References are
-	// schema.RefType capsules; they name blocks and instances that exist. Values
-	// may be unknown or marked sensitive.
-	Body cty.Value
+	Ref  schema.Ref
+	Body Body
 	// DependsOn as written, sorted. A reference without a key to a block with
 	// for_each or count means all its instances.
 	DependsOn      []schema.Ref

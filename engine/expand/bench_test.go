@@ -11,7 +11,7 @@ import (
 )
 
 // body makes the value of a block: what is given, and the defaults.
-func body(typ string, given map[string]cty.Value) cty.Value {
+func body(typ string, given map[string]cty.Value) config.Body {
 	bt := schema.BlockByType(typ)
 	vals := map[string]cty.Value{}
 	for name, ty := range bt.ImpliedType().AttributeTypes() {
@@ -25,7 +25,7 @@ func body(typ string, given map[string]cty.Value) cty.Value {
 	for name, v := range given {
 		vals[name] = v
 	}
-	return cty.ObjectVal(vals)
+	return config.BodyOf(cty.ObjectVal(vals))
 }
 
 func ref(typ, name string) cty.Value { return schema.RefVal(schema.Ref{Type: typ, Name: name}) }

@@ -37,7 +37,7 @@ func signed(algorithm string) *config.Config {
 		"name": cty.StringVal("example.com"), "server": ref("server", "main"),
 		"dkim": cty.ListVal([]cty.Value{cty.ObjectVal(key)}),
 	})
-	if !cfg.Instances[1].Body.GetAttr("dkim").Type().Equals(cty.List(bt.ImpliedType())) {
+	if !cfg.Instances[1].Body.Object().GetAttr("dkim").Type().Equals(cty.List(bt.ImpliedType())) {
 		panic("the dkim block has other attributes now")
 	}
 	return cfg
@@ -92,11 +92,11 @@ func withUnknown(cfg *config.Config, typ string, names ...string) *config.Config
 		if cfg.Instances[i].Ref.Type != typ {
 			continue
 		}
-		vals := cfg.Instances[i].Body.AsValueMap()
+		vals := cfg.Instances[i].Body.Object().AsValueMap()
 		for _, n := range names {
 			vals[n] = cty.UnknownVal(vals[n].Type())
 		}
-		cfg.Instances[i].Body = cty.ObjectVal(vals)
+		cfg.Instances[i].Body = config.BodyOf(cty.ObjectVal(vals))
 	}
 	return cfg
 }
@@ -169,9 +169,9 @@ func TestWhoseAddressOverlapsWhose(t *testing.T) {
 
 func TestSecretsKeepOutOfErrors(t *testing.T) {
 	cfg := staff(1)
-	vals := cfg.Instances[2].Body.AsValueMap()
+	vals := cfg.Instances[2].Body.Object().AsValueMap()
 	vals["quota"] = cty.StringVal("hunter2").Mark(config.Sensitive)
-	cfg.Instances[2].Body = cty.ObjectVal(vals)
+	cfg.Instances[2].Body = config.BodyOf(cty.ObjectVal(vals))
 	_, diags := expand.Expand(cfg, expand.Options{})
 	if !diags.HasErrors() || strings.Contains(diags.Error(), "hunter2") {
 		t.Errorf("got %v", diags)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -25,13 +26,12 @@ const (
 type section struct {
 	e      *expander
 	b      *block
-	body   cty.Value
+	body   config.Body
 	prefix string // of the paths of its attributes: "" or "mx[0]."
 }
 
 func (e *expander) section(b *block) section {
-	body, _ := b.inst.Body.Unmark()
-	return section{e: e, b: b, body: body}
+	return section{e: e, b: b, body: b.inst.Body}
 }
 
 // A value is an attribute as evaluated, with the way back to where it was written.
@@ -52,8 +52,8 @@ func (s section) attr(name string) value {
 	if s.prefix != "" {
 		v.path = s.prefix + name
 	}
-	if s.body.Type().HasAttribute(name) {
-		got, marks := s.body.GetAttr(name).Unmark()
+	if got, ok := s.body.Attr(name); ok {
+		got, marks := got.Unmark()
 		v.v, v.hidden = got, len(marks) > 0
 	}
 	return v
@@ -68,7 +68,7 @@ func (s section) nested(name string) (section, bool) {
 	if v.fact() != known {
 		return section{}, false
 	}
-	return section{e: s.e, b: s.b, body: v.v, prefix: v.path + "."}, true
+	return section{e: s.e, b: s.b, body: config.BodyOf(v.v), prefix: v.path + "."}, true
 }
 
 // each is the list of nested blocks of a sort.
@@ -83,7 +83,7 @@ func (s section) each(name string) []section {
 	}
 	out := make([]section, len(elems))
 	for i, el := range elems {
-		out[i] = section{e: s.e, b: s.b, body: el.v, prefix: name + "[" + strconv.Itoa(i) + "]."}
+		out[i] = section{e: s.e, b: s.b, body: config.BodyOf(el.v), prefix: name + "[" + strconv.Itoa(i) + "]."}
 	}
 	return out
 }
