@@ -10,6 +10,7 @@ import (
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/engine/state/httpstate"
 	"github.com/mailform/mailform/engine/state/pgstate"
+	"github.com/mailform/mailform/engine/state/s3state"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -24,7 +25,7 @@ func (w *Workspace) Backend(module *config.Module, opts config.Options) (state.B
 	var backend state.Backend
 	var err error
 	if b == nil {
-		backend, err = state.OpenLocal(filepath.Join(w.Dir, StateFile))
+		backend, err = state.OpenLocal(filepath.Join(w.Dir, StateFile), nil)
 	} else {
 		backend, err = w.open(b, opts.Environ)
 	}
@@ -46,7 +47,7 @@ func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, er
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(w.Dir, path)
 		}
-		return state.OpenLocal(path)
+		return state.OpenLocal(path, nil)
 	case "http":
 		return httpstate.Open(httpstate.Options{
 			Address: text("address"), UpdateMethod: text("update_method"),
@@ -65,6 +66,16 @@ func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, er
 			conn = fromEnviron(environ, "PG_CONN_STR")
 		}
 		return pgstate.Open(pgstate.Options{ConnStr: conn, Schema: text("schema_name"), Name: text("name"), Lease: lease})
+	case "s3":
+		lease, err := schema.ParseDuration(text("lease"))
+		if err != nil {
+			return nil, fmt.Errorf("lease: %w", err)
+		}
+		return s3state.Open(s3state.Options{
+			Bucket: text("bucket"), Key: text("key"), Region: text("region"), Endpoint: text("endpoint"),
+			PathStyle: b.Value.GetAttr("path_style").True(),
+			AccessKey: text("access_key"), SecretKey: text("secret_key"), Lease: lease,
+		}.WithEnviron(environ))
 	default:
 		return nil, fmt.Errorf("this version of mailform does not have the backend %q", b.Type)
 	}

@@ -139,7 +139,7 @@ func FuzzLoad(f *testing.F) {
 				t.Fatal(d)
 			}
 		}
-		if _, err := decodeJournal("j", jour); err != nil {
+		if _, err := decodeJournal(nil, "j", jour); err != nil {
 			return
 		}
 	})

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // standard output what has been acknowledged.
 func appendForEver(path string) error {
 	ctx := context.Background()
-	l, err := OpenLocal(path)
+	l, err := OpenLocal(path, nil)
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -81,6 +83,9 @@ func WriteDocument(w io.Writer, s *State) error {
 // ReadDocument reads what WriteDocument has written. name says in errors where
 // it comes from. Errors that can be tested for: *DamageError, *VersionError.
 func ReadDocument(name string, data []byte) (*State, error) {
+	if seal.Sealed(data) {
+		return nil, &SealError{name, errors.New("it is encrypted, and a plain one is needed here, as \"mailform state pull\" prints it")}
+	}
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&d); err != nil {

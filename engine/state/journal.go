@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"strconv"
+
+	"github.com/mailform/mailform/engine/seal"
 )
 
 // A journal is a header and records, each as a line of length, checksum and
@@ -24,10 +26,14 @@ func frame(dst *bytes.Buffer, v any) error {
 	if err != nil {
 		return err
 	}
+	frameBody(dst, body)
+	return nil
+}
+
+func frameBody(dst *bytes.Buffer, body []byte) {
 	fmt.Fprintf(dst, "%d %08x ", len(body), crc32.Checksum(body, castagnoli))
 	dst.Write(body)
 	dst.WriteByte('\n')
-	return nil
 }
 
 // unframe is the JSON of a journal line, which has lost its line end already.
@@ -52,9 +58,11 @@ type journal struct {
 	records []loaded
 	// size is the length of the whole lines; what follows was cut off.
 	size int64
+	// stale: some of it is not sealed as it would be now.
+	stale bool
 }
 
-func readJournal(path string) (*journal, error) {
+func readJournal(keys *seal.Keyring, path string) (*journal, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return &journal{}, nil
@@ -66,10 +74,10 @@ func readJournal(path string) (*journal, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read state journal: %w", err)
 	}
-	return decodeJournal(path, data)
+	return decodeJournal(keys, path, data)
 }
 
-func decodeJournal(path string, data []byte) (*journal, error) {
+func decodeJournal(keys *seal.Keyring, path string, data []byte) (*journal, error) {
 	// A write that a crash cut off has no line end: it was not acknowledged.
 	end := bytes.LastIndexByte(data, '\n') + 1
 	if end == 0 {
@@ -90,14 +98,81 @@ func decodeJournal(path string, data []byte) (*journal, error) {
 	if h.Format > formatVersion {
 		return nil, &VersionError{path, h.Format}
 	}
-	records, bad, err := decodeLines(lines[1:])
+	j := &journal{lineage: h.Lineage, size: int64(end)}
+	opened, origin, err := j.open(keys, path, lines[1:])
 	if err != nil {
-		return nil, &DamageError{path, bad + 2, err.Error()}
+		return nil, err
 	}
-	for i := 1; i < len(records); i++ {
-		if was, is := records[i-1].serial, records[i].serial; is != was && is != was+1 {
-			return nil, &DamageError{path, i + 2, fmt.Sprintf("write %d follows write %d", is, was)}
+	records, bad, err := decodeLines(opened)
+	if err != nil {
+		return nil, &DamageError{path, origin[bad].line, err.Error()}
+	}
+	for i, r := range records {
+		if o := origin[i]; o.serial != 0 && r.serial != o.serial {
+			return nil, &DamageError{path, o.line, fmt.Sprintf("write %d stands where write %d was encrypted", r.serial, o.serial)}
+		}
+		if i == 0 {
+			continue
+		}
+		if was := records[i-1].serial; r.serial != was && r.serial != was+1 {
+			return nil, &DamageError{path, origin[i].line, fmt.Sprintf("write %d follows write %d", r.serial, was)}
 		}
 	}
-	return &journal{lineage: h.Lineage, records: records, size: int64(end)}, nil
+	j.records = records
+	return j, nil
+}
+
+// An origin says where a record stood.
+type origin struct {
+	line   int    // of the journal
+	serial uint64 // that it was sealed for; 0: it was not
+}
+
+// open takes the records out of the lines of a journal: one in each, or all of a
+// write in one that is sealed.
+func (j *journal) open(keys *seal.Keyring, path string, lines [][]byte) (opened [][]byte, from []origin, err error) {
+	opened, from = make([][]byte, 0, len(lines)), make([]origin, 0, len(lines))
+	for i, line := range lines {
+		at := origin{line: i + 2}
+		plain, place, current, err := keys.Open(line)
+		if err != nil {
+			return nil, nil, sealError(path, err)
+		}
+		j.stale = j.stale || !current
+		if !seal.Sealed(line) {
+			opened, from = append(opened, plain), append(from, at)
+			continue
+		}
+		if place.What != seal.Write || place.Lineage != j.lineage {
+			return nil, nil, &DamageError{path, at.line, "it was encrypted for another place"}
+		}
+		at.serial = place.Serial
+		for _, record := range bytes.Split(bytes.TrimSuffix(plain, []byte{'\n'}), []byte{'\n'}) {
+			opened, from = append(opened, record), append(from, at)
+		}
+	}
+	return opened, from, nil
+}
+
+// frames makes the lines of a journal for one write: one for each entry, or one
+// for all where they are sealed.
+func frames(dst *bytes.Buffer, keys *seal.Keyring, lineage string, serial uint64, entries []Entry) error {
+	if keys.Seals() {
+		sealed, err := sealWrite(keys, lineage, serial, entries)
+		if err != nil {
+			return err
+		}
+		frameBody(dst, sealed)
+		return nil
+	}
+	for _, e := range entries {
+		r, err := e.record(serial)
+		if err != nil {
+			return err
+		}
+		if err := frame(dst, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }

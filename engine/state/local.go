@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -21,6 +22,7 @@ import (
 // has grown longer than half of it.
 type Local struct {
 	path string
+	keys *seal.Keyring
 
 	locked *os.File // nil: not locked
 	// What is on disk, as this process knows it since it took the lock.
@@ -34,16 +36,18 @@ type disk struct {
 	serial  uint64
 	// size of the journal without what a crash has cut off; 0: no header yet.
 	size int64
+	// stale: some of it is not sealed as it would be now.
+	stale bool
 }
 
 // OpenLocal names the files; it touches none. A relative path counts from the
-// working directory as it is now.
-func OpenLocal(path string) (*Local, error) {
+// working directory as it is now. Keys may be nil: then the files are plain.
+func OpenLocal(path string, keys *seal.Keyring) (*Local, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	return &Local{path: abs}, nil
+	return &Local{path: abs, keys: keys}, nil
 }
 
 func (l *Local) journalPath() string { return l.path + ".journal" }
@@ -72,11 +76,11 @@ func (l *Local) read(ctx context.Context) (*State, disk, error) {
 	}
 	// The journal first: should the snapshot be replaced meanwhile, it holds
 	// what the journal held, and not the other way round.
-	j, err := readJournal(l.journalPath())
+	j, err := readJournal(l.keys, l.journalPath())
 	if err != nil {
 		return nil, disk{}, err
 	}
-	s, ok, err := readSnapshot(l.path)
+	s, ok, current, err := readSnapshot(l.keys, l.path)
 	if err != nil {
 		return nil, disk{}, err
 	}
@@ -103,7 +107,7 @@ func (l *Local) read(ctx context.Context) (*State, disk, error) {
 		s.apply(r)
 		s.Serial = r.serial
 	}
-	return s, disk{s.Lineage, s.Serial, j.size}, nil
+	return s, disk{s.Lineage, s.Serial, j.size, !current || j.stale}, nil
 }
 
 // Append implements [Backend].
@@ -118,10 +122,15 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 	}
 	if l.disk.lineage == "" {
 		s := &State{Lineage: newLineage()}
-		if err := writeSnapshot(l.path, s); err != nil {
+		if err := writeSnapshot(l.keys, l.path, s); err != nil {
 			return err
 		}
 		l.disk = disk{lineage: s.Lineage}
+	}
+	if l.disk.stale {
+		if err := l.rewrite(ctx); err != nil {
+			return err
+		}
 	}
 	if len(entries) == 0 {
 		return nil
@@ -133,14 +142,8 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 		}
 	}
 	serial := l.disk.serial + 1
-	for _, e := range entries {
-		r, err := e.record(serial)
-		if err != nil {
-			return err
-		}
-		if err := frame(&buf, r); err != nil {
-			return fmt.Errorf("append to state: %w", err)
-		}
+	if err := frames(&buf, l.keys, l.disk.lineage, serial, entries); err != nil {
+		return fmt.Errorf("append to state: %w", err)
 	}
 	if err := l.write(buf.Bytes()); err != nil {
 		// How much of it is on disk is not known: look again before the next.
@@ -189,16 +192,21 @@ func (l *Local) compact(ctx context.Context) error {
 	if l.disk.size <= info.Size()/2 {
 		return nil
 	}
+	return l.rewrite(ctx)
+}
+
+// rewrite writes the snapshot anew and empties the journal.
+func (l *Local) rewrite(ctx context.Context) error {
 	s, d, err := l.read(ctx)
 	if err != nil {
 		return err
 	}
-	if err := writeSnapshot(l.path, s); err != nil {
+	if err := writeSnapshot(l.keys, l.path, s); err != nil {
 		return err
 	}
 	// The snapshot has it all by now, so nothing depends on when the journal
 	// becomes empty.
-	if err := os.Truncate(l.journalPath(), 0); err != nil {
+	if err := emptyFile(l.journalPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("compact state: %w", err)
 	}
 	l.disk = disk{lineage: d.lineage, serial: d.serial}
@@ -218,14 +226,14 @@ func (l *Local) Replace(ctx context.Context, next *State) error {
 	// The journal has to be empty, and that on disk, before a snapshot comes that
 	// it does not belong to. Until then the old snapshot has to hold all of it.
 	if d.size > 0 {
-		if err := writeSnapshot(l.path, old); err != nil {
+		if err := writeSnapshot(l.keys, l.path, old); err != nil {
 			return err
 		}
 		if err := emptyFile(l.journalPath()); err != nil {
 			return fmt.Errorf("replace state: %w", err)
 		}
 	}
-	return writeSnapshot(l.path, next)
+	return writeSnapshot(l.keys, l.path, next)
 }
 
 // emptyFile truncates a file durably.

@@ -51,7 +51,7 @@ func lock(t testing.TB, l *Local) func() {
 
 func open(t testing.TB, path string) *Local {
 	t.Helper()
-	l, err := OpenLocal(path)
+	l, err := OpenLocal(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -243,8 +243,8 @@ func EncodeEntry(e Entry) ([]byte, error) {
 // DecodeEntry reads what EncodeEntry has written.
 func DecodeEntry(raw []byte) (Entry, error) {
 	r, err := decodeRecord(raw)
-	if err == nil && (r.last != nil || r.open != nil) {
-		err = fmt.Errorf("an entry that only a snapshot can have")
+	if err != nil {
+		return Entry{}, err
 	}
-	return Entry{Put: r.put, Delete: r.del, Outputs: r.outputs, Begin: r.begin, End: r.end}, err
+	return r.entry()
 }

@@ -15,6 +15,7 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -49,14 +50,13 @@ func (e *VersionError) Error() string {
 
 // writeSnapshot replaces the file at path. A crash leaves the old file or the
 // new one, whole; beside it perhaps a path.tmp, which the next one overwrites.
-func writeSnapshot(path string, s *State) error {
+func writeSnapshot(keys *seal.Keyring, path string, s *State) error {
 	tmp := path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	err = encodeSnapshot(f, s)
-	if err == nil {
+	if err = encodeSealed(keys, f, s); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -69,6 +69,23 @@ func writeSnapshot(path string, s *State) error {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
+}
+
+// encodeSealed writes a snapshot, sealed where there are keys.
+func encodeSealed(keys *seal.Keyring, w io.Writer, s *State) error {
+	if !keys.Seals() {
+		return encodeSnapshot(w, s)
+	}
+	var plain bytes.Buffer
+	if err := encodeSnapshot(&plain, s); err != nil {
+		return err
+	}
+	sealed, err := sealState(keys, s, plain.Bytes())
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(sealed)
+	return err
 }
 
 func encodeSnapshot(w io.Writer, s *State) error {
@@ -135,17 +152,33 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// readSnapshot reads a snapshot; ok is false where there is no file.
-func readSnapshot(path string) (s *State, ok bool, err error) {
+// readSnapshot reads a snapshot; ok is false where there is no file, and current
+// where it would be sealed otherwise now.
+func readSnapshot(keys *seal.Keyring, path string) (s *State, ok, current bool, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, false, nil
+		return nil, false, true, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("read state: %w", err)
+		return nil, false, false, fmt.Errorf("read state: %w", err)
 	}
-	s, err = decodeSnapshot(path, data)
-	return s, err == nil, err
+	s, current, err = decodeSealed(keys, path, data)
+	return s, err == nil, current, err
+}
+
+// decodeSealed reads what encodeSealed has written.
+func decodeSealed(keys *seal.Keyring, path string, data []byte) (s *State, current bool, err error) {
+	if len(data) == 0 {
+		return nil, false, &DamageError{path, 0, "it is empty"}
+	}
+	plain, at, current, err := openState(keys, path, data)
+	if err != nil {
+		return nil, false, err
+	}
+	if s, err = decodeSnapshot(path, plain); err != nil {
+		return nil, false, err
+	}
+	return s, current, at.check(path, s)
 }
 
 func decodeSnapshot(path string, data []byte) (*State, error) {

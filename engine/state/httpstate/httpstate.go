@@ -1,7 +1,6 @@
 package httpstate
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/engine/state"
 )
 
@@ -21,6 +21,7 @@ type Options struct {
 	UnlockAddress, UnlockMethod  string
 	Username, Password           string
 	Version                      string        // of mailform, for the lock
+	Keys                         *seal.Keyring // nil: the state is plain
 	RetryMax                     int           // after the first try; 0: 2, below: none
 	RetryWait, Timeout, LockPoll time.Duration // of one request, and between asking for a lock; 0: 1 s, 2 min, 1 s
 }
@@ -53,6 +54,7 @@ type Backend struct {
 	lost bool      // the server has refused the lock
 	// current is what the server has, as is known under the lock; nil: unknown.
 	current *state.State
+	stale   bool // it is not sealed as it would be now
 }
 
 // Open checks the options. It sends nothing.
@@ -98,12 +100,15 @@ func (b *Backend) Load(ctx context.Context) (*state.State, error) {
 		return nil, fmt.Errorf("read state: %w", err)
 	}
 	st := &state.State{}
+	b.stale = false
 	switch a.status {
 	case http.StatusOK:
 		if len(a.body) > 0 {
-			if st, err = state.ReadDocument("at "+b.where(), a.body); err != nil {
+			var current bool
+			if st, current, err = state.DecodeState(b.o.Keys, "at "+b.where(), a.body); err != nil {
 				return nil, err
 			}
+			b.stale = !current
 		}
 	case http.StatusNoContent, http.StatusNotFound:
 	default:
@@ -123,7 +128,7 @@ func (b *Backend) Append(ctx context.Context, entries []state.Entry) error {
 	next := b.current.Clone()
 	if next.Lineage == "" {
 		next.Lineage = state.NewLineage()
-	} else if len(entries) == 0 {
+	} else if len(entries) == 0 && !b.stale {
 		return nil
 	}
 	next.Apply(entries)
@@ -156,11 +161,11 @@ func (b *Backend) ready(ctx context.Context) error {
 }
 
 func (b *Backend) write(ctx context.Context, next *state.State) error {
-	var buf bytes.Buffer
-	if err := state.WriteDocument(&buf, next); err != nil {
+	data, err := state.EncodeState(b.o.Keys, next)
+	if err != nil {
 		return err
 	}
-	a, err := b.send(ctx, request{method: b.o.UpdateMethod, address: b.o.Address, id: b.lock.ID, body: buf.Bytes()})
+	a, err := b.send(ctx, request{method: b.o.UpdateMethod, address: b.o.Address, id: b.lock.ID, body: data})
 	if err != nil {
 		// It may have arrived all the same: look again before the next.
 		b.current = nil
@@ -168,7 +173,7 @@ func (b *Backend) write(ctx context.Context, next *state.State) error {
 	}
 	switch a.status {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent:
-		b.current = next
+		b.current, b.stale = next, false
 		return nil
 	case http.StatusConflict, http.StatusLocked:
 		b.current, b.lost = nil, true

@@ -1,7 +1,6 @@
 package pgstate
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -127,6 +126,11 @@ func (b *Backend) compact(ctx context.Context) error {
 	if rows <= compactAbove {
 		return nil
 	}
+	return b.rewrite(ctx)
+}
+
+// rewrite writes the snapshot anew and empties the journal.
+func (b *Backend) rewrite(ctx context.Context) error {
 	return b.write(ctx, b.lineage, b.serial, func(tx *sql.Tx) error {
 		// Nobody else can have written: the row is held.
 		st, err := b.read(ctx, tx)
@@ -139,14 +143,15 @@ func (b *Backend) compact(ctx context.Context) error {
 
 // snapshot writes a whole state and empties the journal.
 func (b *Backend) snapshot(ctx context.Context, tx *sql.Tx, st *state.State) error {
-	var buf bytes.Buffer
-	if err := state.WriteDocument(&buf, st); err != nil {
+	data, err := state.EncodeState(b.o.Keys, st)
+	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, b.tables.Replace(`UPDATE @.state SET snapshot = $2 WHERE name = $1`), b.o.Name, buf.Bytes()); err != nil {
+	if _, err := tx.ExecContext(ctx, b.tables.Replace(`UPDATE @.state SET snapshot = $2 WHERE name = $1`), b.o.Name, data); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, b.tables.Replace(`DELETE FROM @.journal WHERE name = $1`), b.o.Name)
+	b.stale = false
+	_, err = tx.ExecContext(ctx, b.tables.Replace(`DELETE FROM @.journal WHERE name = $1`), b.o.Name)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/engine/state"
 )
 
@@ -25,6 +26,8 @@ type Options struct {
 	// Lease is how long a lock stays without a heartbeat; 0: a minute. There are
 	// three heartbeats to a lease.
 	Lease time.Duration
+	// Keys encrypt the state; nil: it is plain.
+	Keys *seal.Keyring
 }
 
 // compactAbove is how many rows a journal may have before releasing the lock
@@ -47,6 +50,7 @@ type Backend struct {
 	known   bool
 	lineage string
 	serial  uint64
+	stale   bool // some of it is not sealed as it would be now
 }
 
 // Open checks the options. It connects to nothing.
@@ -192,10 +196,13 @@ func (b *Backend) read(ctx context.Context, tx *sql.Tx) (*state.State, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.stale = false
 	if snapshot != nil {
-		if st, err = state.ReadDocument(b.where(), snapshot); err != nil {
+		var current bool
+		if st, current, err = state.DecodeState(b.o.Keys, b.where(), snapshot); err != nil {
 			return nil, err
 		}
+		b.stale = !current
 	}
 	rows, err := tx.QueryContext(ctx, b.tables.Replace(`SELECT serial, line, entry FROM @.journal WHERE name = $1 AND serial > $2 ORDER BY serial, line`), b.o.Name, int64(st.Serial))
 	if err != nil {
@@ -209,15 +216,19 @@ func (b *Backend) read(ctx context.Context, tx *sql.Tx) (*state.State, error) {
 		if err := rows.Scan(&at, &line, &raw); err != nil {
 			return nil, err
 		}
-		e, err := state.DecodeEntry(raw)
+		entries, current, err := state.DecodeEntries(b.o.Keys, b.where(), lineage, at, raw)
+		if sealed, ok := errors.AsType[*state.SealError](err); ok {
+			return nil, sealed
+		}
 		if err == nil && at != st.Serial && at != st.Serial+1 {
 			err = fmt.Errorf("write %d follows write %d", at, st.Serial)
 		}
 		if err != nil {
 			return nil, &state.DamageError{Path: b.where(), Reason: fmt.Sprintf("line %d of write %d: %v", line, at, err)}
 		}
-		st.Apply([]state.Entry{e})
+		st.Apply(entries)
 		st.Serial = at
+		b.stale = b.stale || !current
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -243,20 +254,24 @@ func (b *Backend) Append(ctx context.Context, entries []state.Entry) error {
 	lineage, serial := b.lineage, b.serial
 	if lineage == "" {
 		lineage = state.NewLineage()
-	} else if len(entries) == 0 {
-		return nil
-	}
-	raws := make([][]byte, len(entries))
-	lines := make([]int32, len(entries))
-	for i, e := range entries {
-		raw, err := state.EncodeEntry(e)
-		if err != nil {
+	} else if b.stale {
+		if err := b.rewrite(ctx); err != nil {
 			return err
 		}
-		raws[i], lines[i] = raw, int32(i)
+	}
+	if lineage == b.lineage && len(entries) == 0 {
+		return nil
 	}
 	if len(entries) > 0 {
 		serial++
+	}
+	raws, err := state.EncodeEntries(b.o.Keys, lineage, serial, entries)
+	if err != nil {
+		return err
+	}
+	lines := make([]int32, len(raws))
+	for i := range raws {
+		lines[i] = int32(i)
 	}
 	return b.write(ctx, lineage, serial, func(tx *sql.Tx) error {
 		if len(entries) == 0 {

@@ -320,14 +320,14 @@ func TestARunnerThatWasKilledIsFollowedByAnother(t *testing.T) {
 func TestADatabaseThatCrashesLosesNothingThatWasAcknowledged(t *testing.T) {
 	conn := database(t)
 	cmd, lines, acked := writer(t, conn, 20)
-	if err := shared.s.crash(); err != nil {
+	if err := shared.Get(t).Crash(); err != nil {
 		t.Fatal(err)
 	}
 	acked = rest(cmd, lines, acked) // ends with an error by itself
 	if cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("the runner ended with %v", cmd.ProcessState)
 	}
-	if err := shared.s.start(); err != nil {
+	if err := shared.Get(t).Start(); err != nil {
 		t.Fatal(err)
 	}
 	b := open(t, conn)

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package pgstate
+package statetest
 
 import "syscall"
 
