@@ -57,7 +57,11 @@ func (r binaryRunner) Run() int {
 // skipped; in CI, where .ci/peers has installed it, that is a failure.
 func need(t testing.TB, program string) string {
 	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
+	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin")
+	if cache, err := os.UserCacheDir(); err == nil { // where .ci/peers puts what it builds
+		dirs = append(dirs, filepath.Join(cache, "mailform", "tools"))
+	}
+	for _, dir := range dirs {
 		path := filepath.Join(dir, program)
 		if st, err := os.Stat(path); err == nil && !st.IsDir() {
 			return path
