@@ -29,7 +29,7 @@ type Workspace struct {
 // Load reads the files of the workspace. The module is usable for showing
 // errors even where there are some; then they are all that can be found.
 func (w *Workspace) Load(opts config.Options) (*config.Module, hcl.Diagnostics) {
-	module, diags := config.Load(w.Dir)
+	module, diags := config.LoadWith(w.Dir, opts)
 	if diags.HasErrors() {
 		diags = merge(diags, w.Validate(module, opts))
 	}

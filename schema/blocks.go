@@ -14,7 +14,7 @@ var blocks = slices.Concat(
 	[]*BlockType{domainBlock},
 	[]*BlockType{userBlock, aliasBlock},
 	[]*BlockType{zoneBlock, recordBlock},
-	[]*BlockType{providerBlock, variableBlock, localsBlock, dataBlock, outputBlock},
+	[]*BlockType{providerBlock, variableBlock, localsBlock, dataBlock, outputBlock, moduleBlock},
 	[]*BlockType{movedBlock, removedBlock, importBlock, checkBlock},
 )
 
@@ -75,7 +75,7 @@ var localsBlock = &BlockType{
 var outputBlock = &BlockType{
 	Type:  "output",
 	Label: "name",
-	Doc:   "A value that is shown after an apply and by `mailform output`.",
+	Doc:   "A value that is shown after an apply and by `mailform output`; in a module, one that its caller reads.",
 	Example: `output "dns" {
   description = "What the one who runs the zone has to enter."
   value       = domain.example.zone_file
@@ -86,7 +86,9 @@ var outputBlock = &BlockType{
 		{Name: "description", Type: cty.String, Static: true,
 			Doc: "What the value is."},
 		{Name: "sensitive", Type: cty.Bool, Static: true, Default: cty.False,
-			Doc: "Has to be true where the value is made of sensitive values. It is then shown as `(sensitive value)`."},
+			Doc: "Has to be true where the value is made of sensitive values. It is then shown as `(sensitive value)`. An output of a module hands them on in any case."},
+		{Name: "ephemeral", Type: cty.Bool, Static: true, Default: cty.False,
+			Doc: "Whether the caller of the module must not remember the value. Not in the root module, whose outputs are remembered."},
 	},
 }
 
@@ -94,7 +96,8 @@ var providerBlock = &BlockType{
 	Type:  "provider",
 	Label: "provider",
 	Doc: "A system that mailform works with. A block may be left out where the defaults will do. With `alias` there can be " +
-		"more than one of a sort; `provider = embedded.second` names one.",
+		"more than one of a sort; `provider = embedded.second` names one. With `for_each` and `alias` there is one for each element of a map or a " +
+		"set of strings, and `provider = embedded.node[each.key]` names one of those. Only the root module has such blocks; see [modules](../modules.md#providers).",
 	Example: `provider "embedded" {
   data_dir = "./mail"
 }`,

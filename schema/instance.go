@@ -63,3 +63,8 @@ func (m *ModuleInstance) In(outer *ModuleInstance) *ModuleInstance {
 	}
 	return m.parent.In(outer).Child(m.name, m.key)
 }
+
+// Name is the label of the call, Key the key of the instance, cty.NilVal for a
+// call without keys.
+func (m *ModuleInstance) Name() string   { return m.name }
+func (m *ModuleInstance) Key() cty.Value { return m.key }

@@ -344,10 +344,11 @@ func (a *app) forceUnlock(ctx context.Context, args []string) int {
 // backend opens where the state is kept. It prints what is wrong in the files
 // itself.
 func (a *app) backend(ws *engine.Workspace, vars []config.VarArg) (state.Backend, error) {
-	module, diags := config.Load(ws.Dir)
+	opts := config.Options{Vars: vars, Environ: a.environ}
+	module, diags := config.LoadWith(ws.Dir, opts)
 	// Other errors do not matter here: the state can be looked at in spite of them.
 	if !module.Incomplete() && (!module.HasBackend() || !diags.HasErrors()) {
-		backend, more := ws.Backend(module, config.Options{Vars: vars, Environ: a.environ})
+		backend, more := ws.Backend(module, opts)
 		if !more.HasErrors() {
 			return backend, nil
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/mailform/mailform/engine/config/internal/funcs"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -79,6 +78,9 @@ func (m *Module) readsBlock(e *expression, seen map[string]bool) (address string
 	for _, r := range sortedReads(e.uses.blocks) {
 		return r.id.typ + "." + r.id.name, true
 	}
+	for _, name := range keys(e.uses.modules) {
+		return "module." + name, true
+	}
 	for _, r := range e.uses.roots {
 		l := m.locals[r.name]
 		if r.root != "local" || l == nil || seen[r.name] {
@@ -103,11 +105,8 @@ func (m *Module) Backend(opts Options) (*Backend, hcl.Diagnostics) {
 	lenient := opts
 	lenient.AllowUnset = true // only what the backend reads has to be set
 	vars, diags := m.variableValues(lenient)
-	e := &evaluator{m: m, opts: opts, functions: funcs.Table(m.dir, Sensitive), vars: vars, locals: map[string]*local{}, seen: map[string]cty.Value{}}
-	for name, l := range m.locals {
-		fresh := *l
-		e.locals[name] = &fresh
-	}
+	e := newRun(m, opts, nil)
+	e.vars = vars
 	values := map[string]cty.Value{}
 	for i := range b.typ.Attributes {
 		s := &b.typ.Attributes[i]

@@ -42,15 +42,21 @@ func (m *Module) decodeMoved(hb *hcl.Block) hcl.Diagnostics {
 		expr, more := normalize(a.Expr)
 		diags = append(diags, more...)
 		ref, rest := splitReference(staticTraversal(expr))
-		typ := schema.BlockByType(ref.Type)
-		if ref.Name == "" || len(rest) > 0 || typ == nil || !typ.Instances {
+		if !addressable(ref) || len(rest) > 0 {
 			diags = append(diags, invalidAddress(name, expr.Range()))
 			continue
 		}
 		*d = dependency{ref, expr.Range()}
 	}
 	switch {
-	case mv.from.ref.Name == "" || mv.to.ref.Name == "": // reported
+	case mv.from.ref == (schema.Ref{}) || mv.to.ref == (schema.Ref{}): // reported
+	case (mv.from.ref.Type == "") != (mv.to.ref.Type == ""):
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Move to another type",
+			Detail:   fmt.Sprintf("%s cannot become %s: of the two, one is a module and the other a block.", mv.from.ref, mv.to.ref),
+			Subject:  &mv.to.rng,
+		})
 	case mv.from.ref.Type != mv.to.ref.Type:
 		diags = append(diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError,
@@ -64,11 +70,21 @@ func (m *Module) decodeMoved(hb *hcl.Block) hcl.Diagnostics {
 	return diags
 }
 
+// addressable reports whether an address is that of a block that describes
+// something, or of a module.
+func addressable(ref schema.Ref) bool {
+	if ref.Type == "" {
+		return ref.Module != nil
+	}
+	typ := schema.BlockByType(ref.Type)
+	return ref.Name != "" && typ != nil && typ.Instances
+}
+
 func invalidAddress(name string, at hcl.Range) *hcl.Diagnostic {
 	return &hcl.Diagnostic{
 		Severity: hcl.DiagError,
 		Summary:  "Invalid address",
-		Detail:   fmt.Sprintf("The argument %s names a block or one of its instances, such as user.alice or user.staff[\"bob\"].", name),
+		Detail:   fmt.Sprintf("The argument %s names a block, a module, or one instance of those, such as user.alice, user.staff[\"bob\"] or module.acme.user.alice.", name),
 		Subject:  &at,
 	}
 }
@@ -103,7 +119,7 @@ func (m *Module) decodeImport(hb *hcl.Block) hcl.Diagnostics {
 			t.to.Key = cty.NilVal
 		}
 	}
-	if named := schema.BlockByType(t.to.Type); t.to.Name == "" || len(rest) > 0 || named == nil || !named.Instances {
+	if !addressable(t.to) || t.to.Type == "" || len(rest) > 0 {
 		return append(diags, invalidAddress("to", t.at))
 	}
 	m.takings = append(m.takings, t)
@@ -145,7 +161,7 @@ func (m *Module) resolveChanges() hcl.Diagnostics {
 				diags = append(diags, d)
 			}
 		}
-		if m.blocks[blockID{t.to.Type, t.to.Name}] == nil {
+		if t.to.Module == nil && m.blocks[blockID{t.to.Type, t.to.Name}] == nil {
 			diags = append(diags, m.undeclared(schema.BlockByType(t.to.Type), t.to.Name, t.at)...)
 		}
 	}
@@ -158,84 +174,120 @@ func (m *Module) resolveChanges() hcl.Diagnostics {
 	return diags
 }
 
-// exists reports whether an address is that of a block or an instance.
+// exists reports whether an address is that of a block, a module, or an
+// instance of those.
 func (e *evaluator) exists(ref schema.Ref) bool {
-	b := e.blocks[blockID{ref.Type, ref.Name}]
-	if b == nil || !e.keys(b) || b.unknown {
+	in, b, key := e.find(ref)
+	if b == nil || !in.keys(b) || b.unknown {
 		return false
 	}
-	if ref.Key == cty.NilVal {
+	if key == cty.NilVal {
 		return !b.multiple() && len(b.instances) > 0
 	}
-	_, ok := b.find(ref.Key)
+	_, ok := b.find(key)
 	return ok
 }
 
-// moved checks the moved blocks.
+// moved checks the moved blocks of all modules.
 func (e *evaluator) moved() []Moved {
 	var out []Moved
 	seen := map[string]hcl.Range{}
 	next := map[string]string{}
-	refuse := func(at hcl.Range, summary, format string, args ...any) {
-		e.report(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at})
-	}
-	for _, mv := range e.m.moves {
-		from, to := mv.from.ref.String(), mv.to.ref.String()
-		whole := e.blocks[blockID{mv.from.ref.Type, mv.from.ref.Name}]
-		other, twice := seen[from]
-		switch {
-		case from == to:
-			refuse(mv.to.rng, "Move to the same place", "%s is moved to itself.", from)
-			continue
-		case twice:
-			refuse(mv.from.rng, "Moved twice", "%s is moved at %s already.", from, other)
-			continue
-		case e.exists(mv.from.ref),
-			whole != nil && whole.multiple() && mv.from.ref.Key == cty.NilVal && mv.to.ref.Name != mv.from.ref.Name:
-			refuse(mv.from.rng, "Moved block is still there", "%s is moved to %s, and is still declared. Take one of the two out.", from, to)
-			continue
+	e.eachModule(func(e *evaluator) {
+		refuse := func(at hcl.Range, summary, format string, args ...any) {
+			e.report(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at})
 		}
-		seen[from], next[from] = mv.from.rng, to
-		out = append(out, Moved{From: mv.from.ref, To: mv.to.ref, Range: mv.header})
-	}
+		for _, mv := range e.m.moves {
+			m := Moved{From: e.in(mv.from.ref), To: e.in(mv.to.ref), Range: mv.header}
+			from, to := m.From.String(), m.To.String()
+			_, whole, key := e.find(mv.from.ref)
+			other, twice := seen[from]
+			switch {
+			case from == to:
+				refuse(mv.to.rng, "Move to the same place", "%s is moved to itself.", from)
+				continue
+			case twice:
+				refuse(mv.from.rng, "Moved twice", "%s is moved at %s already.", from, other)
+				continue
+			case e.exists(mv.from.ref),
+				whole != nil && whole.multiple() && key == cty.NilVal && withoutKey(m.To) != from:
+				refuse(mv.from.rng, "Moved block is still there", "%s is moved to %s, and is still declared. Take one of the two out.", from, to)
+				continue
+			}
+			seen[from], next[from] = mv.from.rng, to
+			out = append(out, m)
+		}
+	})
 	for _, mv := range out {
 		at := mv.From.String()
 		for steps := 0; at != "" && steps <= len(out); steps++ {
 			at = next[at]
 		}
 		if at != "" {
-			refuse(mv.Range, "Moved in a circle", "%s is moved back to itself in the end. Where it is now, no move may begin.", mv.From)
+			e.report(&hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Moved in a circle",
+				Detail:   fmt.Sprintf("%s is moved back to itself in the end. Where it is now, no move may begin.", mv.From),
+				Subject:  mv.Range.Ptr(),
+			})
 			return nil
 		}
 	}
 	return out
 }
 
-// imports evaluates the import blocks.
+// withoutKey is the address of all instances of a block or of a module.
+func withoutKey(ref schema.Ref) string {
+	if ref.Type == "" {
+		return ref.Module.Call()
+	}
+	ref.Key = cty.NilVal
+	return ref.String()
+}
+
+// imports evaluates the import blocks of all modules.
 func (e *evaluator) imports() []Import {
 	var out []Import
-	for _, t := range e.m.takings {
-		b := &evaluated{block: t.block}
-		if !e.keys(b) || b.unknown {
+	e.eachModule(func(e *evaluator) {
+		for _, t := range e.m.takings {
+			out = append(out, e.importsOf(&t)...)
+		}
+	})
+	return out
+}
+
+// importsOf evaluates one import block.
+func (e *evaluator) importsOf(t *taking) []Import {
+	b := &evaluated{block: t.block}
+	if !e.keys(b) || b.unknown {
+		return nil
+	}
+	in, named, _ := e.find(t.to)
+	if named == nil && t.to.Module != nil && !e.mayBeUnknown() {
+		e.report(&hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid import",
+			Detail:   fmt.Sprintf("There is no %s in this configuration.", t.to),
+			Subject:  &t.at,
+		})
+	}
+	if named == nil || !in.keys(named) || named.unknown {
+		return nil // reported, or not known without all variables
+	}
+	var out []Import
+	failed := 0
+	for i := range b.instances {
+		imp, problem := e.importOf(t, b, named, i)
+		if problem == nil {
+			if imp.ID != "" {
+				imp.To = e.in(imp.To)
+				out = append(out, imp)
+			}
 			continue
 		}
-		named := e.blocks[blockID{t.to.Type, t.to.Name}]
-		if named == nil || !e.keys(named) || named.unknown {
-			continue // reported, or not known without all variables
-		}
-		failed := 0
-		for i := range b.instances {
-			imp, problem := e.importOf(&t, b, named, i)
-			if problem == nil {
-				if imp.ID != "" {
-					out = append(out, imp)
-				}
-				continue
-			}
-			e.report(problem)
-			if failed++; failed == maxErrors {
-				break
-			}
+		e.report(problem)
+		if failed++; failed == maxErrors {
+			break
 		}
 	}
 	return out

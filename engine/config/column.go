@@ -44,20 +44,17 @@ func (e *evaluator) column(b *evaluated, name string) *column {
 // stands in; empty for the block itself.
 func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribute, within string) []cty.Value {
 	a := body.attrs.named(s.Name)
+	if s.Providers {
+		return e.providerColumn(b, a, s)
+	}
 	if a == nil && s.Required {
 		return []cty.Value{cty.UnknownVal(s.Type)} // reported
 	}
 	if a == nil {
 		return e.defaults(s)
 	}
-	if s.Providers {
-		if a.providers == cty.NilVal || a.providers.IsNull() {
-			return e.defaults(s)
-		}
-		return []cty.Value{a.providers}
-	}
 	if !a.expr.uses.each && !a.expr.uses.count {
-		p := slot{attr: a, within: within, owner: b.address()}
+		p := slot{attr: a, within: within, owner: e.path.Prefix() + b.address()}
 		v, diags := e.fill(p, e.context(a.expr))
 		e.report(diags...)
 		return []cty.Value{v}
@@ -73,7 +70,7 @@ func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribut
 			continue
 		}
 		own.Variables[b.ownName()] = b.instances[i].own
-		p := slot{attr: a, within: within, ref: schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}}
+		p := slot{attr: a, within: within, ref: schema.Ref{Module: e.path, Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}}
 		v, diags := e.fill(p, own)
 		values[i] = v
 		if diags.HasErrors() {
@@ -234,15 +231,19 @@ func (e *evaluator) address(name, domain cty.Value) cty.Value {
 	if !ok {
 		return unknown
 	}
-	d := e.blocks[blockID{ref.Type, ref.Name}]
-	if d == nil || !e.keys(d) {
+	in := e.evaluatorOf(ref.Module)
+	if in == nil {
+		return unknown
+	}
+	d := in.blocks[blockID{ref.Type, ref.Name}]
+	if d == nil || !in.keys(d) {
 		return unknown
 	}
 	i, ok := d.find(ref.Key)
 	if !ok || d.unknown {
 		return unknown
 	}
-	of := e.column(d, "name")
+	of := in.column(d, "name")
 	if of.state != done {
 		return unknown
 	}

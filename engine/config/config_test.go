@@ -17,7 +17,11 @@ func write(t testing.TB, namesAndContents ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := 0; i < len(namesAndContents); i += 2 {
-		if err := os.WriteFile(filepath.Join(dir, namesAndContents[i]), []byte(namesAndContents[i+1]), 0o600); err != nil {
+		path := filepath.Join(dir, namesAndContents[i])
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(namesAndContents[i+1]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -27,7 +31,7 @@ func write(t testing.TB, namesAndContents ...string) string {
 // evaluate loads and evaluates a configuration that has to be right.
 func evaluate(t testing.TB, opts Options, namesAndContents ...string) (*Module, *Config) {
 	t.Helper()
-	m, diags := Load(write(t, namesAndContents...))
+	m, diags := LoadWith(write(t, namesAndContents...), opts)
 	if diags.HasErrors() {
 		t.Fatalf("load: %s", sentences(diags))
 	}

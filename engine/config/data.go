@@ -88,19 +88,39 @@ func (s *scan) data(t hcl.Traversal) {
 	s.reference(typ, append(hcl.Traversal{root}, t[2:]...))
 }
 
-// lookUp has all data blocks answered at once, but for those that others are
-// made of: these are answered when they are needed, with all that wait by then.
+// lookUp has the data blocks of all modules answered at once, but for those that
+// others are made of: these are answered when they are needed, with all that
+// wait by then.
 func (e *evaluator) lookUp() {
+	for _, m := range e.m.all {
+		for id := range m.blocks {
+			if isData(m.blocks[id].typ) {
+				e.ask()
+				e.answer()
+				return
+			}
+		}
+	}
+}
+
+// ask puts what the data blocks of a module and of those that it calls ask for
+// among the open questions.
+func (e *evaluator) ask() {
 	for _, id := range sortedBlocks(e.blocks) {
 		if b := e.blocks[id]; isData(b.typ) {
 			e.questions(b)
 		}
 	}
-	e.answer()
+	for _, name := range keys(e.calls) {
+		for _, child := range e.instancesOf(e.calls[name]) {
+			child.ask()
+		}
+	}
 }
 
 // A question is what one instance of a data block asks for.
 type question struct {
+	e     *evaluator
 	b     *evaluated
 	i     int
 	marks cty.ValueMarks
@@ -141,7 +161,7 @@ func (e *evaluator) questions(b *evaluated) {
 		if v.Type().HasAttribute("provider") {
 			q.Providers = e.named(v.GetAttr("provider"), b.header)
 		}
-		e.asked = append(e.asked, &question{b, i, marks, q})
+		e.asked = append(e.asked, &question{e, b, i, marks, q})
 	}
 }
 
@@ -180,12 +200,12 @@ func (e *evaluator) answer() {
 			q.b.answers[q.i] = a.Value.WithMarks(q.marks)
 			continue
 		}
-		ref := schema.Ref{Type: q.b.typ.Type, Name: q.b.name, Key: q.b.instances[q.i].key}
+		ref := schema.Ref{Module: q.e.path, Type: q.b.typ.Type, Name: q.b.name, Key: q.b.instances[q.i].key}
 		problem := a.Err.Error()
 		if len(q.marks) > 0 {
 			problem = "the reason is not shown, because an argument is sensitive"
 		}
-		e.report(&hcl.Diagnostic{
+		q.e.report(&hcl.Diagnostic{
 			Severity: hcl.DiagError,
 			Summary:  "Cannot read data",
 			Detail:   fmt.Sprintf("%s could not be read: %s.", ref, strings.TrimSuffix(problem, ".")),

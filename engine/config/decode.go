@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -13,8 +12,6 @@ import (
 )
 
 type blockID struct{ typ, name string }
-
-type providerID struct{ name, alias string }
 
 // A block is one block of a file as it was written.
 type block struct {
@@ -59,8 +56,8 @@ type nested struct {
 type attribute struct {
 	schema *schema.Attribute
 	expr   *expression
-	// providers is the value of an attribute that names providers.
-	providers cty.Value
+	// named are the providers of an attribute that names such.
+	named     []providerRef
 	nameRange hcl.Range
 }
 
@@ -139,6 +136,8 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 			diags = append(diags, m.decodeProvider(hb)...)
 		case blockData:
 			diags = append(diags, m.decodeData(hb)...)
+		case "module":
+			diags = append(diags, m.decodeCall(hb)...)
 		default:
 			diags = append(diags, m.decodeBlock(hb, schema.BlockByType(hb.Type), hb.Labels[0])...)
 		}
@@ -224,7 +223,7 @@ func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks
 		a.expr, more = normalize(ha.Expr)
 		diags = append(diags, more...)
 		if s.Providers {
-			a.providers, more = providerTargets(a.expr)
+			a.named, more = namedProviders(a.expr)
 			diags = append(diags, more...)
 		}
 		b.attrs = append(b.attrs, a)
@@ -310,12 +309,7 @@ func (b *block) decodeMeta(content *hcl.BodyContent) hcl.Diagnostics {
 	}
 	for i, hb := range content.Blocks.OfType(metaLifecycle) {
 		if i > 0 {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Duplicate block",
-				Detail:   "The block \"lifecycle\" can stand here once.",
-				Subject:  hb.DefRange.Ptr(),
-			})
+			diags = append(diags, duplicateBlock(metaLifecycle, hb.DefRange))
 			break
 		}
 		diags = append(diags, b.decodeLifecycle(hb)...)
@@ -399,47 +393,4 @@ func (m *Module) decodeLocals(hb *hcl.Block) hcl.Diagnostics {
 		m.locals[name] = &local{name: name, expr: expr, nameRange: a.NameRange}
 	}
 	return diags
-}
-
-func (m *Module) decodeProvider(hb *hcl.Block) hcl.Diagnostics {
-	name := hb.Labels[0]
-	typ := schema.ProviderByName(name)
-	if typ == nil {
-		return hcl.Diagnostics{unknownProvider(name, hb.LabelRanges[0])}
-	}
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
-	b := &block{typ: typ, name: name, header: hb.DefRange}
-	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
-	id := providerID{name: name}
-	if a := content.Attributes["alias"]; a != nil {
-		more := staticValue(a, cty.String, &id.alias)
-		diags = append(diags, more...)
-		if id.alias != "" && !hclsyntax.ValidIdentifier(id.alias) {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Invalid name",
-				Detail:   fmt.Sprintf("The alias %q cannot be used in a reference. A name begins with a letter or an underscore, and holds letters, digits, underscores and hyphens.", id.alias),
-				Subject:  a.Expr.Range().Ptr(),
-			})
-		}
-	}
-	if other := m.providers[id]; other != nil {
-		what := fmt.Sprintf("The provider %q without an alias", name)
-		if id.alias != "" {
-			what = fmt.Sprintf("The provider %q with the alias %q", name, id.alias)
-		}
-		return append(diags, duplicate(what, other.header, hb.DefRange))
-	}
-	m.providers[id] = b
-	return diags
-}
-
-func unknownProvider(name string, at hcl.Range) *hcl.Diagnostic {
-	known := schema.Providers()
-	return &hcl.Diagnostic{
-		Severity: hcl.DiagError,
-		Summary:  "Unknown provider",
-		Detail:   fmt.Sprintf("There is no provider named %q. This version of mailform has: %s.%s", name, strings.Join(known, ", "), suggestion(name, known)),
-		Subject:  at.Ptr(),
-	}
 }

@@ -127,11 +127,11 @@ func (e *evaluator) generate(b *evaluated, n *nested, s *schema.NestedBlock) []g
 			continue
 		}
 		var own cty.Value
-		p := slot{within: s.Type, owner: b.address()}
+		p := slot{within: s.Type, owner: e.path.Prefix() + b.address()}
 		if perInstance {
 			own = b.instances[i].own
 			if !b.unknown {
-				p = slot{within: s.Type, ref: schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}}
+				p = slot{within: s.Type, ref: schema.Ref{Module: e.path, Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}}
 			}
 		}
 		var diags hcl.Diagnostics

@@ -15,33 +15,56 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
-// An evaluator evaluates a module once. What is asked for is evaluated when it
-// is asked for and kept, so that order comes from the references themselves.
+// An evaluator evaluates one instance of a module once. What is asked for is
+// evaluated when it is asked for and kept, so that order comes from the
+// references themselves, across the borders of modules too.
 //
 // A block is evaluated by columns: its for_each once into keys, then each
 // argument for all instances in one go. So the cost is linear in the number of
 // instances, and a reference from one argument to another of the same block, or
 // between two blocks in both directions, is no cycle.
 type evaluator struct {
-	m            *Module
-	opts         Options
-	computed     Computed
-	functions    map[string]function.Function
-	vars         map[string]cty.Value
-	locals       map[string]*local
-	blocks       map[blockID]*evaluated
+	*run
+	m      *Module
+	path   *schema.ModuleInstance
+	places cty.Value // what the word path stands for; cty.NilVal: not asked yet
+	vars   map[string]cty.Value
+	locals map[string]*local
+	blocks map[blockID]*evaluated
+	calls  map[string]*evaluatedCall
+	// seen holds what references to a block or a module evaluate to.
+	seen map[string]cty.Value
+	outs map[string]*outcome // the outputs, as callers see them
+
+	// What follows is empty for the root module.
+	parent     *evaluator
+	call       *evaluatedCall // that it is an instance of
+	index      int            // which one
+	handedOver map[string]handedProvider
+	inherited  []schema.Ref // what everything in it depends on
+	// unknown is set where it is not known which instances there are: then it only
+	// serves to find errors.
+	unknown bool
+}
+
+// A run is what all evaluators of a configuration share.
+type run struct {
+	opts      Options
+	computed  Computed
+	functions map[string]function.Function
+	root      *evaluator
+	// modules are the evaluators of called modules.
+	modules      map[*schema.ModuleInstance]*evaluator
+	declared     map[providerID]*evaluated
 	configured   state // of the provider blocks
 	providerList []Provider
 	asked        []*question // open questions of data blocks
 	// left and leftBlocks are the columns of what blocks left out.
 	left       map[*schema.Attribute][]cty.Value
 	leftBlocks map[*schema.NestedBlock][]cty.Value
-	// path is what path.module and its like are read of.
-	path cty.Value
-	// seen holds what references to a block evaluate to, by seenKey.
-	seen  map[string]cty.Value
-	stack []string // addresses of what is being evaluated, for cycles
-	diags hcl.Diagnostics
+	stack      []string // addresses of what is being evaluated, for cycles
+	told       map[string]bool
+	diags      hcl.Diagnostics
 }
 
 // A local value as declared, and in an evaluator as evaluated.
@@ -135,22 +158,10 @@ func (c *column) at(i int) cty.Value {
 // configuration is only good for finding more of them: what is wrong in it is
 // unknown.
 func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnostics) {
-	e := &evaluator{
-		m: m, opts: opts, computed: computed,
-		functions: functions(m.dir),
-		locals:    make(map[string]*local, len(m.locals)),
-		blocks:    make(map[blockID]*evaluated, len(m.blocks)),
-		seen:      map[string]cty.Value{},
-		left:      map[*schema.Attribute][]cty.Value{}, leftBlocks: map[*schema.NestedBlock][]cty.Value{},
+	e := newRun(m, opts, computed)
+	for _, one := range m.all {
+		e.report(one.checkVersion(opts.Version)...)
 	}
-	for name, l := range m.locals {
-		fresh := *l
-		e.locals[name] = &fresh
-	}
-	for id, b := range m.blocks {
-		e.blocks[id] = &evaluated{block: b}
-	}
-	e.report(m.checkVersion(opts.Version)...)
 	vars, diags := m.variableValues(opts)
 	e.vars = vars
 	e.report(diags...)
@@ -163,6 +174,50 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	}
 	cfg := &Config{Dir: m.dir, evaluator: e}
 	cfg.Providers = e.providers(hcl.Range{})
+	e.expandAll(cfg)
+	cfg.Moved, cfg.Removed, cfg.Imports = e.moved(), e.removed(), e.imports()
+	e.diags = sortDiagnostics(e.diags)
+	return cfg, e.diags
+}
+
+// newRun makes the evaluator of a root module.
+func newRun(m *Module, opts Options, computed Computed) *evaluator {
+	e := (&run{
+		opts: opts, computed: computed, functions: functions(m.dir),
+		modules: map[*schema.ModuleInstance]*evaluator{}, declared: map[providerID]*evaluated{},
+		left: map[*schema.Attribute][]cty.Value{}, leftBlocks: map[*schema.NestedBlock][]cty.Value{},
+		told: map[string]bool{},
+	}).evaluator(m, nil)
+	e.root = e
+	return e
+}
+
+// evaluator makes one for an instance of a module.
+func (r *run) evaluator(m *Module, path *schema.ModuleInstance) *evaluator {
+	e := &evaluator{
+		run: r, m: m, path: path,
+		locals: make(map[string]*local, len(m.locals)),
+		blocks: make(map[blockID]*evaluated, len(m.blocks)),
+		calls:  make(map[string]*evaluatedCall, len(m.calls)),
+		seen:   map[string]cty.Value{},
+		outs:   map[string]*outcome{},
+	}
+	for name, l := range m.locals {
+		fresh := *l
+		e.locals[name] = &fresh
+	}
+	for id, b := range m.blocks {
+		e.blocks[id] = &evaluated{block: b}
+	}
+	for name, c := range m.calls {
+		e.calls[name] = &evaluatedCall{evaluated: evaluated{block: c.block}, call: c, arguments: map[string]*column{}}
+	}
+	return e
+}
+
+// expandAll evaluates everything that describes something, in this module and
+// those that it calls, and holds it to its conditions.
+func (e *evaluator) expandAll(cfg *Config) {
 	for _, id := range sortedBlocks(e.blocks) {
 		if b := e.blocks[id]; isData(b.typ) {
 			e.expand(nil, b) // checks it; it describes nothing
@@ -170,10 +225,10 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 			cfg.Instances = e.expand(cfg.Instances, b)
 		}
 	}
-	cfg.Moved, cfg.Removed, cfg.Imports = e.moved(), e.removed(), e.imports()
-	cfg.checked = e.checks()
-	e.diags = sortDiagnostics(e.diags)
-	return cfg, e.diags
+	for _, name := range keys(e.calls) {
+		e.expandCall(cfg, e.calls[name])
+	}
+	cfg.checked = append(cfg.checked, e.checks()...)
 }
 
 func sortedBlocks(blocks map[blockID]*evaluated) []blockID {
@@ -190,8 +245,27 @@ func sortedBlocks(blocks map[blockID]*evaluated) []blockID {
 	return ids
 }
 
+// report takes diagnostics in. What is wrong in the text of a module is told
+// once, with the first instance that it was found in.
 func (e *evaluator) report(diags ...*hcl.Diagnostic) {
-	e.diags = append(e.diags, diags...)
+	if e.path == nil {
+		e.diags = append(e.diags, diags...)
+		return
+	}
+	for _, d := range diags {
+		key := d.Summary + "\n" + d.Detail
+		if d.Subject != nil {
+			key += "\n" + d.Subject.String()
+		}
+		if e.told[key] {
+			continue
+		}
+		e.told[key] = true
+		if address := e.path.String(); !strings.Contains(d.Detail, address) {
+			d.Detail += fmt.Sprintf("\n\nThis is in %s.", address)
+		}
+		e.diags = append(e.diags, d)
+	}
 }
 
 // checkVersion holds the version of mailform to required_version. A build
@@ -232,11 +306,11 @@ func (e *evaluator) enter(s *state, address string, at hcl.Range) bool {
 	case done:
 		return false
 	case running:
-		e.cycle(address, at)
+		e.cycle(e.path.Prefix()+address, at)
 		return false
 	}
 	*s = running
-	e.stack = append(e.stack, address)
+	e.stack = append(e.stack, e.path.Prefix()+address)
 	return true
 }
 
@@ -323,12 +397,10 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 	if x.uses == noUses {
 		return literals
 	}
-	if e.path == cty.NilVal {
-		e.path = cty.ObjectVal(map[string]cty.Value{
-			"module": cty.StringVal("."), "root": cty.StringVal("."), "cwd": cty.StringVal(e.m.dir),
-		})
+	if e.places == cty.NilVal {
+		e.places = e.m.pathOf()
 	}
-	variables := map[string]cty.Value{"path": e.path}
+	variables := map[string]cty.Value{"path": e.places}
 	byRoot := map[string]map[string]cty.Value{}
 	put := func(root, name string, v cty.Value) {
 		if byRoot[root] == nil {
@@ -338,13 +410,16 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 	}
 	for _, r := range x.uses.roots {
 		if r.root == "var" {
-			put(r.root, r.name, e.vars[r.name])
+			put(r.root, r.name, e.variable(r.name))
 		} else {
 			put(r.root, r.name, e.local(r.name))
 		}
 	}
 	for _, r := range sortedReads(x.uses.blocks) {
 		put(r.id.typ, r.id.name, e.reference(r))
+	}
+	for _, name := range keys(x.uses.modules) {
+		put("module", name, e.module(name, x.uses.modules[name]))
 	}
 	data := map[string]cty.Value{}
 	for root, names := range byRoot {
@@ -368,44 +443,6 @@ func sortedReads(blocks []*reads) []*reads {
 	return slices.SortedFunc(slices.Values(blocks), func(a, b *reads) int {
 		return cmp.Or(cmp.Compare(a.id.typ, b.id.typ), cmp.Compare(a.id.name, b.id.name))
 	})
-}
-
-// providers evaluates the provider blocks, once. at is what asks for them.
-func (e *evaluator) providers(at hcl.Range) []Provider {
-	if !e.enter(&e.configured, "the provider blocks", at) {
-		return e.providerList
-	}
-	defer e.leave(&e.configured)
-	var out []Provider
-	for id, b := range e.m.providers {
-		values := map[string]cty.Value{}
-		for i := range b.typ.Attributes {
-			s := &b.typ.Attributes[i]
-			a := b.attrs.named(s.Name)
-			if a == nil {
-				values[s.Name] = defaultOf(s)
-				continue
-			}
-			v, diags := e.value(a.expr, e.context(a.expr))
-			if diags.HasErrors() {
-				e.report(diags...)
-				values[s.Name] = cty.UnknownVal(s.Type)
-				continue
-			}
-			p := slot{attr: a, owner: fmt.Sprintf("provider %q", b.name), provider: true}
-			values[s.Name], diags = p.finish(v)
-			e.report(diags...)
-		}
-		out = append(out, Provider{Name: id.name, Alias: id.alias, Value: cty.ObjectVal(values), Range: b.header})
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Name != out[j].Name {
-			return out[i].Name < out[j].Name
-		}
-		return out[i].Alias < out[j].Alias
-	})
-	e.providerList = out
-	return out
 }
 
 // defaultOf is the value of an attribute that was left out.

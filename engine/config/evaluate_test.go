@@ -376,8 +376,15 @@ func TestReferenceExamples(t *testing.T) {
 		}`)
 	const hash = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$ZGlnZXN0"
 	_, cfg := evaluate(t, Options{Vars: []VarArg{{Name: "alice_password_hash", Value: hash}}},
-		"main.mf.hcl", text.String(), "staff.csv", "name,quota\nbob,1GiB\n")
-	if len(cfg.Instances) != 8 {
+		"main.mf.hcl", text.String(), "staff.csv", "name,quota\nbob,1GiB\n",
+		"customer/main.mf.hcl", `
+			variable "name" {}
+			variable "server" {}
+			domain "main" {
+			  name   = var.name
+			  server = var.server
+			}`)
+	if len(cfg.Instances) != 10 {
 		t.Errorf("%d instances", len(cfg.Instances))
 	}
 }

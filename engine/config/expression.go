@@ -1,9 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/mailform/mailform/engine/config/internal/nesting"
@@ -146,54 +143,6 @@ func staticTraversal(e hclsyntax.Expression) hcl.Traversal {
 	return nil
 }
 
-// providerTargets reads the names of providers: embedded, embedded.second,
-// [postfix, dovecot].
-func providerTargets(e hclsyntax.Expression) (cty.Value, hcl.Diagnostics) {
-	var diags hcl.Diagnostics
-	var targets []cty.Value
-	seen := map[string]bool{}
-	for _, item := range elements(e) {
-		names := attrNames(staticTraversal(item))
-		if len(names) == 0 || len(names) > 2 {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Invalid provider",
-				Detail:   fmt.Sprintf("A provider is named by a bare word, with its alias where it has one: %[1]s, %[1]s.second; or by a list of them.", schema.Providers()[0]),
-				Subject:  item.Range().Ptr(),
-			})
-			continue
-		}
-		if schema.ProviderByName(names[0]) == nil {
-			diags = append(diags, unknownProvider(names[0], item.Range()))
-			continue
-		}
-		target := strings.Join(names, ".")
-		if seen[target] {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Provider named twice",
-				Detail:   fmt.Sprintf("The provider %s is in the list already.", target),
-				Subject:  item.Range().Ptr(),
-			})
-			continue
-		}
-		seen[target] = true
-		targets = append(targets, cty.StringVal(target))
-	}
-	if len(targets) == 0 {
-		if len(diags) == 0 {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Invalid provider",
-				Detail:   "The list of providers is empty. Leave the argument out for the embedded one.",
-				Subject:  e.Range().Ptr(),
-			})
-		}
-		return cty.NullVal(cty.List(cty.String)), diags
-	}
-	return cty.ListVal(targets), diags
-}
-
 // attrNames are the names of a traversal of attributes only; nil for any other.
 func attrNames(t hcl.Traversal) []string {
 	var names []string
@@ -223,13 +172,13 @@ func dependencies(e hclsyntax.Expression) ([]dependency, hcl.Diagnostics) {
 		}}
 	}
 	for _, item := range elements(e) {
-		t := staticTraversal(item)
-		ref, rest := splitReference(t)
-		if ref.Name == "" || len(rest) > 0 {
+		ref, rest := splitReference(staticTraversal(item))
+		module := ref.Module != nil && ref.Module.Parent() == nil && ref.Type == ""
+		if !module && (ref.Name == "" || ref.Module != nil) || len(rest) > 0 {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError,
 				Summary:  "Invalid depends_on",
-				Detail:   "Each element of depends_on is a reference to a block or to one of its instances, such as server.main or user.staff[\"bob\"].",
+				Detail:   "Each element of depends_on is a reference to a block, to a module, or to one instance of those, such as server.main, user.staff[\"bob\"] or module.acme.",
 				Subject:  item.Range().Ptr(),
 			})
 			continue
@@ -239,27 +188,50 @@ func dependencies(e hclsyntax.Expression) ([]dependency, hcl.Diagnostics) {
 	return deps, diags
 }
 
-// splitReference takes the type, the name and, if it is written out, the key
-// off the front of a traversal. The name is empty where there is none.
+// splitReference takes the modules, the type, the name and, if it is written
+// out, the key off the front of a traversal. The name is empty where there is
+// none, and the type too where only modules are named.
 func splitReference(t hcl.Traversal) (schema.Ref, hcl.Traversal) {
+	var ref schema.Ref
 	if len(t) == 0 || t.IsRelative() {
-		return schema.Ref{}, t
+		return ref, t
 	}
-	ref := schema.Ref{Type: t.RootName()}
-	if len(t) < 2 {
-		return ref, nil
+	typ, t := t.RootName(), t[1:]
+	for typ == "module" {
+		name, key, rest := namedStep(t)
+		if name == "" {
+			return ref, t
+		}
+		ref.Module, t = ref.Module.Child(name, key), rest
+		if len(t) == 0 {
+			return ref, nil
+		}
+		next, ok := t[0].(hcl.TraverseAttr)
+		if !ok {
+			return ref, t
+		}
+		typ, t = next.Name, t[1:]
 	}
-	name, ok := t[1].(hcl.TraverseAttr)
+	ref.Type = typ
+	ref.Name, ref.Key, t = namedStep(t)
+	return ref, t
+}
+
+// namedStep takes a name and, if it is written out, the key behind it off the
+// front of a traversal. The name is empty where there is none.
+func namedStep(t hcl.Traversal) (name string, key cty.Value, rest hcl.Traversal) {
+	if len(t) == 0 {
+		return "", cty.NilVal, t
+	}
+	step, ok := t[0].(hcl.TraverseAttr)
 	if !ok {
-		return ref, t[1:]
+		return "", cty.NilVal, t
 	}
-	ref.Name = name.Name
-	t = t[2:]
+	name, t = step.Name, t[1:]
 	if len(t) > 0 {
 		if index, ok := t[0].(hcl.TraverseIndex); ok {
-			ref.Key = index.Key
-			t = t[1:]
+			return name, index.Key, t[1:]
 		}
 	}
-	return ref, t
+	return name, cty.NilVal, t
 }

@@ -214,14 +214,14 @@ func (e *evaluator) expand(list []Instance, b *evaluated) []Instance {
 	}
 	dependsOn := e.dependencies(b)
 	e.conditions(b)
-	if b.unknown {
+	if b.unknown || e.unknown {
 		return list
 	}
 	list = slices.Grow(list, len(b.instances))
 	for i := range b.instances {
 		b.instances[i].own = cty.NilVal // no longer needed, and large
 		list = append(list, Instance{
-			Ref:            schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key},
+			Ref:            schema.Ref{Module: e.path, Type: b.typ.Type, Name: b.name, Key: b.instances[i].key},
 			Body:           Body{of: b, row: i},
 			DependsOn:      dependsOn,
 			PreventDestroy: b.lifecycle.preventDestroy,
@@ -234,21 +234,28 @@ func (e *evaluator) expand(list []Instance, b *evaluated) []Instance {
 	return list
 }
 
-// dependencies checks the instances in depends_on and sorts them.
+// dependencies checks the instances in depends_on, and adds what the module
+// that they stand in depends on. They are sorted.
 func (e *evaluator) dependencies(b *evaluated) []schema.Ref {
-	var refs []schema.Ref
+	if len(b.dependsOn) == 0 {
+		return e.inherited
+	}
+	refs := slices.Clone(e.inherited)
 	for _, d := range b.dependsOn {
-		other := e.blocks[blockID{d.ref.Type, d.ref.Name}]
-		if other == nil || !e.keys(other) {
+		in, other, key := e.find(d.ref)
+		if other == nil || !in.keys(other) {
 			continue // reported
 		}
-		if d.ref.Key != cty.NilVal && !other.unknown {
-			if _, ok := other.find(d.ref.Key); !ok {
-				e.report(other.noSuchInstance(keyUse{d.ref.Key, d.rng}))
+		if key != cty.NilVal && !other.multiple() {
+			continue // reported
+		}
+		if key != cty.NilVal && !other.unknown {
+			if _, ok := other.find(key); !ok {
+				e.report(other.noSuchInstance(keyUse{key, d.rng}))
 				continue
 			}
 		}
-		refs = append(refs, d.ref)
+		refs = append(refs, e.in(d.ref))
 	}
 	sort.Slice(refs, func(i, j int) bool { return refs[i].String() < refs[j].String() })
 	return refs

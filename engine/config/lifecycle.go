@@ -41,18 +41,7 @@ func (b *block) decodeLifecycle(hb *hcl.Block) hcl.Diagnostics {
 		diags = append(diags, b.decodeIgnore(a)...)
 	}
 	if a := content.Attributes["enabled"]; a != nil {
-		expr, more := normalize(a.Expr)
-		diags = append(diags, more...)
-		if b.multiple() {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Both enabled and keys",
-				Detail:   fmt.Sprintf("%s has for_each or count, which say how many instances there are. Use enabled in a block without them.", b.address()),
-				Subject:  a.NameRange.Ptr(),
-			})
-		} else {
-			b.lifecycle.enabled = expr
-		}
+		diags = append(diags, b.decodeIsEnabled(a)...)
 	}
 	for _, rb := range content.Blocks {
 		r, more := decodeRule(rb)
@@ -65,6 +54,21 @@ func (b *block) decodeLifecycle(hb *hcl.Block) hcl.Diagnostics {
 			b.lifecycle.post = append(b.lifecycle.post, *r)
 		}
 	}
+	return diags
+}
+
+// decodeIsEnabled takes in the argument enabled.
+func (b *block) decodeIsEnabled(a *hcl.Attribute) hcl.Diagnostics {
+	expr, diags := normalize(a.Expr)
+	if b.multiple() {
+		return append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Both enabled and keys",
+			Detail:   fmt.Sprintf("%s has for_each or count, which say how many instances there are. Use enabled in a block without them.", b.address()),
+			Subject:  a.NameRange.Ptr(),
+		})
+	}
+	b.lifecycle.enabled = expr
 	return diags
 }
 
@@ -212,7 +216,7 @@ func (e *evaluator) condition(b *evaluated, r rule, summary string) {
 	condition, message := e.context(r.condition), e.context(r.message)
 	failed := 0
 	for i := range b.instances {
-		ref := schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}
+		ref := schema.Ref{Module: e.path, Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}
 		var diags hcl.Diagnostics
 		ok, diags := e.holds(r.condition, e.instanceContext(b, r.condition, condition, i))
 		switch {
@@ -246,7 +250,7 @@ func (e *evaluator) instanceContext(b *evaluated, x *expression, ctx *hcl.EvalCo
 		own.Variables[b.ownName()] = v
 	}
 	if len(x.uses.self) > 0 {
-		ref := schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}
+		ref := schema.Ref{Module: e.path, Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}
 		values := make(map[string]cty.Value, len(x.uses.self))
 		for name := range x.uses.self {
 			values[name] = e.readAttribute(b, i, ref, name)

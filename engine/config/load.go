@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -32,12 +33,18 @@ const (
 // in a block of its own, are half of that.
 const maxFile = 64 << 20
 
-// A Module is a loaded directory: its files are read, and what they declare is
-// known, but nothing is evaluated.
+// A Module is a loaded directory with the modules that it calls: its files are
+// read, and what they declare is known, but nothing is evaluated.
 type Module struct {
-	dir     string                       // absolute
-	texts   map[string]*text             // all files read so far, by name
-	sources map[string][sha256.Size]byte // of those of the directory
+	dir  string // absolute
+	real string // dir without symbolic links
+	path string // from the root module's directory, with slashes; "." for that
+	// root is the module that Load was asked for, maybe this one. What a command
+	// is told about files, it is told by that one.
+	root    *Module
+	all     []*Module                    // of the root module: all modules, each once
+	texts   map[string]*text             // all files read so far, by name, of all modules
+	sources map[string][sha256.Size]byte // of those of the configuration
 	loaded  int                          // configuration files found
 	// incomplete is set where a file could not be read in full: what seems not to
 	// be declared may be declared there.
@@ -52,6 +59,7 @@ type Module struct {
 	outputs   map[string]*output
 	providers map[providerID]*block
 	blocks    map[blockID]*block
+	calls     map[string]*call
 	moves     []move
 	removals  []removal
 	takings   []taking
@@ -59,36 +67,94 @@ type Module struct {
 	varFiles  []*varFile // in rising precedence
 
 	usesComputed bool
+	flow         flow
 }
 
-// Load reads the configuration files of a directory, not of those below it:
+// Load is LoadWith without values for variables and without an environment.
+func Load(dir string) (*Module, hcl.Diagnostics) { return LoadWith(dir, Options{}) }
+
+// LoadWith reads the configuration files of a directory, not of those below it:
 // *.mf.hcl and *.mf.hcl.json, and the values of variables in mailform.mfvars,
-// *.auto.mfvars and their JSON forms. It reports all errors at once. The module
-// is never nil, so that its files can be shown beside the errors.
-func Load(dir string) (*Module, hcl.Diagnostics) {
+// *.auto.mfvars and their JSON forms; and the directories of the modules that
+// are called. It reports all errors at once. The module is never nil, so that
+// its files can be shown beside the errors. The options matter where the source
+// of a module is made of variables.
+func LoadWith(dir string, opts Options) (*Module, hcl.Diagnostics) {
+	m := newModule(dir, ".", nil)
+	vars, diags := m.readDir()
+	if m.loaded < 0 {
+		return m, diags
+	}
+	// mailform.mfvars comes first, so that what is more special wins.
+	sort.SliceStable(vars, func(i, j int) bool {
+		return strings.TrimSuffix(vars[i], suffixJSON) == nameVars && strings.TrimSuffix(vars[j], suffixJSON) != nameVars
+	})
+	for _, name := range vars {
+		file, more := m.parseVarFile(filepath.Join(dir, name), name)
+		diags = append(diags, more...)
+		if file != nil {
+			m.varFiles = append(m.varFiles, file)
+		}
+	}
+	diags = append(diags, m.loadCalls(opts)...)
+	for name, t := range m.texts {
+		m.sources[name] = t.digest
+	}
+	for _, one := range m.all { // called modules come before their callers
+		diags = append(diags, one.resolve()...)
+	}
+	diags = append(diags, m.settle()...)
+	for _, one := range m.all {
+		one.failed = diags.HasErrors()
+	}
+	return m, sortDiagnostics(diags)
+}
+
+// newModule makes one that nothing is read of yet. A root module has none.
+func newModule(dir, path string, root *Module) *Module {
 	m := &Module{
 		dir:       dir,
-		texts:     map[string]*text{},
-		sources:   map[string][sha256.Size]byte{},
+		path:      path,
+		root:      root,
 		variables: map[string]*variable{},
 		locals:    map[string]*local{},
 		outputs:   map[string]*output{},
 		providers: map[providerID]*block{},
 		blocks:    map[blockID]*block{},
+		calls:     map[string]*call{},
 	}
 	if abs, err := filepath.Abs(dir); err == nil {
 		m.dir = abs
 	}
-	entries, err := os.ReadDir(dir)
+	if root == nil {
+		m.root, m.real = m, m.dir
+		if real, err := filepath.EvalSymlinks(m.dir); err == nil {
+			m.real = real
+		}
+		m.texts, m.sources = map[string]*text{}, map[string][sha256.Size]byte{}
+	} else {
+		m.texts, m.sources = root.texts, root.sources
+	}
+	return m
+}
+
+// named is how diagnostics call a file of the module.
+func (m *Module) named(file string) string { return path.Join(m.path, file) }
+
+// readDir takes in the configuration files of the module's directory, and
+// lists those with values of variables. loaded is negative afterwards where the
+// directory cannot be read.
+func (m *Module) readDir() (vars []string, diags hcl.Diagnostics) {
+	entries, err := os.ReadDir(m.dir)
 	if err != nil {
-		return m, hcl.Diagnostics{{
+		m.loaded = -1
+		return nil, hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Cannot read the directory",
-			Detail:   fmt.Sprintf("The directory %s of the configuration cannot be read: %s.", dir, cause(err)),
+			Detail:   fmt.Sprintf("The directory %s of the configuration cannot be read: %s.", m.dir, cause(err)),
 		}}
 	}
-	var diags hcl.Diagnostics
-	var configs, vars []string
+	var configs []string
 	for _, entry := range entries { // sorted by name
 		name := entry.Name()
 		if strings.HasPrefix(name, ".") || entry.IsDir() {
@@ -102,7 +168,7 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 		}
 	}
 	m.loaded = len(configs)
-	parseAll(dir, configs, func(p parsed) {
+	parseAll(m.dir, configs, m.named, func(p parsed) {
 		m.keep(p.text)
 		diags = append(diags, p.diags...)
 		m.noteSyntax(p.diags)
@@ -110,37 +176,23 @@ func Load(dir string) (*Module, hcl.Diagnostics) {
 			diags = append(diags, m.decodeFile(p.file)...)
 		}
 	})
-	// mailform.mfvars comes first, so that what is more special wins.
-	sort.SliceStable(vars, func(i, j int) bool {
-		return strings.TrimSuffix(vars[i], suffixJSON) == nameVars && strings.TrimSuffix(vars[j], suffixJSON) != nameVars
-	})
-	for _, name := range vars {
-		file, more := m.parseVarFile(filepath.Join(dir, name), name)
-		diags = append(diags, more...)
-		if file != nil {
-			m.varFiles = append(m.varFiles, file)
-		}
-	}
-	for name, t := range m.texts {
-		m.sources[name] = t.digest
-	}
-	diags = append(diags, m.resolve()...)
-	m.failed = diags.HasErrors()
-	return m, sortDiagnostics(diags)
+	return vars, diags
 }
 
 // Empty reports whether the directory has no configuration files.
-func (m *Module) Empty() bool { return m.loaded == 0 }
+func (m *Module) Empty() bool { return m.loaded <= 0 }
 
 // Sources returns SHA-256 digests of the files that were read from the
-// directory, by their base names: with them, a saved plan knows whether the
-// configuration is still the one that it was made from.
+// directory and those of modules, by their paths from it: with them, a saved
+// plan knows whether the configuration is still the one that it was made from.
 func (m *Module) Sources() map[string][sha256.Size]byte { return m.sources }
 
 // UsesComputed reports whether a block or a local reads what others compute
 // (domain.example.dkim_txt), so that evaluation has to be repeated once that is
-// known. Outputs do not count.
-func (m *Module) UsesComputed() bool { return m.usesComputed }
+// known. Outputs of the root module do not count.
+func (m *Module) UsesComputed() bool {
+	return slices.ContainsFunc(m.all, func(one *Module) bool { return one.usesComputed })
+}
 
 // noteSyntax remembers where text did not parse.
 func (m *Module) noteSyntax(diags hcl.Diagnostics) {

@@ -134,12 +134,8 @@ func outlineBlock(b *block) OutlineBlock {
 		out.DependsOn = append(out.DependsOn, d.ref.String())
 	}
 	for _, a := range b.attrs {
-		if a.providers != cty.NilVal && a.providers.IsWhollyKnown() && a.providers.CanIterateElements() {
-			for it := a.providers.ElementIterator(); it.Next(); {
-				if _, v := it.Element(); v.Type() == cty.String && !v.IsNull() {
-					out.Targets = append(out.Targets, v.AsString())
-				}
-			}
+		for _, ref := range a.named {
+			out.Targets = append(out.Targets, ref.String())
 		}
 	}
 	return out

@@ -16,15 +16,22 @@ func (m *Module) Outputs(cfg *Config, computed Computed) ([]Output, hcl.Diagnost
 	if cfg == nil || cfg.evaluator == nil {
 		return nil, nil
 	}
-	e := *cfg.evaluator
-	e.computed = computed
-	e.diags = nil
-	e.seen = map[string]cty.Value{} // the computed attributes are others now
+	e := cfg.evaluator
+	e.again(computed)
 	var out []Output
 	for _, name := range keys(m.outputs) {
 		o := m.outputs[name]
 		if o.value == nil {
 			continue // reported
+		}
+		if o.ephemeral {
+			e.report(&hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Output of an ephemeral value",
+				Detail:   fmt.Sprintf("The output %q is remembered, as all outputs of the root module. Only that of a called module can be ephemeral.", name),
+				Subject:  o.header.Ptr(),
+			})
+			continue
 		}
 		v, diags := e.value(o.value, e.context(o.value))
 		e.report(diags...)
@@ -56,6 +63,15 @@ func (m *Module) Outputs(cfg *Config, computed Computed) ([]Output, hcl.Diagnost
 		})
 	}
 	return out, sortDiagnostics(e.diags)
+}
+
+// again forgets what is made of computed attributes, which may be others now,
+// and what was reported.
+func (e *evaluator) again(computed Computed) {
+	e.computed, e.diags, e.told = computed, nil, map[string]bool{}
+	e.eachModule(func(e *evaluator) {
+		e.seen, e.outs = map[string]cty.Value{}, map[string]*outcome{}
+	})
 }
 
 // withoutRefs puts addresses in the place of references.

@@ -58,7 +58,7 @@ func (e *evaluator) reference(r *reads) cty.Value {
 // see builds the value of a reference, for all instances.
 func (e *evaluator) see(b *evaluated, attrs []string) cty.Value {
 	one := func(i int) cty.Value {
-		ref := schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}
+		ref := schema.Ref{Module: e.path, Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}
 		if len(attrs) == 0 {
 			return schema.RefVal(ref)
 		}

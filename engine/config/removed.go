@@ -21,12 +21,7 @@ func (m *Module) decodeRemoved(hb *hcl.Block) hcl.Diagnostics {
 	r := removal{destroy: true, header: hb.DefRange}
 	for i, lb := range content.Blocks.OfType(metaLifecycle) {
 		if i > 0 {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Duplicate block",
-				Detail:   "The block \"lifecycle\" can stand here once.",
-				Subject:  lb.DefRange.Ptr(),
-			})
+			diags = append(diags, duplicateBlock(metaLifecycle, lb.DefRange))
 			break
 		}
 		inner, more := lb.Body.Content(bodySchema(typ.Block(metaLifecycle).Attributes, nil, false))
@@ -42,7 +37,7 @@ func (m *Module) decodeRemoved(hb *hcl.Block) hcl.Diagnostics {
 	expr, more := normalize(a.Expr)
 	diags = append(diags, more...)
 	ref, rest := splitReference(staticTraversal(expr))
-	if named := schema.BlockByType(ref.Type); ref.Name == "" || len(rest) > 0 || named == nil || !named.Instances {
+	if !addressable(ref) || len(rest) > 0 {
 		return append(diags, invalidAddress("from", expr.Range()))
 	}
 	r.from = dependency{ref, expr.Range()}
@@ -50,27 +45,30 @@ func (m *Module) decodeRemoved(hb *hcl.Block) hcl.Diagnostics {
 	return diags
 }
 
-// removed checks the removed blocks.
+// removed checks the removed blocks of all modules.
 func (e *evaluator) removed() []Removed {
 	var out []Removed
 	seen := map[string]hcl.Range{}
-	for _, r := range e.m.removals {
-		from := r.from.ref.String()
-		b := e.blocks[blockID{r.from.ref.Type, r.from.ref.Name}]
-		other, twice := seen[from]
-		summary, detail := "", ""
-		switch {
-		case e.exists(r.from.ref), b != nil && b.multiple() && r.from.ref.Key == cty.NilVal:
-			summary, detail = "Removed block is still there", fmt.Sprintf("%s is said to be removed, and is still declared. Take one of the two out.", from)
-		case twice:
-			summary, detail = "Removed twice", fmt.Sprintf("%s is said to be removed at %s already.", from, other)
+	e.eachModule(func(e *evaluator) {
+		for _, r := range e.m.removals {
+			ref := e.in(r.from.ref)
+			from := ref.String()
+			_, b, key := e.find(r.from.ref)
+			other, twice := seen[from]
+			summary, detail := "", ""
+			switch {
+			case e.exists(r.from.ref), b != nil && b.multiple() && key == cty.NilVal:
+				summary, detail = "Removed block is still there", fmt.Sprintf("%s is said to be removed, and is still declared. Take one of the two out.", from)
+			case twice:
+				summary, detail = "Removed twice", fmt.Sprintf("%s is said to be removed at %s already.", from, other)
+			}
+			if summary != "" {
+				e.report(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: r.from.rng.Ptr()})
+				continue
+			}
+			seen[from] = r.from.rng
+			out = append(out, Removed{From: ref, Destroy: r.destroy, Range: r.header})
 		}
-		if summary != "" {
-			e.report(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: r.from.rng.Ptr()})
-			continue
-		}
-		seen[from] = r.from.rng
-		out = append(out, Removed{From: r.from.ref, Destroy: r.destroy, Range: r.header})
-	}
+	})
 	return out
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"sort"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/schema"
@@ -25,11 +24,14 @@ func (m *Module) resolve() hcl.Diagnostics {
 	}
 	for _, o := range m.outputs {
 		if o.value != nil {
-			diags = append(diags, m.find(o.value, inOutput, nil)...)
+			diags = append(diags, m.findOutput(o, nil)...)
 		}
 	}
 	for _, p := range m.providers {
-		diags = append(diags, m.resolveBody(&p.body, inLocal, nil)...)
+		diags = append(diags, m.resolveProvider(p)...)
+	}
+	for _, name := range keys(m.calls) {
+		diags = append(diags, m.resolveCall(m.calls[name])...)
 	}
 	for _, b := range m.blocks {
 		diags = append(diags, m.resolveBlock(b)...)
@@ -50,18 +52,8 @@ func (m *Module) resolveBlock(b *block) hcl.Diagnostics {
 	for _, d := range b.dependsOn {
 		diags = append(diags, m.checkDependency(d)...)
 	}
-	if a := b.attrs.named("provider"); a != nil && a.providers != cty.NilVal && !a.providers.IsNull() {
-		for _, v := range a.providers.AsValueSlice() {
-			name, alias, _ := strings.Cut(v.AsString(), ".")
-			if alias != "" && m.providers[providerID{name, alias}] == nil && !m.incomplete {
-				diags = append(diags, &hcl.Diagnostic{
-					Severity: hcl.DiagError,
-					Summary:  "Reference to undeclared provider",
-					Detail:   fmt.Sprintf("There is no block provider %q with alias = %q.", name, alias),
-					Subject:  a.expr.Range().Ptr(),
-				})
-			}
-		}
+	if a := b.attrs.named("provider"); a != nil {
+		diags = append(diags, m.resolveNamedProviders(b, a)...)
 	}
 	return diags
 }
@@ -124,6 +116,9 @@ func checkMeta(b *block, e *expression) *hcl.Diagnostic {
 }
 
 func (m *Module) checkDependency(d dependency) hcl.Diagnostics {
+	if d.ref.Module != nil {
+		return m.checkModuleDependency(d)
+	}
 	typ := schema.BlockByType(d.ref.Type)
 	if typ == nil || !typ.Instances {
 		return hcl.Diagnostics{{
@@ -139,6 +134,25 @@ func (m *Module) checkDependency(d dependency) hcl.Diagnostics {
 	}
 	if d.ref.Key != cty.NilVal && !b.multiple() {
 		return hcl.Diagnostics{noInstances(b, d.rng)}
+	}
+	return nil
+}
+
+// checkModuleDependency does the same for a called module.
+func (m *Module) checkModuleDependency(d dependency) hcl.Diagnostics {
+	c := m.calls[d.ref.Module.Name()]
+	switch {
+	case c == nil && m.incomplete:
+		return nil
+	case c == nil:
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Reference to undeclared module",
+			Detail:   fmt.Sprintf("There is no module %q in this configuration.%s", d.ref.Module.Name(), suggestion(d.ref.Module.Name(), keys(m.calls))),
+			Subject:  &d.rng,
+		}}
+	case d.ref.Module.Key() != cty.NilVal && !c.multiple():
+		return hcl.Diagnostics{noInstances(c.block, d.rng)}
 	}
 	return nil
 }
@@ -234,7 +248,14 @@ func (s *scan) read(r *reads, name string, at hcl.Range) hcl.Diagnostics {
 // readComputed notes that what others compute is read, if it is.
 func (s *scan) readComputed(typ *schema.BlockType, name string, at hcl.Range) hcl.Diagnostics {
 	c := typ.ComputedAttribute(name)
-	if c == nil || c.Derived || s.where == inOutput {
+	if c == nil || c.Derived {
+		return nil
+	}
+	if s.where == inOutput {
+		if s.output != nil && !s.again {
+			s.output.computed = true
+			s.output.only = s.output.only || c.OutputOnly
+		}
 		return nil
 	}
 	if c.OutputOnly {
@@ -267,13 +288,17 @@ func (s *scan) root(root string, t hcl.Traversal) {
 	case "var":
 		if s.named(use, t, "variable", "var.NAME", s.m.variables[name] != nil, keys(s.m.variables)) {
 			s.uses.roots = append(s.uses.roots, use)
+			s.m.wants(root, name, attributesOf(t[2:])...)
 		}
 	case "local":
 		if s.where == inCheck {
 			s.refuse(t, "A validation can refer to variables only.")
 		} else if s.named(use, t, "local value", "local.NAME", s.m.locals[name] != nil, keys(s.m.locals)) {
 			s.uses.roots = append(s.uses.roots, use)
+			s.m.wants(root, name, attributesOf(t[2:])...)
 		}
+	case "module":
+		s.module(t, nil)
 	case "path":
 		s.known(t, name, "module", "root", "cwd")
 	case "self":
@@ -299,6 +324,7 @@ func (s *scan) root(root string, t hcl.Traversal) {
 			s.refuse(t, "\"each\" can only be used in the arguments of a block with for_each.")
 		}
 		if name == "value" {
+			s.wholeEach = s.wholeEach || len(t) == 2
 			for _, step := range t[2:] {
 				if attr, ok := step.(hcl.TraverseAttr); ok {
 					note(&s.uses.eachAttrs, attr.Name)
@@ -352,7 +378,7 @@ func (s *scan) known(t hcl.Traversal, name string, names ...string) bool {
 
 // unknownRoot words an error about a name that stands for nothing.
 func (s *scan) unknownRoot(root string, t hcl.Traversal) {
-	names := []string{"var", "local", "path", "each", "count"}
+	names := []string{"var", "local", "module", "path", "each", "count"}
 	for _, b := range schema.Blocks() {
 		if b.Instances {
 			names = append(names, b.Type)

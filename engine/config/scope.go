@@ -30,10 +30,9 @@ type Extras struct {
 // Scope makes a scope of a configuration that Evaluate of the same module
 // returned. computed holds what expansion and apply know.
 func (m *Module) Scope(cfg *Config, computed Computed, x Extras) *Scope {
-	e := *cfg.evaluator
-	e.computed = computed
-	e.diags = nil
-	e.seen = map[string]cty.Value{} // the computed attributes may be others now
+	cfg.evaluator.again(computed)
+	e, own := *cfg.evaluator, *cfg.evaluator.run
+	e.run = &own // what is wrong in an expression of the scope is nobody else's
 	e.functions = maps.Clone(e.functions)
 	maps.Copy(e.functions, x.Functions)
 	return &Scope{m: m, e: &e, values: x.Values}

@@ -106,18 +106,19 @@ func readFile(path, name string) (*text, hcl.Diagnostics) {
 	return t, nil
 }
 
-// parseAll parses files of a directory on all processors, and hands them over
+// parseAll parses files of a directory on all processors, and hands them over,
+// under the names that called gives them,
 // in the order of their names, so that what is found does not depend on which
 // was ready first. Few files are ahead of the one that is taken in: their
 // syntax trees are large.
-func parseAll(dir string, names []string, take func(parsed)) {
+func parseAll(dir string, names []string, called func(string) string, take func(parsed)) {
 	ahead := make(chan chan parsed, runtime.GOMAXPROCS(0))
 	var all sync.WaitGroup
 	all.Go(func() {
 		for _, name := range names {
 			one := make(chan parsed, 1)
 			ahead <- one
-			all.Go(func() { one <- parseFile(filepath.Join(dir, name), name) })
+			all.Go(func() { one <- parseFile(filepath.Join(dir, name), called(name)) })
 		}
 		close(ahead)
 	})

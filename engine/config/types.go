@@ -8,6 +8,7 @@ package config
 
 import (
 	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/source"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -20,11 +21,11 @@ type Config struct {
 	// and not declared has no entry here.
 	Providers []Provider
 	// Instances of all blocks that describe something (server, nameserver,
-	// domain, user, alias, zone, record), ordered by type, name, key (numbers
-	// by value).
+	// domain, user, alias, zone, record): those of a module before those of the
+	// modules that it calls, ordered by type, name, key (numbers by value).
 	Instances []Instance
 
-	// Moved, Removed and Imports in the order of the files.
+	// Moved, Removed and Imports in the order of the modules and their files.
 	Moved   []Moved
 	Removed []Removed
 	Imports []Import
@@ -56,27 +57,30 @@ type Import struct {
 	Range hcl.Range
 }
 
-// A Provider is one provider block.
+// A Provider is one provider block, or one instance of it.
 type Provider struct {
 	Name, Alias string
+	Key         cty.Value // of a block with for_each; else cty.NilVal
 	Value       cty.Value // object by the block type's schema
 	Range       hcl.Range
 }
 
 // Target is what resources call the provider instance.
 func (p *Provider) Target() string {
-	if p.Alias == "" {
-		return p.Name
+	target := providerID{p.Name, p.Alias}.String()
+	if p.Key != cty.NilVal {
+		target += schema.IndexString(p.Key)
 	}
-	return p.Name + "." + p.Alias
+	return target
 }
 
 // An Instance is one instance of a block.
 type Instance struct {
 	Ref  schema.Ref
 	Body Body
-	// DependsOn as written, sorted. A reference without a key to a block with
-	// for_each or count means all its instances.
+	// DependsOn as written, here and at the modules around, sorted. A reference
+	// without a key to a block with for_each or count means all its instances, and
+	// one to a module all that is in it.
 	DependsOn      []schema.Ref
 	PreventDestroy bool
 	// IgnoreChanges are attributes of kinds ("mailbox.quota") that stay as they
@@ -139,6 +143,10 @@ type Options struct {
 	// it. A block whose for_each or count hangs on one then has no instances, and
 	// references to them are unknown.
 	AllowUnset bool
+	// Install sees to it that a module's package lies where its Install method
+	// says, and is called for each that lies elsewhere. Nil: it has to be there
+	// and be what the lock file says.
+	Install func(source.Repository) error
 }
 
 // A DataQuery is what one instance of a data block asks for.

@@ -18,8 +18,10 @@ import (
 type uses struct {
 	roots  []rootUse // var.x, local.x
 	blocks []*reads  // one for each block, in the order in which they are named
-	each   bool      // each.key, each.value
-	count  bool      // count.index
+	// modules are what is read of called modules, by their names; nil for nothing.
+	modules map[string]*moduleReads
+	each    bool // each.key, each.value
+	count   bool // count.index
 	// eachAttrs are attributes read of each.value.
 	eachAttrs map[string]bool
 	// iteratorAttrs are attributes read of an element of a dynamic block.
@@ -78,7 +80,14 @@ type scan struct {
 	selfBlock *block
 	// outside are the words that stand for what a Scope has beyond the files.
 	outside map[string]cty.Value
-	broken  bool // it refers to what is not there
+	// output is what the expression is the value of; nil for none.
+	output *output
+	again  bool // the output is looked at because of what others read of it
+	// later are the outputs of modules that are read, and wholeEach is set where
+	// each.value is: what is read of them hangs on the rest of the expression.
+	later     []laterRead
+	wholeEach bool
+	broken    bool // it refers to what is not there
 	// where tells what kind of expression it is.
 	where place
 }
@@ -116,6 +125,18 @@ func (m *Module) findSelf(e *expression, of *block) hcl.Diagnostics {
 	return s.find(e, nil)
 }
 
+// findOutput does the same for the value of an output.
+func (m *Module) findOutput(o *output, extra map[string]bool) hcl.Diagnostics {
+	s := m.newScan(inOutput)
+	s.output, s.again = o, extra != nil
+	diags := s.find(o.value, extra)
+	o.bare = nil
+	for _, r := range s.bare {
+		o.bare = append(o.bare, s.m.blocks[r.id].typ)
+	}
+	return diags
+}
+
 func (m *Module) newScan(where place) *scan {
 	return &scan{m: m, where: where}
 }
@@ -139,6 +160,7 @@ func (s *scan) find(e *expression, extra map[string]bool) hcl.Diagnostics {
 			}
 		}
 	}
+	s.handOn()
 	e.broken = e.broken || s.broken || s.diags.HasErrors() || s.m.damaged(e.Range())
 	return s.diags
 }
@@ -150,6 +172,30 @@ func note(set *map[string]bool, name string) {
 		*set = map[string]bool{}
 	}
 	(*set)[name] = true
+}
+
+// handOn notes for what has a name elsewhere that attributes may be read of it.
+func (s *scan) handOn() {
+	if len(s.loose) == 0 {
+		return
+	}
+	if len(s.uses.roots) > 0 || len(s.later) > 0 || s.wholeEach {
+		names := keys(s.loose)
+		for _, r := range s.uses.roots {
+			s.m.wants(r.root, r.name, names...)
+		}
+		for _, l := range s.later {
+			for _, name := range names {
+				note(&l.read.attrs, name)
+			}
+			l.of.wants("output", l.o.name, names...)
+		}
+		for _, name := range names {
+			if s.wholeEach {
+				note(&s.uses.eachAttrs, name)
+			}
+		}
+	}
 }
 
 func isReadable(b *schema.BlockType, name string) bool {
@@ -182,6 +228,13 @@ func (s *scan) walk(e hclsyntax.Expression) {
 	case *hclsyntax.ScopeTraversalExpr:
 		s.traversal(t.Traversal)
 	case *hclsyntax.RelativeTraversalExpr:
+		if x, ok := t.Source.(*hclsyntax.IndexExpr); ok { // module.acme[each.key].output
+			if of := s.moduleIn(x.Collection); of != nil {
+				s.module(of, t.Traversal)
+				s.walk(x.Key)
+				return
+			}
+		}
 		s.walk(t.Source)
 		s.steps(t.Traversal)
 	case *hclsyntax.IndexExpr:
@@ -193,6 +246,12 @@ func (s *scan) walk(e hclsyntax.Expression) {
 			}
 		}
 	case *hclsyntax.SplatExpr:
+		if each, ok := t.Each.(*hclsyntax.RelativeTraversalExpr); ok { // module.acme[*].output
+			if of := s.moduleIn(t.Source); of != nil {
+				s.module(of, each.Traversal)
+				return
+			}
+		}
 		s.walk(t.Source)
 		s.walk(t.Each)
 	case *hclsyntax.ForExpr:
@@ -248,17 +307,20 @@ func (s *scan) walkAll(list []hclsyntax.Expression) {
 	}
 }
 
+// moduleIn is the traversal of an expression that names a module; nil for any
+// other.
+func (s *scan) moduleIn(e hclsyntax.Expression) hcl.Traversal {
+	t, ok := e.(*hclsyntax.ScopeTraversalExpr)
+	if !ok || t.Traversal.RootName() != "module" || s.scope["module"] > 0 || s.iterator == "module" {
+		return nil
+	}
+	return t.Traversal
+}
+
 // steps takes in the attribute names of a traversal of something unknown.
 func (s *scan) steps(t hcl.Traversal) {
-	for _, step := range t {
-		switch step := step.(type) {
-		case hcl.TraverseAttr:
-			note(&s.loose, step.Name)
-		case hcl.TraverseIndex:
-			if step.Key.Type() == cty.String {
-				note(&s.loose, step.Key.AsString())
-			}
-		}
+	for _, name := range attributesOf(t) {
+		note(&s.loose, name)
 	}
 }
 

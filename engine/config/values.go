@@ -237,10 +237,16 @@ func (e *evaluator) validateRule(v *variable, r rule) {
 		return
 	}
 	text := e.message(r.message, e.context(r.message))
+	subject := v.header
+	if e.call != nil { // who gave it
+		if a := e.call.attrs.named(v.name); a != nil {
+			subject = a.expr.Range()
+		}
+	}
 	e.report(&hcl.Diagnostic{
 		Severity: hcl.DiagError,
 		Summary:  "Invalid value for variable",
 		Detail:   fmt.Sprintf("%s\n\nThis was checked by the validation rule at %s.", text, r.condition.Range()),
-		Subject:  v.header.Ptr(),
+		Subject:  &subject,
 	})
 }

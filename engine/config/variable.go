@@ -142,7 +142,14 @@ type output struct {
 	value       *expression // nil: missing, and reported
 	description string
 	sensitive   bool
+	ephemeral   bool
 	header      hcl.Range
+
+	// computed is set where the value is made of what others compute, and only
+	// where it is made of what only outputs can be made of.
+	computed, only bool
+	bare           []*schema.BlockType     // of the blocks that it names bare
+	reads          map[*output]*outputRead // outputs of called modules
 }
 
 func (m *Module) decodeOutput(hb *hcl.Block) hcl.Diagnostics {
@@ -163,6 +170,9 @@ func (m *Module) decodeOutput(hb *hcl.Block) hcl.Diagnostics {
 	}
 	if a := content.Attributes["sensitive"]; a != nil {
 		diags = append(diags, staticValue(a, cty.Bool, &o.sensitive)...)
+	}
+	if a := content.Attributes["ephemeral"]; a != nil {
+		diags = append(diags, staticValue(a, cty.Bool, &o.ephemeral)...)
 	}
 	return diags
 }

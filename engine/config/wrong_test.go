@@ -75,7 +75,7 @@ func TestWrong(t *testing.T) {
 // diagnose loads, evaluates, and renders what is said, which has to be an error.
 func diagnose(t *testing.T, dir string, opts Options) string {
 	t.Helper()
-	m, diags := Load(dir)
+	m, diags := LoadWith(dir, opts)
 	// What is wrong in loading must not keep the rest from being looked at.
 	opts.AllowUnset = diags.HasErrors()
 	cfg, more := m.Evaluate(opts, nil)

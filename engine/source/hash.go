@@ -93,3 +93,16 @@ func Hash(dir string) (string, error) {
 	}
 	return "sha256:" + hex.EncodeToString(all.Sum(nil)), nil
 }
+
+// Verify holds what is installed of a package below a directory to what the
+// lock file says.
+func Verify(root string, r Repository, want Locked) error {
+	hash, err := Hash(filepath.Join(root, filepath.FromSlash(r.Install())))
+	switch {
+	case err != nil:
+		return err
+	case hash != want.Hash:
+		return fmt.Errorf("its content is %s, and not %s", hash, want.Hash)
+	}
+	return nil
+}

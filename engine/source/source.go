@@ -57,6 +57,10 @@ func (r Repository) string(sub string) string {
 // scpLike is the short form of an ssh address: git@github.com:org/repo.git.
 var scpLike = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)@([A-Za-z0-9][A-Za-z0-9.-]*):([^:]+)$`)
 
+// ErrCredentials is the error for a source that holds a password, which must not
+// be shown.
+var ErrCredentials = errors.New("its URL holds credentials, which would stand in files and messages. Leave them to git: a credential helper, or an ssh key")
+
 // Parse reads the argument source. The error says what is wrong in words that
 // follow "the source … cannot be used:".
 func Parse(s string) (Source, error) {
@@ -73,6 +77,8 @@ func Parse(s string) (Source, error) {
 		return parseGitHub(s)
 	case strings.HasPrefix(s, "git@"):
 		return parseGit(s)
+	case strings.Contains(s, "://") && strings.Contains(s, "@") && !strings.HasPrefix(s, "ssh://"):
+		return Source{}, ErrCredentials
 	case strings.HasPrefix(s, "https://"), strings.HasPrefix(s, "ssh://"), strings.HasPrefix(s, "file://"):
 		return Source{}, fmt.Errorf("modules come out of git repositories, and that is said in front: git::%s", s)
 	case strings.HasPrefix(s, "/"):
@@ -140,10 +146,13 @@ func parseGit(s string) (Source, error) {
 func (r *Repository) parseURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Opaque != "" || u.Fragment != "" {
+		if strings.Contains(text, "@") { // nobody knows what stands before it
+			return ErrCredentials
+		}
 		return errors.New("its URL is not well formed")
 	}
 	if _, has := u.User.Password(); has || u.User != nil && u.Scheme != "ssh" {
-		return errors.New("its URL holds credentials, which would stand in files and messages. Leave them to git: a credential helper, or an ssh key")
+		return ErrCredentials
 	}
 	switch u.Scheme {
 	case "https", "ssh":
