@@ -30,7 +30,7 @@ func (a *app) diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 		}
 	})
 	if a.json {
-		a.events().Diagnostics(diags)
+		a.events().Diagnostics(diags, files)
 		return
 	}
 	width := uint(0)

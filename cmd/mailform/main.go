@@ -214,7 +214,7 @@ func (a *app) fail(err error) int {
 func (a *app) problem(summary, detail string) int {
 	switch {
 	case a.json:
-		a.events().Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail}})
+		a.events().Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail}}, nil)
 	case detail == "":
 		fmt.Fprintf(a.stderr, "Error: %s\n", summary)
 	default:

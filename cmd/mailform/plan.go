@@ -130,7 +130,7 @@ func (a *app) style(w io.Writer) text.Style {
 func (a *app) showPlan(o *operation, p *plan.Plan) error {
 	if o.json {
 		a.events().Plan(p)
-		a.events().Diagnostics(brakeWarnings(p))
+		a.events().Diagnostics(brakeWarnings(p), nil)
 		return a.events().Err()
 	}
 	if err := text.Plan(a.stdout, p, a.style(a.stdout)); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailform/mailform/engine/apply"
 	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/providers"
 )
@@ -23,12 +24,44 @@ func (a *app) progress(o *operation, p *plan.Plan) view {
 	const much = 30
 	switch {
 	case o.json:
-		return plainView{a.events()}
+		return newTelling(a.events())
 	case isTerminal(a.stderr) && len(p.Changes) > much:
 		return newBar(a.stderr, p)
 	default:
 		return plainView{text.NewProgress(a.stderr, a.style(a.stderr))}
 	}
+}
+
+// A telling tells in events, from time to time also of what takes long.
+type telling struct {
+	*planjson.Stream
+	done, ended chan struct{}
+}
+
+// tellAgain is how long it is silent about what goes on.
+const tellAgain = 10 * time.Second
+
+func newTelling(s *planjson.Stream) *telling {
+	t := &telling{s, make(chan struct{}), make(chan struct{})}
+	go func() {
+		defer close(t.ended)
+		tick := time.NewTicker(tellAgain)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				s.Progress()
+			case <-t.done:
+				return
+			}
+		}
+	}()
+	return t
+}
+
+func (t *telling) Close() {
+	close(t.done)
+	<-t.ended
 }
 
 type plainView struct{ apply.Observer }

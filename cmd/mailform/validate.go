@@ -28,7 +28,7 @@ func (a *app) validate(_ context.Context, args []string) int {
 		diags = append(diags, ws.Validate(module, opts)...)
 	}
 	if *asJSON {
-		if err := planjson.Validation(a.stdout, diags); err != nil {
+		if err := planjson.Validation(a.stdout, diags, module.Files()); err != nil {
 			return a.fail(err)
 		}
 	} else {

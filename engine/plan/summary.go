@@ -1,6 +1,11 @@
 package plan
 
-import "github.com/mailform/mailform/schema"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mailform/mailform/schema"
+)
 
 // Summary counts what a plan does, in the words of its last line.
 type Summary struct {
@@ -34,6 +39,23 @@ func (p *Plan) Summary() Summary {
 		}
 	}
 	return s
+}
+
+// String is the line that pipelines read the numbers from, without colours.
+func (s Summary) String() string { return "Plan: " + s.Counts() }
+
+// Counts is that line without its first word.
+func (s Summary) Counts() string {
+	var b strings.Builder
+	if s.Import > 0 {
+		fmt.Fprintf(&b, "%d to import, ", s.Import)
+	}
+	fmt.Fprintf(&b, "%d to add, %d to change, %d to destroy", s.Add, s.Change, s.Destroy)
+	if s.Forget > 0 {
+		fmt.Fprintf(&b, ", %d to forget", s.Forget)
+	}
+	b.WriteString(".")
+	return b.String()
 }
 
 // Differs reports whether the change alters anything of the thing itself.

@@ -2,6 +2,7 @@ package planjson
 
 import (
 	"io"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -11,7 +12,22 @@ type diagnostic struct {
 	Summary  string       `json:"summary"`
 	Detail   string       `json:"detail"`
 	Range    *sourceRange `json:"range,omitempty"`
+	Snippet  *snippet     `json:"snippet,omitempty"`
 }
+
+// A snippet is the lines that a diagnostic is about.
+type snippet struct {
+	Context        *string    `json:"context"` // the block around them
+	Code           string     `json:"code"`
+	StartLine      int        `json:"start_line"`
+	HighlightStart int        `json:"highlight_start_offset"` // bytes of Code
+	HighlightEnd   int        `json:"highlight_end_offset"`
+	Values         []struct{} `json:"values"` // always empty: values may be secret
+}
+
+// snippetLimit bounds the code of a snippet, in bytes. Of longer lines there is
+// none.
+const snippetLimit = 2000
 
 type sourceRange struct {
 	Filename string         `json:"filename"`
@@ -25,7 +41,7 @@ type sourcePosition struct {
 	Byte   int `json:"byte"`
 }
 
-func newDiagnostic(d *hcl.Diagnostic) *diagnostic {
+func newDiagnostic(d *hcl.Diagnostic, files map[string]*hcl.File) *diagnostic {
 	out := &diagnostic{Severity: "error", Summary: d.Summary, Detail: d.Detail}
 	if d.Severity == hcl.DiagWarning {
 		out.Severity = "warning"
@@ -36,8 +52,33 @@ func newDiagnostic(d *hcl.Diagnostic) *diagnostic {
 			Start:    sourcePosition(r.Start),
 			End:      sourcePosition(r.End),
 		}
+		out.Snippet = newSnippet(r, files[r.Filename])
 	}
 	return out
+}
+
+func newSnippet(r *hcl.Range, file *hcl.File) *snippet {
+	if file == nil || r.Start.Byte > r.End.Byte || r.End.Byte > len(file.Bytes) {
+		return nil
+	}
+	src := file.Bytes
+	from, to := r.Start.Byte, r.End.Byte
+	for from > 0 && src[from-1] != '\n' && r.Start.Byte-from <= snippetLimit {
+		from--
+	}
+	for to < len(src) && src[to] != '\n' && to-from <= snippetLimit {
+		to++
+	}
+	if to-from > snippetLimit || !utf8.Valid(src[from:to]) {
+		return nil
+	}
+	s := &snippet{Code: string(src[from:to]), StartLine: r.Start.Line, HighlightStart: r.Start.Byte - from, HighlightEnd: r.End.Byte - from, Values: []struct{}{}}
+	if nav, ok := file.Nav.(interface{ ContextString(offset int) string }); ok {
+		if in := nav.ContextString(r.Start.Byte); in != "" {
+			s.Context = &in
+		}
+	}
+	return s
 }
 
 type validation struct {
@@ -48,8 +89,9 @@ type validation struct {
 	Diagnostics   []*diagnostic `json:"diagnostics"`
 }
 
-// Validation writes the document of validate -json.
-func Validation(w io.Writer, diags hcl.Diagnostics) error {
+// Validation writes the document of validate -json. files are those that the
+// diagnostics are about, as they may be shown.
+func Validation(w io.Writer, diags hcl.Diagnostics, files map[string]*hcl.File) error {
 	doc := validation{FormatVersion: validationFormat, Valid: !diags.HasErrors(), Diagnostics: []*diagnostic{}}
 	for _, d := range diags {
 		if d.Severity == hcl.DiagWarning {
@@ -57,7 +99,7 @@ func Validation(w io.Writer, diags hcl.Diagnostics) error {
 		} else {
 			doc.ErrorCount++
 		}
-		doc.Diagnostics = append(doc.Diagnostics, newDiagnostic(d))
+		doc.Diagnostics = append(doc.Diagnostics, newDiagnostic(d, files))
 	}
 	return write(w, doc)
 }

@@ -1,10 +1,14 @@
 package planjson
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -17,21 +21,32 @@ import (
 
 // A Stream writes events, a JSON object a line, as plan -json and apply -json
 // do. It is an apply.Observer. It keeps the first error of writing for Err and
-// writes nothing after it.
+// writes nothing after it. It may be used by several goroutines.
 type Stream struct {
 	w       io.Writer
+	mu      sync.Mutex // of all below
 	now     func() time.Time
-	started map[*plan.Change]time.Time
+	started map[*plan.Change]begun
 	err     error
+}
+
+// begun is when a change was begun, and what is done.
+type begun struct {
+	at     time.Time
+	action providers.Action
 }
 
 // NewStream makes a Stream; now is the clock of its time stamps.
 func NewStream(w io.Writer, now func() time.Time) *Stream {
-	return &Stream{w: w, now: now, started: map[*plan.Change]time.Time{}}
+	return &Stream{w: w, now: now, started: map[*plan.Change]begun{}}
 }
 
 // Err is the first error of writing.
-func (s *Stream) Err() error { return s.err }
+func (s *Stream) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
 
 type event struct {
 	Level     string `json:"@level"`
@@ -95,6 +110,8 @@ type eventOutput struct {
 }
 
 func (s *Stream) emit(e event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err != nil {
 		return
 	}
@@ -121,16 +138,20 @@ func (s *Stream) Plan(p *plan.Plan) {
 			Change: &eventChange{Resource: s.resource(d.Address, d.ID), Action: string(d.Action)},
 		})
 	}
+	declared := declaredBlocks(p)
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		if c.Action != plan.NoOp {
 			ch := s.change(c)
+			if c.Action == plan.Delete && p.Mode == plan.Normal {
+				ch.Reason = deleteReason(c.Address, declared)
+			}
 			s.emit(event{Message: fmt.Sprintf("%s: Plan to %s", c.Address, ch.Action), Type: "planned_change", Change: ch})
 		}
 	}
 	sum := p.Summary()
 	s.emit(event{
-		Message: fmt.Sprintf("Plan: %d to add, %d to change, %d to destroy.", sum.Add, sum.Change, sum.Destroy),
+		Message: sum.String(),
 		Type:    "change_summary",
 		Changes: &eventCounts{sum.Add, sum.Change, sum.Import, sum.Destroy, sum.Forget, "plan"},
 	})
@@ -148,6 +169,9 @@ func (s *Stream) change(c *plan.Change) *eventChange {
 		ch.Action = "remove"
 	case plan.Replace:
 		ch.Reason = "cannot_update"
+		if c.Requested() {
+			ch.Reason = "requested"
+		}
 	case plan.Adopt:
 		ch.Action = "import"
 		if c.Differs() {
@@ -164,8 +188,10 @@ func (s *Stream) change(c *plan.Change) *eventChange {
 
 func (s *Stream) resource(address string, id schema.ID) eventResource {
 	p, err := newPlace(address, id)
-	if err != nil && s.err == nil {
-		s.err = err
+	if err != nil {
+		s.mu.Lock()
+		s.err = cmp.Or(s.err, err)
+		s.mu.Unlock()
 	}
 	provider, _, _ := strings.Cut(id.Target, ".")
 	r := eventResource{
@@ -187,10 +213,18 @@ func (s *Stream) Applied(operation string, sum apply.Summary) {
 		done = "incomplete."
 	}
 	s.emit(event{
-		Message: fmt.Sprintf("%s %s Resources: %d added, %d changed, %d destroyed.", head, done, sum.Added, sum.Changed, sum.Destroyed),
+		Message: fmt.Sprintf("%s %s Resources: %s%d added, %d changed, %d destroyed%s.", head, done, some("", sum.Imported, " imported, "), sum.Added, sum.Changed, sum.Destroyed, some(", ", sum.Forgotten, " forgotten")),
 		Type:    "change_summary",
 		Changes: &eventCounts{sum.Added, sum.Changed, sum.Imported, sum.Destroyed, sum.Forgotten, operation},
 	})
+}
+
+// some is a number between two texts, and nothing where it is 0.
+func some(before string, n int, after string) string {
+	if n == 0 {
+		return ""
+	}
+	return before + strconv.Itoa(n) + after
 }
 
 // Outputs writes the outputs of a state.
@@ -211,7 +245,9 @@ func (s *Stream) outputs(outputs map[string]eventOutput) {
 
 // Started implements apply.Observer.
 func (s *Stream) Started(c *plan.Change, a providers.Action) {
-	s.started[c] = s.now()
+	s.mu.Lock()
+	s.started[c] = begun{s.now(), a}
+	s.mu.Unlock()
 	s.emit(event{Message: c.Address + ": " + doing[a] + "...", Type: "apply_start", Hook: s.hook(c, a)})
 }
 
@@ -225,6 +261,38 @@ func (s *Stream) Completed(c *plan.Change, a providers.Action) {
 	h := s.hook(c, a)
 	h.ElapsedSeconds = s.elapsed(c)
 	s.emit(event{Message: c.Address + ": " + did[a] + " complete", Type: "apply_complete", Hook: h})
+}
+
+// mostProgress bounds how many changes Progress tells of: a batch of 100,000 is
+// begun at once.
+const mostProgress = 20
+
+// Progress tells of what has been begun and goes on. Whoever applies calls it
+// from time to time.
+func (s *Stream) Progress() {
+	s.mu.Lock()
+	now := s.now()
+	type work struct {
+		begun
+		change  *plan.Change
+		seconds int64
+	}
+	var going []work
+	for c, b := range s.started {
+		going = append(going, work{b, c, int64(now.Sub(b.at).Seconds())})
+	}
+	s.mu.Unlock()
+	slices.SortFunc(going, func(a, b work) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.change.Address, b.change.Address))
+	})
+	for _, w := range going[:min(len(going), mostProgress)] {
+		h := s.hook(w.change, w.action)
+		h.ElapsedSeconds = &w.seconds
+		s.emit(event{
+			Message: fmt.Sprintf("%s: Still %s... [%ds elapsed]", w.change.Address, strings.ToLower(doing[w.action]), w.seconds),
+			Type:    "apply_progress", Hook: h,
+		})
+	}
 }
 
 // Failed implements apply.Observer. The error itself comes as a diagnostic.
@@ -250,22 +318,25 @@ func (s *Stream) hook(c *plan.Change, a providers.Action) *eventHook {
 }
 
 func (s *Stream) elapsed(c *plan.Change) *int64 {
-	began, ok := s.started[c]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.started[c]
 	if !ok {
 		return nil
 	}
 	delete(s.started, c)
-	seconds := int64(s.now().Sub(began).Seconds())
+	seconds := int64(s.now().Sub(b.at).Seconds())
 	return &seconds
 }
 
-// Diagnostics writes an event for each diagnostic.
-func (s *Stream) Diagnostics(diags hcl.Diagnostics) {
+// Diagnostics writes an event for each diagnostic. files are those that they are
+// about, as they may be shown.
+func (s *Stream) Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	for _, d := range diags {
 		level, word := "error", "Error"
 		if d.Severity == hcl.DiagWarning {
 			level, word = "warn", "Warning"
 		}
-		s.emit(event{Level: level, Message: word + ": " + d.Summary, Type: "diagnostic", Diagnostic: newDiagnostic(d)})
+		s.emit(event{Level: level, Message: word + ": " + d.Summary, Type: "diagnostic", Diagnostic: newDiagnostic(d, files)})
 	}
 }

@@ -55,11 +55,12 @@ func TestStream(t *testing.T) {
 	s.Started(&p.Changes[0], providers.Create)
 	s.Completed(&p.Changes[0], providers.Create)
 	s.Started(&p.Changes[0], providers.Delete)
+	s.Progress()
 	s.Failed(&p.Changes[0], providers.Delete, errors.New("no"))
 	s.Skipped(&p.Changes[0], providers.Update, "why")
 	s.Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: "Sum", Detail: "Det", Subject: &hcl.Range{
 		Filename: "f", Start: hcl.Pos{Line: 1, Column: 2, Byte: 1}, End: hcl.Pos{Line: 3, Column: 4, Byte: 9},
-	}}})
+	}}}, map[string]*hcl.File{"f": {Bytes: []byte("user {\n  x\n}\n")}})
 	s.Applied("apply", apply.Summary{Added: 1})
 	s.Applied("destroy", apply.Summary{Destroyed: 1, Failed: 1})
 	s.Outputs(map[string]state.Output{
@@ -80,9 +81,10 @@ func TestStream(t *testing.T) {
 		`"type":"apply_start","hook":{"resource":` + resource + `,"action":"create","id_key":"key","id_value":"a"}}`,
 		`"type":"apply_complete","hook":{"resource":` + resource + `,"action":"create","id_key":"key","id_value":"a","elapsed_seconds":2}}`,
 		`"type":"apply_start"`,
+		`"@message":"domain.all[\"a\"].maildomain: Still destroying... [2s elapsed]","@module":"mailform.ui","@timestamp":"2026-01-02T03:04:19.000000Z","type":"apply_progress"`,
 		`{"@level":"error","@message":"domain.all[\"a\"].maildomain: Destruction failed"`,
 		`"type":"apply_skipped","hook":{"resource":` + resource + `,"action":"update","id_key":"key","id_value":"a","reason":"why"}}`,
-		`"type":"diagnostic","diagnostic":{"severity":"warning","summary":"Sum","detail":"Det","range":{"filename":"f","start":{"line":1,"column":2,"byte":1},"end":{"line":3,"column":4,"byte":9}}}}`,
+		`"type":"diagnostic","diagnostic":{"severity":"warning","summary":"Sum","detail":"Det","range":{"filename":"f","start":{"line":1,"column":2,"byte":1},"end":{"line":3,"column":4,"byte":9}},"snippet":{"context":null,"code":"user {\n  x","start_line":1,"highlight_start_offset":1,"highlight_end_offset":9,"values":[]}}}`,
 		`"@message":"Apply complete! Resources: 1 added, 0 changed, 0 destroyed."`,
 		`"@message":"Destroy incomplete. Resources: 0 added, 0 changed, 1 destroyed."`,
 		`"outputs":{"o":{"sensitive":false,"type":"number","value":1},"s":{"sensitive":true,"type":"string","value":null}}}`,
@@ -136,7 +138,7 @@ func TestStateDocument(t *testing.T) {
 
 func TestValidation(t *testing.T) {
 	var b bytes.Buffer
-	err := planjson.Validation(&b, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "a"}, {Severity: hcl.DiagWarning, Summary: "b"}})
+	err := planjson.Validation(&b, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "a"}, {Severity: hcl.DiagWarning, Summary: "b"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	case p.Empty():
 		o.nothing(p)
 	case p.Mode != plan.RefreshOnly && changes:
-		o.linef("%s", o.counts(p.Summary()))
+		o.linef("%s %s", o.bold("Plan:"), p.Summary().Counts())
 	}
 	o.brakes(p)
 	o.outputs(p)
@@ -71,21 +71,6 @@ func (w *writer) nothing(p *plan.Plan) {
 	default:
 		w.linef("%s", w.bold("No changes.")+" Your infrastructure matches the configuration.")
 	}
-}
-
-// counts is the line that pipelines read the numbers from.
-func (w *writer) counts(s plan.Summary) string {
-	var b strings.Builder
-	b.WriteString(w.bold("Plan:") + " ")
-	if s.Import > 0 {
-		fmt.Fprintf(&b, "%d to import, ", s.Import)
-	}
-	fmt.Fprintf(&b, "%d to add, %d to change, %d to destroy", s.Add, s.Change, s.Destroy)
-	if s.Forget > 0 {
-		fmt.Fprintf(&b, ", %d to forget", s.Forget)
-	}
-	b.WriteString(".")
-	return b.String()
 }
 
 func (w *writer) drift(p *plan.Plan) {
