@@ -58,6 +58,7 @@ type command struct {
 // commands in the order in which help shows them.
 func commands() []command {
 	return []command{
+		{"init", "", "Fetch the modules that lie elsewhere; needed for nothing else", (*app).init},
 		{"validate", "", "Check the files, without looking at anything else", (*app).validate},
 		{"plan", "", "Show what apply would change", (*app).plan},
 		{"apply", "[PLAN]", "Make it so", (*app).apply},

@@ -152,3 +152,19 @@ func (l *Lock) Write(dir string) (changed bool, err error) {
 	}
 	return true, nil
 }
+
+// Differs names a module that the other lock says something else of; empty for
+// none.
+func (l *Lock) Differs(other *Lock) string {
+	for _, name := range slices.Sorted(maps.Keys(other.Modules)) {
+		if l.Modules[name] != other.Modules[name] {
+			return name
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.Modules)) {
+		if _, ok := other.Modules[name]; !ok {
+			return name
+		}
+	}
+	return ""
+}

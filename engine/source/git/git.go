@@ -24,10 +24,14 @@ var ErrNoGit = errors.New("the program git is not installed, or not in the PATH"
 
 var commitID = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 
-// Fetch puts the content of a repository at its ref, or at a commit where one
-// is given, into a directory, whose content it replaces. Nothing is left of a
-// fetch that fails. What is in place then has no history and no .git.
-func Fetch(ctx context.Context, r source.Repository, commit, dir string) (source.Locked, error) {
+// ErrContent is the error for a repository whose content at a locked commit is
+// not what was locked.
+var ErrContent = errors.New("its content is not what the lock file says")
+
+// Fetch puts the content of a repository at its ref, or as it is locked where
+// want is not empty, into a directory, whose content it replaces. Nothing is left
+// of a fetch that fails. What is in place then has no history and no .git.
+func Fetch(ctx context.Context, r source.Repository, want source.Locked, dir string) (source.Locked, error) {
 	program, err := exec.LookPath("git")
 	if err != nil {
 		return source.Locked{}, ErrNoGit
@@ -44,7 +48,7 @@ func Fetch(ctx context.Context, r source.Repository, commit, dir string) (source
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		return source.Locked{}, err
 	}
-	got, err := g.fetch(ctx, r, commit)
+	got, err := g.fetch(ctx, r, want.Commit)
 	if err != nil {
 		return source.Locked{}, fmt.Errorf("fetch %s: %w", r.URL, err)
 	}
@@ -54,6 +58,9 @@ func Fetch(ctx context.Context, r source.Repository, commit, dir string) (source
 	hash, err := source.Hash(g.dir)
 	if err != nil {
 		return source.Locked{}, fmt.Errorf("fetch %s: %w", r.URL, err)
+	}
+	if want.Hash != "" && hash != want.Hash {
+		return source.Locked{}, fmt.Errorf("fetch %s: commit %s: %w: %s, and not %s", r.URL, got, ErrContent, hash, want.Hash)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return source.Locked{}, err
