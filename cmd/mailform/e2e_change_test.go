@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -382,17 +383,23 @@ func TestExamplesWork(t *testing.T) {
 	for _, main := range examples {
 		t.Run(filepath.Base(filepath.Dir(main)), func(t *testing.T) {
 			w := newWorld(t, nil)
-			files, err := filepath.Glob(filepath.Join(filepath.Dir(main), "*"))
+			from := filepath.Dir(main)
+			err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+				name, _ := filepath.Rel(from, path)
+				switch {
+				case err != nil:
+					return err
+				case d.IsDir() && (name == "mail" || strings.HasPrefix(d.Name(), ".") && name != "."):
+					return fs.SkipDir // somebody may be running the example: what that makes is not part of it
+				case d.Type().IsRegular() && !strings.Contains(name, ".mfstate"):
+					w.write(name, samplePortsOf(readFile(t, path)))
+				}
+				return nil
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, f := range files {
-				// Somebody may be running the example: its state is not part of it.
-				if st, err := os.Stat(f); err == nil && st.Mode().IsRegular() && !strings.Contains(f, ".mfstate") {
-					w.write(filepath.Base(f), samplePortsOf(readFile(t, f)))
-				}
-			}
-			if r := w.mailform("fmt", "-check"); r.code != 0 {
+			if r := w.mailform("fmt", "-check", "-recursive"); r.code != 0 {
 				t.Errorf("fmt -check: %v", r)
 			}
 			w.ok("validate")

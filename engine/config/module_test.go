@@ -316,7 +316,12 @@ func TestModules(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, cfg := evaluate(t, Options{}, c.files...)
+			m, cfg := evaluate(t, Options{}, c.files...)
+			for i := 0; i < len(c.files); i += 2 { // a saved plan has digests of all
+				if _, ok := m.Sources()[c.files[i]]; !ok && strings.Contains(c.files[i], suffixConfig) {
+					t.Errorf("%s is none of the sources", c.files[i])
+				}
+			}
 			for what, want := range c.want {
 				i := strings.LastIndex(what, " ")
 				v := at(t, cfg.instance(t, what[:i]).Body.Object(), what[i+1:])
