@@ -35,7 +35,8 @@ var variableBlock = &BlockType{
 	Type:  "variable",
 	Label: "name",
 	Doc: "A value that is set from outside: by `-var` or `-var-file`, in `mailform.mfvars` or `*.auto.mfvars`, or as " +
-		"`MF_VAR_name` in the environment. Read it as `var.name`.",
+		"`MF_VAR_name` in the environment. Read it as `var.name`. Secrets come from files encrypted by age or SOPS, or from a command: " +
+		"see [variables](values.md#variables).",
 	Example: `variable "alice_password_hash" {
   type        = string
   sensitive   = true
@@ -52,6 +53,8 @@ var variableBlock = &BlockType{
 			Doc: "Whether the value, and all that is made of it, is kept out of every output."},
 		{Name: "ephemeral", Type: cty.Bool, Static: true, Default: cty.False,
 			Doc: "Whether the value is never remembered, in state or plan. It can then be used in arguments that are not remembered either: `password_hash`, and those of providers; and in locals and conditions."},
+		{Name: "command", Type: cty.List(cty.String), Static: true,
+			Doc: "A program and its arguments that print the value where none is set: `[\"pass\", \"show\", \"mail/alice\"]`. It runs in the directory of the configuration, without a shell, for a minute at most, and only with `-allow-commands` or `MF_ALLOW_COMMANDS=1`. Line breaks at the end are left out. The value is sensitive; the settings of a backend cannot be made of it."},
 		{Name: "nullable", Type: cty.Bool, Static: true, Default: cty.True,
 			Doc: "Whether null is a value. Where it is not, null stands for the default."},
 	},

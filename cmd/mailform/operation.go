@@ -22,20 +22,21 @@ import (
 
 // An operation holds the flags that plan, apply and destroy share.
 type operation struct {
-	vars        []config.VarArg
-	targets     []string
-	excludes    []string
-	replaces    []string
-	confirmed   []string // IDs of brakes
-	parallelism int
-	lock        bool
-	compact     bool // warnings by their summaries alone
-	lockTimeout time.Duration
-	input       bool
-	json        bool
-	destroy     bool
-	refreshOnly bool
-	at          time.Time // of the plan; zero: none
+	vars          []config.VarArg
+	targets       []string
+	excludes      []string
+	replaces      []string
+	confirmed     []string // IDs of brakes
+	parallelism   int
+	allowCommands bool // of variables
+	lock          bool
+	compact       bool // warnings by their summaries alone
+	lockTimeout   time.Duration
+	input         bool
+	json          bool
+	destroy       bool
+	refreshOnly   bool
+	at            time.Time // of the plan; zero: none
 }
 
 // varFlag collects -var and -var-file in the order in which they stand.
@@ -91,6 +92,7 @@ func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 
 func (o *operation) flags(fs *flag.FlagSet) {
 	varFlags(fs, &o.vars)
+	fs.BoolVar(&o.allowCommands, "allow-commands", false, "run the commands that variables take their values from; look at them first")
 	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
 	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
 	fs.Var(listFlag{&o.replaces}, "replace", "ADDRESS: make this block or resource anew, even if nothing of it changes; as -target")
@@ -161,7 +163,7 @@ func (a *app) load(o *operation) (*engine.Workspace, *config.Module, error) {
 		a.fail(err)
 		return nil, nil, errReported
 	}
-	module, diags := ws.Load(config.Options{Vars: o.vars, Environ: a.environ})
+	module, diags := ws.Load(config.Options{Vars: o.vars, Environ: a.environ, AllowCommands: o.allowCommands})
 	if len(diags) > 0 {
 		a.diagnostics(diags, module.Files())
 	}
@@ -186,7 +188,7 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 	}
 	a.heedInterrupts()
 	s, err := ws.Open(ctx, module, engine.Options{
-		Config:      config.Options{Vars: o.vars, Environ: a.environ},
+		Config:      config.Options{Vars: o.vars, Environ: a.environ, AllowCommands: o.allowCommands},
 		Operation:   operation,
 		LockTimeout: o.lockTimeout,
 		NoLock:      operation == "plan" && !o.lock,

@@ -104,7 +104,13 @@ func (m *Module) Backend(opts Options) (*Backend, hcl.Diagnostics) {
 	}
 	lenient := opts
 	lenient.AllowUnset = true // only what the backend reads has to be set
-	vars, diags := m.variableValues(lenient)
+	vars, said := m.variableValues(lenient)
+	var diags hcl.Diagnostics // warnings are for evaluation to tell
+	for _, d := range said {
+		if d.Severity == hcl.DiagError {
+			diags = append(diags, d)
+		}
+	}
 	e := newRun(m, opts, nil)
 	e.vars = vars
 	values := map[string]cty.Value{}

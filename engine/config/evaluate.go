@@ -383,7 +383,7 @@ func (e *evaluator) value(x *expression, ctx *hcl.EvalContext) (v cty.Value, dia
 	}()
 	v, diags = x.Expression.Value(ctx)
 	if diags.HasErrors() {
-		return cty.DynamicVal, hideSensitive(diags)
+		return cty.DynamicVal, hideSensitive(x.Expression, diags)
 	}
 	return v, diags
 }

@@ -6,17 +6,41 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// hideSensitive takes out of errors of functions what they say of sensitive
-// arguments: a function quotes what it was given.
-func hideSensitive(diags hcl.Diagnostics) hcl.Diagnostics {
+// hideSensitive takes out of errors in an expression what functions say of
+// sensitive arguments: a function quotes what it was given, and not always the
+// argument that the error is about.
+func hideSensitive(x hclsyntax.Expression, diags hcl.Diagnostics) hcl.Diagnostics {
 	for _, d := range diags {
-		if d.EvalContext == nil || d.Expression == nil || !readsSensitive(d.Expression, d.EvalContext) {
+		if d.EvalContext == nil || d.Expression == nil {
+			continue
+		}
+		if !readsSensitive(d.Expression, d.EvalContext) && !besideSensitive(x, d) {
 			continue
 		}
 		d.Detail = "The reason is not shown, because it may hold a sensitive value."
 		d.Expression, d.EvalContext = nil, nil
 	}
 	return diags
+}
+
+// besideSensitive reports whether an error about an argument is of a call that
+// another argument gives something sensitive to.
+func besideSensitive(x hclsyntax.Expression, d *hcl.Diagnostic) bool {
+	found := false
+	// The walk finds nothing to say.
+	_ = hclsyntax.VisitAll(unwrapped(x), func(n hclsyntax.Node) hcl.Diagnostics {
+		call, ok := n.(*hclsyntax.FunctionCallExpr)
+		if !ok || found {
+			return nil
+		}
+		for _, arg := range call.Args {
+			if hcl.Expression(arg) == d.Expression {
+				found = readsSensitive(call, d.EvalContext)
+			}
+		}
+		return nil
+	})
+	return found
 }
 
 // readsSensitive reports whether an expression, or one of its parts where the
@@ -30,6 +54,12 @@ func readsSensitive(x hcl.Expression, ctx *hcl.EvalContext) bool {
 			if readsSensitive(arg, ctx) {
 				return true
 			}
+		}
+		return false
+	}
+	for _, t := range x.Variables() {
+		if v, diags := t.TraverseAbs(ctx); !diags.HasErrors() && hidden(v) {
+			return true
 		}
 	}
 	return false

@@ -65,6 +65,13 @@ type Module struct {
 	takings   []taking
 	checks    []check
 	varFiles  []*varFile // in rising precedence
+	// unread is set where a file with values could not be read in full: what seems
+	// not to be set may be set there.
+	unread bool
+	// commands holds what the commands of variables have printed.
+	commands map[string]string
+	// secrets are variables whose values came from where secrets are kept.
+	secrets map[string]bool
 
 	usesComputed bool
 	flow         flow
@@ -75,20 +82,17 @@ func Load(dir string) (*Module, hcl.Diagnostics) { return LoadWith(dir, Options{
 
 // LoadWith reads the configuration files of a directory, not of those below it:
 // *.mf.hcl and *.mf.hcl.json, and the values of variables in mailform.mfvars,
-// *.auto.mfvars and their JSON forms; and the directories of the modules that
-// are called. It reports all errors at once. The module is never nil, so that
-// its files can be shown beside the errors. The options matter where the source
-// of a module is made of variables.
+// *.auto.mfvars, their JSON forms, and those encrypted by age or SOPS; and the
+// directories of the modules that are called. It reports all errors at once. The
+// module is never nil, so that its files can be shown beside the errors. The
+// options matter where the source of a module is made of variables.
 func LoadWith(dir string, opts Options) (*Module, hcl.Diagnostics) {
 	m := newModule(dir, ".", nil)
 	vars, diags := m.readDir()
 	if m.loaded < 0 {
 		return m, diags
 	}
-	// mailform.mfvars comes first, so that what is more special wins.
-	sort.SliceStable(vars, func(i, j int) bool {
-		return strings.TrimSuffix(vars[i], suffixJSON) == nameVars && strings.TrimSuffix(vars[j], suffixJSON) != nameVars
-	})
+	sortValueFiles(vars)
 	for _, name := range vars {
 		file, more := m.parseVarFile(filepath.Join(dir, name), name)
 		diags = append(diags, more...)
@@ -160,10 +164,9 @@ func (m *Module) readDir() (vars []string, diags hcl.Diagnostics) {
 		if strings.HasPrefix(name, ".") || entry.IsDir() {
 			continue
 		}
-		switch base := strings.TrimSuffix(name, suffixJSON); {
-		case strings.HasSuffix(base, suffixConfig):
+		if strings.HasSuffix(strings.TrimSuffix(name, suffixJSON), suffixConfig) {
 			configs = append(configs, name)
-		case base == nameVars || strings.HasSuffix(base, suffixAutoVars):
+		} else if is, _ := valueFile(name); is {
 			vars = append(vars, name)
 		}
 	}

@@ -1,8 +1,9 @@
 package config
 
 // SensitiveVariable reports whether a variable must not be shown or stored: one
-// that is declared sensitive or ephemeral, or not declared at all.
+// that is declared sensitive or ephemeral, whose value came from a command or an
+// encrypted file, or that is not declared at all.
 func (m *Module) SensitiveVariable(name string) bool {
 	v := m.variables[name]
-	return v == nil || v.sensitive || v.ephemeral
+	return v == nil || v.sensitive || v.ephemeral || v.command != nil || m.secrets[name]
 }

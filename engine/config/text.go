@@ -62,8 +62,11 @@ func parseFile(path, name string) parsed {
 }
 
 // parse makes a syntax tree of the text; nil where it was not even looked at.
-func (t *text) parse() (*hcl.File, hcl.Diagnostics) {
-	if t.json() {
+func (t *text) parse() (*hcl.File, hcl.Diagnostics) { return t.parseAs(t.json()) }
+
+// parseAs does so in one of the two syntaxes.
+func (t *text) parseAs(inJSON bool) (*hcl.File, hcl.Diagnostics) {
+	if inJSON {
 		if diags := nesting.JSON(t.bytes, t.name); diags.HasErrors() {
 			return nil, diags
 		}

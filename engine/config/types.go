@@ -3,7 +3,8 @@
 // for_each and references.
 //
 // [Load] is the first half, [Module.Evaluate] the second. The package reads
-// files and nothing else.
+// files, and runs the commands of variables where that is allowed; it does
+// nothing else in the world.
 package config
 
 import (
@@ -147,6 +148,9 @@ type Options struct {
 	// says, and is called for each that lies elsewhere. Nil: it has to be there
 	// and be what the lock file says.
 	Install func(source.Repository) error
+	// AllowCommands lets the commands run that variables take their values from.
+	// MF_ALLOW_COMMANDS=1 in Environ does so too. With AllowUnset none runs.
+	AllowCommands bool
 }
 
 // A DataQuery is what one instance of a data block asks for.

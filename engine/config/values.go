@@ -18,6 +18,7 @@ const EnvPrefix = "MF_VAR_"
 type varFile struct {
 	name   string
 	values map[string]given
+	sealed *sealedFile // nil: the file is not encrypted
 }
 
 // A given is a value that somebody has set.
@@ -29,19 +30,24 @@ type given struct {
 	isRaw  bool
 	source string // as in "The value … of": "given with -var"
 	rng    *hcl.Range
+	secret secrecy
 }
 
 // parseVarFile reads a file of values. It returns nil where nothing of it is usable.
-func (m *Module) parseVarFile(path, name string) (*varFile, hcl.Diagnostics) {
+func (m *Module) parseVarFile(path, name string) (f *varFile, diags hcl.Diagnostics) {
+	defer func() { m.unread = m.unread || diags.HasErrors() }()
+	if f, diags := m.sealedVarFile(path, name); f != nil || diags.HasErrors() {
+		return f, diags
+	}
 	p := parseFile(path, name)
 	m.keep(p.text)
-	diags := p.diags
+	diags = p.diags
 	if p.file == nil {
 		return nil, diags
 	}
 	attrs, more := p.file.Body.JustAttributes()
 	diags = append(diags, more...)
-	f := &varFile{name: name, values: make(map[string]given, len(attrs))}
+	f = &varFile{name: name, values: make(map[string]given, len(attrs))}
 	for key, a := range attrs {
 		if v := m.variables[key]; v != nil && v.sensitive {
 			if e, diags := native(a.Expr); !diags.HasErrors() {
@@ -68,8 +74,11 @@ func (m *Module) variableValues(opts Options) (map[string]cty.Value, hcl.Diagnos
 		}
 	}
 	var diags hcl.Diagnostics
+	closed := false // an encrypted file could not be opened
 	for _, f := range m.varFiles {
+		diags = append(diags, f.open(opts)...)
 		diags = append(diags, m.take(all, f)...)
+		closed = closed || f.values == nil
 	}
 	for _, arg := range opts.Vars {
 		if arg.File == "" {
@@ -91,17 +100,32 @@ func (m *Module) variableValues(opts Options) (map[string]cty.Value, hcl.Diagnos
 		f, more := m.parseVarFile(path, arg.File)
 		diags = append(diags, more...)
 		if f != nil {
+			diags = append(diags, f.open(opts)...)
 			diags = append(diags, m.take(all, f)...)
 		}
+		closed = closed || f != nil && f.values == nil
+	}
+	if m.secrets == nil {
+		m.secrets = map[string]bool{}
 	}
 	values := make(map[string]cty.Value, len(m.variables))
 	for _, name := range keys(m.variables) {
 		v := m.variables[name]
-		val, more := v.value(all, opts.AllowUnset)
-		diags = append(diags, more...)
-		if v.sensitive {
-			val = val.Mark(Sensitive)
+		if _, set := all[name]; !set && v.command != nil && !opts.AllowUnset {
+			g, more := m.fromCommand(v, opts)
+			diags = append(diags, more...)
+			if !more.HasErrors() {
+				all[name] = g
+			}
 		}
+		val, more := v.value(all, opts.AllowUnset || m.unread || closed || v.command != nil)
+		diags = append(diags, more...)
+		secret := all[name].secret
+		if v.sensitive || v.command != nil {
+			secret = secretWhole
+		}
+		m.secrets[name] = secret != notSecret
+		val = secret.mark(val)
 		if v.ephemeral {
 			val = val.Mark(Ephemeral)
 		}
@@ -169,11 +193,23 @@ func (v *variable) value(all map[string]given, allowUnset bool) (cty.Value, hcl.
 		return cty.UnknownVal(v.typ), hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Invalid value for variable",
-			Detail:   fmt.Sprintf("The value %s of the variable %q does not fit its type: %s.", g.source, v.name, conversionError(err)),
+			Detail:   fmt.Sprintf("The value %s of the variable %q does not fit its type: %s.", g.source, v.name, g.conversionError(err)),
 			Subject:  subject,
 		}}
 	}
 	return val, nil
+}
+
+// conversionError words an error of a conversion. Where in a value that is secret
+// as a whole something does not fit is secret too, and package cty names that.
+func (g given) conversionError(err error) string {
+	switch {
+	case g.secret != secretWhole:
+		return conversionError(err)
+	case strings.Contains(err.Error(), `"`):
+		return "where it does not is secret"
+	}
+	return err.Error()
 }
 
 // parse reads text from the command line or the environment: as it is for a
@@ -184,6 +220,9 @@ func (v *variable) parse(g given) (cty.Value, hcl.Diagnostics) {
 	}
 	name := fmt.Sprintf("<value for var.%s>", v.name)
 	invalid := func(why string) hcl.Diagnostics {
+		if g.secret != notSecret || v.sensitive || v.ephemeral {
+			why = "it is not shown, because it is sensitive."
+		}
 		return hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Invalid value for variable",

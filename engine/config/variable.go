@@ -23,6 +23,10 @@ type variable struct {
 	nullable    bool
 	rules       []rule
 	header      hcl.Range
+	// command is a program and its arguments that print the value where none is
+	// set; nil: there is none.
+	command      []string
+	commandRange hcl.Range
 }
 
 // A rule is a validation block.
@@ -55,6 +59,25 @@ func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
 	}
 	if a := content.Attributes["default"]; a != nil {
 		diags = append(diags, m.decodeDefault(v, a)...)
+	}
+	if a := content.Attributes["command"]; a != nil {
+		diags = append(diags, v.decodeCommand(a)...)
+		if m.root != m {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Command in a module that is called",
+				Detail:   fmt.Sprintf("The variable %q has a command, and a module that is called takes the values of its variables from its caller. A variable of the root module can have the command.", v.name),
+				Subject:  a.NameRange.Ptr(),
+			})
+		}
+		if d := content.Attributes["default"]; d != nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Both default and command",
+				Detail:   fmt.Sprintf("The variable %q has a default and a command. Both say what its value is where none is set, and a variable can have one of them.", v.name),
+				Subject:  d.NameRange.Ptr(),
+			})
+		}
 	}
 	for _, vb := range content.Blocks.OfType("validation") {
 		inner, more := vb.Body.Content(bodySchema(typ.Block("validation").Attributes, nil, false))

@@ -50,7 +50,17 @@ and the blocks:
 ## Variables
 
 The value of a variable is the last of: its default, ` + "`MF_VAR_name`" + ` in the environment, ` + "`mailform.mfvars`, `mailform.mfvars.json`" + `,
-` + "`*.auto.mfvars` and `*.auto.mfvars.json`" + ` in the order of their names, and ` + "`-var` and `-var-file`" + ` in the order given.
+` + "`*.auto.mfvars` and `*.auto.mfvars.json`" + ` in the order of their names, and ` + "`-var` and `-var-file`" + ` in the order given. Where none of them
+sets it, a variable with a ` + "`command`" + ` has what that prints.
+
+Files of values can be encrypted, and their values are then sensitive:
+
+- as a whole by age: ` + "`staff.auto.mfvars.age`, `mailform.mfvars.json.age`" + `;
+- value by value by SOPS, as YAML or JSON: ` + "`staff.auto.mfvars.sops.yaml`, `staff.auto.mfvars.json`" + `. Names stand in clear there, so that
+  ` + "`for_each`" + ` can be made of a map of such values.
+
+The age keys for both come from ` + "`MF_AGE_KEY`, `MF_AGE_KEY_FILE`, `SOPS_AGE_KEY`, `SOPS_AGE_KEY_FILE`" + ` in the environment, and from
+` + "`~/.config/sops/age/keys.txt`" + `. ` + "`mailform validate`" + ` does without them.
 `)
 	for _, f := range forms() {
 		name := strings.TrimPrefix(strings.TrimPrefix(f.Name, "a "), "an ")
