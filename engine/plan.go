@@ -18,12 +18,14 @@ type PlanOptions struct {
 	Targets, Excludes, Replaces []string
 	// Confirm are -confirm arguments: IDs of brakes, or plan.ConfirmAll.
 	Confirm []string
-	// Time that the plan is made for, to stand in it; zero: none.
+	// Time that the plan is made for, to stand in it, and what plantimestamp is;
+	// zero: none.
 	Time time.Time
 }
 
 // Plan computes what there is to do.
 func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
+	s.opts.Config.PlanTime = o.Time
 	d, observed, diags := s.look(ctx, o.Replaces)
 	if diags.HasErrors() {
 		return nil, diags

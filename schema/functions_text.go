@@ -68,6 +68,7 @@ var fileFunctions = []*Function{
 
 var dateFunctions = []*Function{
 	fn(GroupDate, "formatdate(format string, time string) string", "A time in another form: `YYYY`, `MM`, `MMM`, `DD`, `EEE`, `hh`, `mm`, `ss`, `Z`.", `formatdate("YYYYMMDD", "2026-01-31T12:00:00Z")`, `"20260131"`),
+	fn(GroupDate, "plantimestamp() string", "The time that the plan is made for: what `mailform plan -at` gives, which a saved plan keeps for its apply. Without `-at` it is an error, so that the same files make the same plan.", `formatdate("YYYYMMDD", plantimestamp())`, ``),
 	fn(GroupDate, "timeadd(timestamp string, duration string) string", "A time some `h`, `m` and `s` later, or earlier.", `timeadd("2026-01-31T12:00:00Z", "24h")`, `"2026-02-01T12:00:00Z"`),
 	fn(GroupDate, "timecmp(timestamp_a string, timestamp_b string) number", "-1, 0 or 1 where the first of two times is earlier, the same, or later.", `timecmp("2026-01-31T12:00:00Z", "2026-01-31T12:00:00+01:00")`, `1`),
 }

@@ -92,6 +92,7 @@ func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 
 func (o *operation) flags(fs *flag.FlagSet) {
 	varFlags(fs, &o.vars)
+	fs.Var(timeFlag{&o.at}, "at", "TIME: the time of the plan, such as 2026-01-02T15:04:05Z, or now, for plantimestamp() and to stand in it; without it equal plans are equal bytes")
 	fs.BoolVar(&o.allowCommands, "allow-commands", false, "run the commands that variables take their values from; look at them first")
 	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
 	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")

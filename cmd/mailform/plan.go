@@ -33,7 +33,6 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	fs.BoolVar(&o.lock, "lock", true, "lock the state; without a lock the plan may be outdated at once")
 	fs.BoolVar(&o.destroy, "destroy", false, "plan to take everything away")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only look for what was changed outside of mailform")
-	fs.Var(timeFlag{&o.at}, "at", "TIME: let the plan say when it was made, such as 2026-01-02T15:04:05Z, or now; without it equal plans are equal bytes")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}

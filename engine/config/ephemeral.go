@@ -27,9 +27,10 @@ func withoutEphemeral(marks []cty.PathValueMarks) ([]cty.PathValueMarks, bool) {
 }
 
 // functions are those that expressions can call, for a directory.
-func functions(dir string) map[string]function.Function {
+func functions(dir string, opts Options) map[string]function.Function {
 	table := funcs.Table(dir, Sensitive)
 	table["ephemeralasnull"] = ephemeralAsNull
+	table["plantimestamp"] = funcs.PlanTimestamp(opts.PlanTime, opts.AllowUnset)
 	return table
 }
 

@@ -183,7 +183,7 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 // newRun makes the evaluator of a root module.
 func newRun(m *Module, opts Options, computed Computed) *evaluator {
 	e := (&run{
-		opts: opts, computed: computed, functions: functions(m.dir),
+		opts: opts, computed: computed, functions: functions(m.dir, opts),
 		modules: map[*schema.ModuleInstance]*evaluator{}, declared: map[providerID]*evaluated{},
 		left: map[*schema.Attribute][]cty.Value{}, leftBlocks: map[*schema.NestedBlock][]cty.Value{},
 		told: map[string]bool{},

@@ -88,7 +88,7 @@ func (s *Scope) evaluate(x hcl.Expression) (cty.Value, *hcl.EvalContext, hcl.Dia
 		return cty.DynamicVal, nil, diags
 	}
 	scan := s.m.newScan(inOutput)
-	scan.outside = s.values
+	scan.outside, scan.functions = s.values, s.e.functions
 	if diags := scan.find(e, nil); diags.HasErrors() {
 		return cty.DynamicVal, nil, diags
 	}

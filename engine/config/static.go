@@ -85,7 +85,7 @@ func (l *loader) static(m *Module, e *expression, around map[string]bool) (cty.V
 	for root, names := range found {
 		ctx.Variables[root] = cty.ObjectVal(names)
 	}
-	ctx.Functions = functions(l.root.dir)
+	ctx.Functions = functions(l.root.dir, l.opts)
 	ev := &evaluator{m: m}
 	return ev.value(e, ctx)
 }

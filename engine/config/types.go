@@ -8,6 +8,8 @@
 package config
 
 import (
+	"time"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/source"
 	"github.com/mailform/mailform/schema"
@@ -148,6 +150,9 @@ type Options struct {
 	// says, and is called for each that lies elsewhere. Nil: it has to be there
 	// and be what the lock file says.
 	Install func(source.Repository) error
+	// PlanTime is what plantimestamp is; zero: there is none, and it is an error,
+	// or with AllowUnset not known.
+	PlanTime time.Time
 	// AllowCommands lets the commands run that variables take their values from.
 	// MF_ALLOW_COMMANDS=1 in Environ does so too. With AllowUnset none runs.
 	AllowCommands bool

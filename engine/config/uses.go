@@ -5,6 +5,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
 )
 
 // Uses are what an expression reads, found without evaluating it.
@@ -78,6 +79,8 @@ type scan struct {
 	iterator string
 	// selfBlock is the block that self stands for an instance of; nil for none.
 	selfBlock *block
+	// functions are those that a Scope has; nil: those that files can call.
+	functions map[string]function.Function
 	// outside are the words that stand for what a Scope has beyond the files.
 	outside map[string]cty.Value
 	// output is what the expression is the value of; nil for none.
@@ -279,6 +282,7 @@ func (s *scan) walk(e hclsyntax.Expression) {
 	case *hclsyntax.TupleConsExpr:
 		s.walkAll(t.Exprs)
 	case *hclsyntax.FunctionCallExpr:
+		s.call(t)
 		s.walkAll(t.Args)
 	case *hclsyntax.ObjectConsExpr:
 		for _, item := range t.Items {

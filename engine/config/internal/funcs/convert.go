@@ -1,11 +1,6 @@
 package funcs
 
 import (
-	"maps"
-	"slices"
-	"strings"
-
-	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 )
@@ -54,52 +49,4 @@ func makeIsSensitive(mark any) function.Function {
 			return cty.False, nil
 		},
 	})
-}
-
-// Type tells the type of a value, as it would be written in a variable block.
-var Type = function.New(&function.Spec{
-	Params: []function.Parameter{anything("value")},
-	Type:   static(cty.String),
-	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-		return cty.StringVal(typeText(args[0].Type())), nil
-	},
-})
-
-// typeText is a type in the words of the language. What it has no word for is a
-// reference.
-func typeText(t cty.Type) string {
-	switch {
-	case t.IsCapsuleType():
-		return "reference"
-	case t.IsListType():
-		return "list(" + typeText(t.ElementType()) + ")"
-	case t.IsSetType():
-		return "set(" + typeText(t.ElementType()) + ")"
-	case t.IsMapType():
-		return "map(" + typeText(t.ElementType()) + ")"
-	case t.IsTupleType():
-		return "tuple([" + joined(t.TupleElementTypes()) + "])"
-	case t.IsObjectType():
-		return "object({" + attributesText(t) + "})"
-	}
-	return typeexpr.TypeString(t)
-}
-
-func joined(types []cty.Type) string {
-	words := make([]string, len(types))
-	for i, t := range types {
-		words[i] = typeText(t)
-	}
-	return strings.Join(words, ", ")
-}
-
-func attributesText(t cty.Type) string {
-	names := slices.Sorted(maps.Keys(t.AttributeTypes()))
-	for i, name := range names {
-		names[i] = name + " = " + typeText(t.AttributeType(name))
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return " " + strings.Join(names, ", ") + " "
 }

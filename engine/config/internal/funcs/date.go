@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"errors"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -31,3 +32,21 @@ var timeCmp = function.New(&function.Spec{
 		return cty.NumberIntVal(int64(a.Compare(b))), nil
 	},
 })
+
+// PlanTimestamp is the time that a plan is made for. It is another one only where
+// somebody asks for that, so that the same input makes the same plan. Where the
+// time is zero there is none, and where lenient is set it is not known.
+func PlanTimestamp(at time.Time, lenient bool) function.Function {
+	return function.New(&function.Spec{
+		Type: static(cty.String),
+		Impl: func([]cty.Value, cty.Type) (cty.Value, error) {
+			switch {
+			case !at.IsZero():
+				return cty.StringVal(at.UTC().Format(time.RFC3339)), nil
+			case lenient:
+				return cty.UnknownVal(cty.String), nil
+			}
+			return cty.NilVal, errors.New("the plan has no time: give it one with -at=now, or -at=2026-01-31T12:00:00Z")
+		},
+	})
+}
