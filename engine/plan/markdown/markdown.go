@@ -1,16 +1,21 @@
-// Package markdown writes a plan as a comment for a pull request: the numbers
-// and the brakes first, each change folded, and never more than fits.
+// Package markdown writes a plan as a comment for a pull request: the numbers,
+// the brakes and the checks that fail first, then each change folded, and never
+// more than fits.
+//
+// What comes from files and systems does nothing in it but stand there: it is
+// within code, where forges look neither for names nor for numbers nor for links.
 //
 // [Plan] is where to start.
 package markdown
 
 import (
 	"fmt"
-	"html"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/plan/text"
 )
@@ -19,53 +24,69 @@ import (
 // for a comment; the rest is for what a pipeline puts around it.
 const Limit = 60_000
 
-// reserve is kept free for the last lines, in bytes.
-const reserve = 300
+const (
+	reserve  = 1_000 // bytes that are kept free for the last lines
+	mostRows = 20    // rows of the table, lines of a list
+)
 
 // Plan writes a plan. name is what a bot finds its former comment by, in a
-// hidden marker on the first line: <!-- mailform:NAME -->. A change that is larger
-// than what is left, and all behind it, are only counted.
+// hidden marker on the first line: <!-- mailform:NAME -->. What takes away comes
+// first. A change that is larger than what is left, and all behind it, are only
+// counted.
 func Plan(w io.Writer, p *plan.Plan, name string) error {
 	d := document{}
 	d.add("<!-- mailform:" + comment(name) + " -->\n")
 	d.add("### " + headline(p) + "\n")
 	d.brakes(p)
-	var sections []string
-	for i := range p.Drift {
-		s, err := drift(&p.Drift[i])
-		if err != nil {
-			return err
-		}
-		sections = append(sections, s)
-	}
-	shown := 0
-	for shown < len(sections) && d.add(sections[shown]) {
-		shown++
-	}
-	more := len(sections) - shown
-	for i := range p.Changes {
-		c := &p.Changes[i]
-		if c.Action == plan.NoOp {
-			continue
-		}
+	d.checks(p)
+	d.domains(p)
+	more := 0
+	section := func(write func() (string, error)) error {
 		if more > 0 {
 			more++
-			continue
+			return nil
 		}
-		s, err := change(c)
-		if err != nil {
-			return err
-		}
-		if !d.add(s) {
+		s, err := write()
+		if err == nil && !d.add(s) {
 			more++
 		}
+		return err
+	}
+	for _, c := range byWeight(p) {
+		if err := section(func() (string, error) { return change(c) }); err != nil {
+			return err
+		}
+	}
+	for i := range p.Drift {
+		if err := section(func() (string, error) { return drift(&p.Drift[i]) }); err != nil {
+			return err
+		}
+	}
+	if more > 0 {
+		d.last("\n%d more: too long for a comment. `mailform show` of the saved plan has it all.\n", more)
 	}
 	d.rest(p)
-	if more > 0 {
-		fmt.Fprintf(&d.b, "\n%d more: too long for a comment; `mailform show PLAN` has it all.\n", more)
-	}
 	_, err := io.WriteString(w, d.b.String())
 	return err
+}
+
+// byWeight is what changes, those that take away first.
+func byWeight(p *plan.Plan) []*plan.Change {
+	weight := map[plan.Action]int{plan.Delete: 0, plan.Replace: 1, plan.Forget: 2}
+	heavy := func(c *plan.Change) int {
+		if w, ok := weight[c.Action]; ok {
+			return w
+		}
+		return len(weight)
+	}
+	var all []*plan.Change
+	for i := range p.Changes {
+		if c := &p.Changes[i]; c.Action != plan.NoOp {
+			all = append(all, c)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *plan.Change) int { return heavy(a) - heavy(b) })
+	return all
 }
 
 // A document grows up to the limit.
@@ -80,6 +101,13 @@ func (d *document) add(s string) bool {
 	return true
 }
 
+// last adds a line for which room was kept.
+func (d *document) last(format string, args ...any) {
+	if s := fmt.Sprintf(format, args...); d.b.Len()+len(s) <= Limit {
+		d.b.WriteString(s)
+	}
+}
+
 func headline(p *plan.Plan) string {
 	s := p.Summary()
 	switch {
@@ -88,14 +116,7 @@ func headline(p *plan.Plan) string {
 	case p.Mode == plan.RefreshOnly:
 		return fmt.Sprintf("%d changed outside of mailform", len(p.Drift))
 	}
-	line := fmt.Sprintf("Plan: %d to add, %d to change, %d to destroy", s.Add, s.Change, s.Destroy)
-	if s.Import > 0 {
-		line += fmt.Sprintf(", %d to import", s.Import)
-	}
-	if s.Forget > 0 {
-		line += fmt.Sprintf(", %d to forget", s.Forget)
-	}
-	return line
+	return strings.TrimSuffix(s.String(), ".")
 }
 
 func (d *document) brakes(p *plan.Plan) {
@@ -103,13 +124,34 @@ func (d *document) brakes(p *plan.Plan) {
 		return
 	}
 	d.add("\n**Brakes:** this is rarely meant, so it has to be confirmed.\n\n")
-	for i, b := range p.Brakes {
-		how := "plan with <code>-confirm=" + html.EscapeString(b.ID) + "</code>"
+	d.list(len(p.Brakes), func(i int) string {
+		b := &p.Brakes[i]
 		if b.Confirmed {
-			how = "confirmed"
+			return prose(b.Detail) + " (confirmed)"
 		}
-		if !d.add(fmt.Sprintf("- %s (%s)\n", html.EscapeString(b.Detail), how)) {
-			fmt.Fprintf(&d.b, "- and %d more\n", len(p.Brakes)-i)
+		return prose(b.Detail) + " (plan with " + code("-confirm="+b.ID) + ")"
+	})
+}
+
+// checks names the check blocks that do not hold.
+func (d *document) checks(p *plan.Plan) {
+	var lines []string
+	for _, c := range p.Checks {
+		if c.Status == config.CheckFail || c.Status == config.CheckError {
+			lines = append(lines, code("check."+c.Name)+": "+prose(strings.Join(c.Problems, " ")))
+		}
+	}
+	if len(lines) > 0 {
+		d.add("\n**Checks** that do not hold:\n\n")
+		d.list(len(lines), func(i int) string { return lines[i] })
+	}
+}
+
+// list writes the first lines of a list, and how many more there are.
+func (d *document) list(n int, line func(i int) string) {
+	for i := range n {
+		if i == mostRows || !d.add("- "+line(i)+"\n") {
+			d.last("- and %d more\n", n-i)
 			return
 		}
 	}
@@ -117,17 +159,22 @@ func (d *document) brakes(p *plan.Plan) {
 
 // rest names what is not shown in full.
 func (d *document) rest(p *plan.Plan) {
-	outputs := 0
+	var outputs []string
 	for _, o := range p.Outputs {
 		if o.Action != plan.NoOp {
-			outputs++
+			outputs = append(outputs, code(o.Name))
 		}
 	}
-	if outputs > 0 {
-		d.add(fmt.Sprintf("\nOutputs that change: %d.\n", outputs))
+	if n := len(outputs); n > mostRows {
+		d.last("\nOutputs that change: %d.\n", n)
+	} else if n > 0 {
+		d.last("\nOutputs that change: %s.\n", strings.Join(outputs, ", "))
 	}
 	if n := len(p.Records); n > 0 {
-		d.add(fmt.Sprintf("\nDomains whose records somebody else has to enter: %d; `mailform show -records` prints them.\n", n))
+		d.last("\nDomains whose records somebody else has to enter: %d; `mailform show -records` prints them.\n", n)
+	}
+	if n := len(p.Foreign); n > 0 {
+		d.last("\nNot made by mailform, not declared, and left alone: %d.\n", n)
 	}
 }
 
@@ -154,8 +201,8 @@ func folded(address, what, body string) string {
 	for strings.Contains(body, fence) {
 		fence += "`"
 	}
-	return fmt.Sprintf("\n<details><summary><code>%s</code>: %s</summary>\n\n%sdiff\n%s\n%s\n\n</details>\n",
-		html.EscapeString(address), html.EscapeString(what), fence, diff(strings.TrimRight(body, "\n")), fence)
+	return fmt.Sprintf("\n<details><summary>%s: %s</summary>\n\n%sdiff\n%s\n%s\n\n</details>\n",
+		element(address), what, fence, diff(strings.TrimRight(body, "\n")), fence)
 }
 
 var sign = regexp.MustCompile(`(?m)^( *)(-/\+|\+/-|[-+~]) `)
@@ -170,17 +217,4 @@ func diff(s string) string {
 		}
 		return sym + strings.Repeat(" ", len(m)-1)
 	})
-}
-
-// comment makes a name fit for an HTML comment.
-func comment(name string) string {
-	for strings.Contains(name, "--") {
-		name = strings.ReplaceAll(name, "--", "-")
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == '<' || r == '>' {
-			return '_'
-		}
-		return r
-	}, name[:min(len(name), 1000)])
 }
