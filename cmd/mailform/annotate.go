@@ -20,11 +20,15 @@ func (a *app) annotate(diags hcl.Diagnostics) {
 		if d.Severity == hcl.DiagWarning {
 			level = "warning"
 		}
-		props := "title=" + githubProperty.Replace(d.Summary)
+		title, message := d.Summary, d.Detail
+		if message == "" {
+			title, message = "mailform", d.Summary
+		}
+		props := "title=" + githubProperty.Replace(title)
 		if d.Subject != nil {
 			props = fmt.Sprintf("file=%s,line=%d,endLine=%d,", githubProperty.Replace(a.fromRoot(d.Subject.Filename)), d.Subject.Start.Line, d.Subject.End.Line) + props
 		}
-		fmt.Fprintf(a.stderr, "::%s %s::%s\n", level, props, githubMessage.Replace(d.Detail))
+		fmt.Fprintf(a.stderr, "::%s %s::%s\n", level, props, githubMessage.Replace(message))
 	}
 }
 

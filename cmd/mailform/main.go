@@ -213,14 +213,17 @@ func (a *app) fail(err error) int {
 // problem prints an error that has no place in a file and returns the exit
 // code. Under -json it is an event, as all else.
 func (a *app) problem(summary, detail string) int {
+	diags := hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail}}
 	switch {
 	case a.json:
-		a.events().Diagnostics(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail}}, nil)
+		a.events().Diagnostics(diags, nil)
+		return exitError
 	case detail == "":
 		fmt.Fprintf(a.stderr, "Error: %s\n", summary)
 	default:
 		fmt.Fprintf(a.stderr, "Error: %s\n\n%s\n", summary, detail)
 	}
+	a.annotate(diags)
 	return exitError
 }
 
