@@ -169,29 +169,35 @@ func (c *showCase) apply(vars []config.VarArg) {
 // planned. It reports whether there are any.
 func (c *showCase) copy(from string) bool {
 	c.t.Helper()
-	old, err := filepath.Glob(filepath.Join(c.work, "*.mf.hcl"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for _, f := range old {
-		if err := os.Remove(f); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(c.dir, from, "*.mf.hcl"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(c.work, filepath.Base(f)), data, 0o644)
-		}
+	files := func(dir string, take func(path string) error) {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist) && path == dir:
+				return nil
+			case err != nil:
+				return err
+			case d.IsDir() && d.Name() == "before" && path != dir:
+				return fs.SkipDir
+			case strings.HasSuffix(path, ".mf.hcl"):
+				return take(path)
+			}
+			return nil
+		})
 		if err != nil {
 			c.t.Fatal(err)
 		}
 	}
-	return len(files) > 0
+	files(c.work, os.Remove)
+	copied := false
+	from = filepath.Join(c.dir, from)
+	files(from, func(path string) error {
+		copied = true
+		name, _ := filepath.Rel(from, path)
+		to := filepath.Join(c.work, name)
+		data, err := os.ReadFile(path)
+		return errors.Join(err, os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, data, 0o644))
+	})
+	return copied
 }
 
 func (c *showCase) decode(name string, into any) {

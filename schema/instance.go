@@ -52,6 +52,19 @@ func (m *ModuleInstance) Call() string {
 	return m.parent.Prefix() + "module." + m.name
 }
 
+// Declared is the address without any keys: where in the files the module is
+// called.
+func (m *ModuleInstance) Declared() string {
+	if m == nil {
+		return ""
+	}
+	around := m.parent.Declared()
+	if around != "" {
+		around += "."
+	}
+	return around + "module." + m.name
+}
+
 // In is the same instance as seen from further up: what is module.b below outer
 // is outer.module.b.
 func (m *ModuleInstance) In(outer *ModuleInstance) *ModuleInstance {

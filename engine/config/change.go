@@ -339,7 +339,7 @@ func (e *evaluator) importOf(t *taking, b, named *evaluated, i int) (Import, *hc
 func (e *evaluator) checks() []CheckResult {
 	var results []CheckResult
 	for _, c := range e.m.checks {
-		result := CheckResult{Name: c.name, Status: CheckPass}
+		result := CheckResult{Module: e.path.String(), Name: c.name, Status: CheckPass}
 		for _, r := range c.rules {
 			ok, known, diags := e.verdict(r.condition, e.context(r.condition))
 			switch {

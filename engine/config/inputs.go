@@ -40,12 +40,14 @@ const (
 
 // A CheckResult is what one check block came to: the worst of its assertions.
 type CheckResult struct {
+	Module   string // its address; empty for the root module
 	Name     string
 	Status   CheckStatus
 	Problems []string // messages of the assertions that do not hold
 }
 
-// Checks are the results of the check blocks, in the order of the files.
+// Checks are the results of the check blocks of all modules, in the order of the
+// files.
 func (c *Config) Checks() []CheckResult {
 	if c == nil {
 		return nil
@@ -55,6 +57,14 @@ func (c *Config) Checks() []CheckResult {
 
 // severity orders what assertions come to.
 var severity = map[CheckStatus]int{CheckPass: 0, CheckUnknown: 1, CheckFail: 2, CheckError: 3}
+
+// Worse is the worse of two.
+func (s CheckStatus) Worse(other CheckStatus) CheckStatus {
+	if severity[other] > severity[s] {
+		return other
+	}
+	return s
+}
 
 // assertion counts in what one assertion came to.
 func (r *CheckResult) assertion(s CheckStatus, problem string) {

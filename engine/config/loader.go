@@ -59,6 +59,9 @@ func (l *loader) call(m *Module, c *call, way []*Module, bound string) hcl.Diagn
 		return diags
 	}
 	src, err := source.Parse(text)
+	if err == nil {
+		c.from = src.String()
+	}
 	if errors.Is(err, source.ErrCredentials) {
 		m.blank(c.source)
 		return append(diags, refuse("Invalid source", "The source of %s cannot be used: %s.", c.address(), err)...)

@@ -17,6 +17,7 @@ import (
 type call struct {
 	*block
 	source *expression
+	from   string // source as it is; empty where it could not be told
 	// providers are handed over, by what the module calls them.
 	providers map[string]passed
 	child     *Module // nil where it could not be loaded

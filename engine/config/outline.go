@@ -21,6 +21,19 @@ type Outline struct {
 	Variables []OutlineVariable `json:"variables,omitempty"`
 	Outputs   []OutlineOutput   `json:"outputs,omitempty"`
 	Blocks    []OutlineBlock    `json:"blocks,omitempty"` // ordered by type and name
+	Calls     []OutlineCall     `json:"calls,omitempty"`  // ordered by name
+}
+
+// An OutlineCall is a module block, with what the files of the module declare.
+type OutlineCall struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	// Arguments are ordered by name; those for sensitive variables have no value.
+	Arguments []OutlineArgument  `json:"arguments,omitempty"`
+	ForEach   *OutlineExpression `json:"for_each,omitempty"`
+	Count     *OutlineExpression `json:"count,omitempty"`
+	DependsOn []string           `json:"depends_on,omitempty"`
+	Module    *Outline           `json:"module,omitempty"`
 }
 
 // An OutlineBlock is a block of a file.
@@ -116,7 +129,27 @@ func (m *Module) Outline() *Outline {
 	for _, id := range ids {
 		o.Blocks = append(o.Blocks, outlineBlock(m.blocks[id]))
 	}
+	for _, name := range keys(m.calls) {
+		o.Calls = append(o.Calls, outlineCall(m.calls[name]))
+	}
 	return o
+}
+
+func outlineCall(c *call) OutlineCall {
+	b := outlineBlock(c.block)
+	out := OutlineCall{Name: c.name, Source: c.from, ForEach: b.ForEach, Count: b.Count, DependsOn: b.DependsOn}
+	for i := range c.attrs {
+		a, secret := &c.attrs[i], false
+		if c.child != nil {
+			v := c.child.variables[a.schema.Name]
+			secret = v == nil || v.sensitive || v.ephemeral
+		}
+		out.Arguments = append(out.Arguments, OutlineArgument{a.schema.Name, outlineExpression(a.expr, secret)})
+	}
+	if c.child != nil {
+		out.Module = c.child.Outline()
+	}
+	return out
 }
 
 func outlineBlock(b *block) OutlineBlock {

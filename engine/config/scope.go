@@ -112,8 +112,12 @@ func WithoutRefs(v cty.Value) cty.Value { return withoutRefs(v) }
 // Object is a block with all that can be read of it. It reports false for a
 // reference to something else, or to nothing.
 func (s *Scope) Object(ref schema.Ref) (cty.Value, bool) {
-	b := s.e.blocks[blockID{ref.Type, ref.Name}]
-	if b == nil || ref.Part != "" || !s.e.keys(b) || b.unknown {
+	in := s.e.evaluatorOf(ref.Module)
+	if in == nil {
+		return cty.NilVal, false
+	}
+	b := in.blocks[blockID{ref.Type, ref.Name}]
+	if b == nil || ref.Part != "" || !in.keys(b) || b.unknown {
 		return cty.NilVal, false
 	}
 	i, ok := b.find(ref.Key)
@@ -125,7 +129,7 @@ func (s *Scope) Object(ref schema.Ref) (cty.Value, bool) {
 		if col := b.column(name); !b.typ.HasPart(name) && col != nil && col.state == running {
 			continue // part of a cycle, which is reported
 		}
-		values[name] = s.e.readAttribute(b, i, ref, name)
+		values[name] = in.readAttribute(b, i, ref, name)
 	}
 	return cty.ObjectVal(values), true
 }

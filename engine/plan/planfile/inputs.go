@@ -14,6 +14,7 @@ type variable struct {
 }
 
 type check struct {
+	Module   string             `json:"module,omitempty"`
 	Name     string             `json:"name"`
 	Status   config.CheckStatus `json:"status"`
 	Problems []string           `json:"problems,omitempty"`

@@ -39,6 +39,7 @@ type checkResult struct {
 
 type checkAddress struct {
 	Display string `json:"to_display"`
+	Module  string `json:"module,omitempty"`
 	Kind    string `json:"kind,omitempty"`
 	Name    string `json:"name,omitempty"`
 }
@@ -54,14 +55,31 @@ type checkProblem struct {
 }
 
 func addChecks(doc *planDocument, checks []config.CheckResult) {
+	known := map[string]int{} // where a check is in the document
 	for _, c := range checks {
-		address := checkAddress{Display: "check." + c.Name, Kind: "check", Name: c.Name}
-		instance := checkInstance{Address: checkAddress{Display: address.Display}, Status: c.Status}
+		instance := checkInstance{Address: checkAddress{Display: below(c.Module, "check."+c.Name), Module: c.Module}, Status: c.Status}
 		for _, p := range c.Problems {
 			instance.Problems = append(instance.Problems, checkProblem{p})
 		}
-		doc.Checks = append(doc.Checks, checkResult{address, c.Status, []checkInstance{instance}})
+		module := plan.ParseAddress(c.Module).Module.Declared()
+		address := checkAddress{Display: below(module, "check."+c.Name), Module: module, Kind: "check", Name: c.Name}
+		i, ok := known[address.Display]
+		if !ok {
+			i = len(doc.Checks)
+			known[address.Display] = i
+			doc.Checks = append(doc.Checks, checkResult{Address: address, Status: c.Status})
+		}
+		doc.Checks[i].Status = doc.Checks[i].Status.Worse(c.Status)
+		doc.Checks[i].Instances = append(doc.Checks[i].Instances, instance)
 	}
+}
+
+// below is the address of something in a module.
+func below(module, name string) string {
+	if module == "" {
+		return name
+	}
+	return module + "." + name
 }
 
 // A configuration is what the files declare. Its resources are the blocks that
@@ -81,7 +99,17 @@ type providerConfig struct {
 type configModule struct {
 	Outputs   map[string]configOutput   `json:"outputs,omitempty"`
 	Resources []configResource          `json:"resources,omitempty"`
+	Calls     map[string]configCall     `json:"module_calls,omitempty"`
 	Variables map[string]configVariable `json:"variables,omitempty"`
+}
+
+type configCall struct {
+	Source            string        `json:"source"`
+	Expressions       expressions   `json:"expressions,omitempty"`
+	CountExpression   *expression   `json:"count_expression,omitempty"`
+	ForEachExpression *expression   `json:"for_each_expression,omitempty"`
+	Module            *configModule `json:"module,omitempty"`
+	DependsOn         []string      `json:"depends_on,omitempty"`
 }
 
 type configResource struct {
@@ -167,12 +195,38 @@ func newConfiguration(o *config.Outline) (*configuration, error) {
 		key := strings.TrimSuffix(p.Name+"."+p.Alias, ".")
 		c.ProviderConfig[key] = providerConfig{p.Name, providerName(p.Name), p.Alias, ex}
 	}
-	m := &c.RootModule
+	return c, c.RootModule.declare(o)
+}
+
+// declare takes in what the files of one module declare, and of those that it
+// calls.
+func (m *configModule) declare(o *config.Outline) error {
+	for i := range o.Calls {
+		call := &o.Calls[i]
+		ex, err := newExpressions(&config.OutlineBody{Arguments: call.Arguments})
+		if err != nil {
+			return fmt.Errorf("write module.%s: %w", call.Name, err)
+		}
+		out := configCall{
+			Source: call.Source, Expressions: ex, DependsOn: call.DependsOn,
+			CountExpression: newExpression(call.Count), ForEachExpression: newExpression(call.ForEach),
+		}
+		if call.Module != nil {
+			out.Module = &configModule{}
+			if err := out.Module.declare(call.Module); err != nil {
+				return err
+			}
+		}
+		if m.Calls == nil {
+			m.Calls = map[string]configCall{}
+		}
+		m.Calls[call.Name] = out
+	}
 	for i := range o.Blocks {
 		b := &o.Blocks[i]
 		ex, err := newExpressions(&b.Body)
 		if err != nil {
-			return nil, fmt.Errorf("write %s.%s: %w", b.Type, b.Name, err)
+			return fmt.Errorf("write %s.%s: %w", b.Type, b.Name, err)
 		}
 		m.Resources = append(m.Resources, configResource{
 			Address: b.Type + "." + b.Name, Mode: "managed", Type: b.Type, Name: b.Name,
@@ -193,14 +247,16 @@ func newConfiguration(o *config.Outline) (*configuration, error) {
 		}
 		m.Outputs[out.Name] = configOutput{out.Sensitive, *newExpression(&out.Value), out.Description}
 	}
-	return c, nil
+	return nil
 }
 
-// deleteReason says why something is no longer declared: its block is gone, or
-// only this instance of it. declared holds the blocks that are still there.
+// deleteReason says why something is no longer declared: its module or its block
+// is gone, or only this instance of it. declared holds what is still there.
 func deleteReason(address string, declared map[string]bool) string {
 	block, key := blockOf(address)
-	switch {
+	switch module := plan.ModuleOf(address); {
+	case module != "" && !declared[module]:
+		return "delete_because_no_module"
 	case !declared[block]:
 		return "delete_because_no_resource_config"
 	case key == cty.NilVal:
@@ -219,13 +275,16 @@ func blockOf(address string) (block string, key cty.Value) {
 	return ref.String(), key
 }
 
-// declaredBlocks are the blocks that a plan leaves something of.
+// declaredBlocks are the blocks and modules that a plan leaves something of.
 func declaredBlocks(p *plan.Plan) map[string]bool {
 	declared := map[string]bool{}
 	for i := range p.Changes {
 		if c := &p.Changes[i]; !c.After.IsNull() {
 			block, _ := blockOf(c.Address)
 			declared[block] = true
+			for m := plan.ModuleOf(c.Address); m != "" && !declared[m]; m = plan.ModuleOf(m) {
+				declared[m] = true
+			}
 		}
 	}
 	return declared

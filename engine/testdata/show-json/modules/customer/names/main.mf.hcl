@@ -1,0 +1,7 @@
+variable "domain" {}
+
+user "staff" {
+  for_each = toset(["alice", "carol"])
+  domain   = var.domain
+  name     = each.key
+}
