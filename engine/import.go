@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/adopt"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/draft"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/schema"
 )
@@ -22,24 +24,36 @@ type ImportOptions struct {
 	Target string
 	// DryRun writes nothing.
 	DryRun bool
+	// Draft asks for blocks that describe what nobody declares.
+	Draft bool
+}
+
+// Imported is what an import did.
+type Imported struct {
+	adopt.Result
+	// Draft is nil unless it was asked for.
+	Draft *draft.Draft
 }
 
 // Import takes over into the state what is there already, and changes nothing
 // where it is.
-func (s *Session) Import(ctx context.Context, o ImportOptions) (*adopt.Result, hcl.Diagnostics) {
+func (s *Session) Import(ctx context.Context, o ImportOptions) (*Imported, hcl.Diagnostics) {
 	if s.opts.NoLock {
 		return nil, failure("No lock", "The state was opened without its lock. This is a bug in mailform.")
+	}
+	if diags := s.widen(o); diags.HasErrors() {
+		return nil, diags
 	}
 	d, observed, diags := s.look(ctx, nil)
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	if strings.Contains(o.Target, ".") && !slices.ContainsFunc(d.cfg.Providers, func(p config.Provider) bool { return p.Target() == o.Target }) {
+		return nil, append(diags, failure("No such provider", "No block declares the provider %s.", o.Target)...)
+	}
 	in := adopt.Input{Desired: d.expand.Resources, Observed: observed, Prior: s.prior}
 	var res *adopt.Result
 	if o.Address == "" {
-		if o.Target != "" && s.targets[o.Target] == nil {
-			return nil, append(diags, failure("No such target", "The files use no provider %q. They use %s.", o.Target, schema.Or(slices.Sorted(maps.Keys(s.targets))))...)
-		}
 		res = adopt.All(in, o.Target)
 	} else {
 		var err error
@@ -57,13 +71,58 @@ func (s *Session) Import(ctx context.Context, o ImportOptions) (*adopt.Result, h
 		diags = append(diags, more...)
 		entries = append(entries, outputs...)
 	}
+	out := &Imported{Result: *res}
+	if o.Draft {
+		made, more := s.draft(d, observed, o.Target, nil)
+		if diags = append(diags, more...); more.HasErrors() {
+			return nil, diags
+		}
+		out.Draft = made
+	}
 	if o.DryRun || len(entries) == 0 {
-		return res, diags
+		return out, diags
 	}
 	if err := s.backend.Append(ctx, entries); err != nil {
 		return nil, append(diags, failure("Cannot write the state", "Nothing has been imported: %s.", err)...)
 	}
-	return res, diags
+	return out, diags
+}
+
+// widen has all targets looked at where all is to be imported: things can be
+// there that no block speaks of yet.
+func (s *Session) widen(o ImportOptions) hcl.Diagnostics {
+	if o.Address != "" {
+		return nil
+	}
+	s.wide, s.alone = true, o.Target
+	name, _, _ := strings.Cut(o.Target, ".")
+	if o.Target == "" || slices.Contains(schema.Providers(), name) {
+		return nil
+	}
+	hint := ""
+	if near := schema.Suggest(name, schema.Providers()); near != "" {
+		hint = fmt.Sprintf(" Did you mean %q?", near)
+	}
+	return failure("No such provider", "There is no provider %q.%s", name, hint)
+}
+
+// also are the targets to be read beside those that blocks use: the declared
+// ones, or the default one where there is nothing else.
+func (s *Session) also(cfg *config.Config, none bool) []string {
+	if !s.wide {
+		return nil
+	}
+	if s.alone != "" {
+		return []string{s.alone}
+	}
+	var targets []string
+	for i := range cfg.Providers {
+		targets = append(targets, cfg.Providers[i].Target())
+	}
+	if len(targets) == 0 && none {
+		targets = append(targets, schema.DefaultProvider)
+	}
+	return targets
 }
 
 // outputs makes the entry for the outputs, where the state lacks some that are

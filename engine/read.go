@@ -31,6 +31,9 @@ func (s *Session) read(ctx context.Context, d *described) (map[string][]provider
 		sc := scope(id.Target)
 		sc.Prior = append(sc.Prior, id)
 	}
+	for _, target := range s.also(d.cfg, len(scopes) == 0) {
+		scope(target)
+	}
 	var diags hcl.Diagnostics
 	names := slices.Sorted(maps.Keys(scopes))
 	for _, target := range names {

@@ -28,6 +28,10 @@ type Options struct {
 // A Session is an opened workspace: files loaded, state locked and read. Close
 // it to release the lock.
 type Session struct {
+	// wide is set where all targets are read, also those that no block uses; of
+	// them, only the one that alone names, unless it is empty.
+	wide    bool
+	alone   string
 	ws      *Workspace
 	opts    Options
 	module  *config.Module

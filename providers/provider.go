@@ -64,6 +64,9 @@ type Observed struct {
 	// Owner is the address that the thing was made for, where the system can
 	// keep such a mark and the mark is of this state's lineage; else empty.
 	Owner string
+	// Origin is the same of whichever lineage, also of a state that is lost: a
+	// hint how to call a block that describes the thing, and nothing more.
+	Origin string
 	// Revision is opaque: it is another one after each change.
 	Revision string
 	// Retained is set for something that was deleted and whose data is still

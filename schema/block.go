@@ -120,6 +120,9 @@ func BlockByType(name string) *BlockType {
 	return nil
 }
 
+// DefaultProvider is the target of blocks that name none.
+const DefaultProvider = "embedded"
+
 // Providers returns the names of the providers that can be configured.
 func Providers() []string {
 	names := make([]string, 0, len(providers))

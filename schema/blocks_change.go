@@ -41,7 +41,7 @@ var removedBlock = &BlockType{
 var importBlock = &BlockType{
 	Type: "import",
 	Doc: "Says that something is there already and is to be taken over. A plan is an error where it is not there. With `for_each`, " +
-		"`to` and `id` see `each.key` and `each.value`. The block has no effect once the thing is ours.",
+		"`to` and `id` see `each.key` and `each.value`. The block has no effect once the thing is ours. Where `to` names a block without instances that no file has, `mailform plan -generate-config-out=FILE` writes it.",
 	Example: `import {
   to = user.alice
   id = "alice@example.com"

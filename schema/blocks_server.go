@@ -91,7 +91,7 @@ var addressesAttribute = Attribute{Name: "addresses", Type: cty.List(cty.String)
 		"records are made of them. Left out: none are made."}
 
 var providerAttribute = Attribute{Name: "provider", Type: cty.List(cty.String), Providers: true, Static: true, OrOne: true, NonEmpty: true,
-	Default: stringList("embedded"),
+	Default: stringList(DefaultProvider),
 	Doc:     "The provider that runs it, named by a bare word: `embedded`, `embedded.second`; or a list of several that do it together."}
 
 func stringList(items ...string) cty.Value {

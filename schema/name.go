@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -103,9 +104,54 @@ func nameError(name string) error {
 	return errors.New("it is longer than 253 bytes")
 }
 
+// parseEscapedOwner is ParseOwner for a name with escapes, in ASCII.
+func parseEscapedOwner(s string) (string, error) {
+	length := 0 // of the label, in octets
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		length++
+		switch {
+		case c == '.' && length == 1:
+			return "", errors.New("it has an empty label")
+		case c == '.':
+			length = 0
+		case c == '*' && i == 0 && len(s) > 1 && s[1] == '.':
+		case c == '\\':
+			n := escapeLength(s[i+1:])
+			if n == 0 {
+				return "", errors.New("after a backslash comes one character, or three digits up to 255")
+			}
+			i += n
+		case !isAlnum(c) && c != '-' && c != '_' && c != '/':
+			return "", fmt.Errorf("it holds %q", rune(c))
+		}
+		if length > 63 {
+			return "", errors.New("a label of it is longer than 63 bytes")
+		}
+	}
+	return strings.ToLower(s), nil
+}
+
+// escapeLength measures what comes after a backslash; 0: no escape.
+func escapeLength(s string) int {
+	switch {
+	case s == "" || s[0] < ' ' || s[0] > '~':
+		return 0
+	case s[0] < '0' || s[0] > '9':
+		return 1
+	case len(s) < 3:
+		return 0
+	}
+	if n, err := strconv.ParseUint(s[:3], 10, 8); err != nil || n > 255 {
+		return 0
+	}
+	return 3
+}
+
 // ParseOwner reads the name of a record as it is written in a zone: relative
 // ("www", "_sip._tcp", "*.dev"), "@" for the zone itself, or complete with a dot
-// at the end. The result is in lower case and of A-labels; the dot stays.
+// at the end. The result is in lower case and of A-labels; the dot stays. What
+// else an octet can be is written as in a zone file: \. or \046.
 func ParseOwner(s string) (string, error) {
 	if s == "@" {
 		return s, nil
@@ -118,6 +164,9 @@ func ParseOwner(s string) (string, error) {
 	}
 	if len(s) > 1000 {
 		return "", errors.New("it is longer than 253 bytes")
+	}
+	if strings.Contains(s, `\`) {
+		return parseEscapedOwner(s)
 	}
 	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
 	for i, label := range labels {

@@ -165,6 +165,12 @@ func TestParseOwner(t *testing.T) {
 		"empty":                   {"", "", `the zone itself is "@"`},
 		"an empty label":          {"a..b", "", "empty label"},
 		"a space":                 {"a b", "", "holds ' '"},
+		"an escaped dot":          {`John\.Doe.mail`, `john\.doe.mail`, ""},
+		"an octet by its number":  {`*.a\032b`, `*.a\032b`, ""},
+		"half an escape":          {`a\`, "", "after a backslash"},
+		"too large an octet":      {`a\256`, "", "after a backslash"},
+		"an escape and a space":   {`a\$ b`, "", "holds ' '"},
+		"an escape and no label":  {`a\$..b`, "", "empty label"},
 	})
 }
 

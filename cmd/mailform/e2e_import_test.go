@@ -129,3 +129,91 @@ func TestImportTakesOverOneThing(t *testing.T) {
 		t.Errorf("of a deleted mailbox: %v", r)
 	}
 }
+
+// Neither state nor files are left, only the data directory.
+func TestLostFilesAreWrittenAnew(t *testing.T) {
+	for _, name := range []string{"quickstart", "staff"} {
+		t.Run(name, func(t *testing.T) {
+			w := exampleWorld(t, name)
+			w.apply()
+			before := w.revisions()
+			w.forget("mailform.mfstate*")
+			w.forget("*.mf.hcl")
+			out := w.ok("import", "-all", "-generate-config-out=all.mf.hcl", "-secrets-out=secrets.auto.mfvars")
+			if strings.Contains(out, "Could not be written") || strings.Contains(out, "so that the next apply") {
+				t.Errorf("import -all:\n%s", out)
+			}
+			if text := readFile(t, filepath.Join(w.dir, "all.mf.hcl")); strings.Contains(text, "$argon2id") {
+				t.Error("the file holds a password hash")
+			}
+			if st, err := os.Stat(filepath.Join(w.dir, "secrets.auto.mfvars")); name == "quickstart" && (err != nil || st.Mode().Perm() != 0o600) {
+				t.Errorf("the file with the secrets: %v, %v", st, err)
+			}
+			if r := w.mailform("fmt", "-check"); r.code != 0 {
+				t.Errorf("fmt -check: %v", r)
+			}
+			if out := w.ok("plan"); !strings.Contains(out, " to import, 0 to add, 0 to change, 0 to destroy.") {
+				t.Errorf("plan:\n%s", out)
+			}
+			w.apply()
+			w.noChanges()
+			if d := cmp.Diff(before, w.revisions()); d != "" {
+				t.Errorf("something changed at the server:\n%s", d)
+			}
+			// A second time there is nothing to write, and nothing is overwritten.
+			if r := w.mailform("import", "-all", "-generate-config-out=all.mf.hcl"); r.code != 1 || !strings.Contains(r.stderr, "exists already") {
+				t.Errorf("over a file that is there: %v", r)
+			}
+			w.ok("import", "-all", "-generate-config-out=more.mf.hcl")
+			if _, err := os.Stat(filepath.Join(w.dir, "more.mf.hcl")); err == nil {
+				t.Error("a file was written for nothing")
+			}
+		})
+	}
+}
+
+func TestBlocksAreWrittenForImportBlocks(t *testing.T) {
+	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
+	w.apply()
+	before := w.revisions()
+	w.forget("mailform.mfstate*")
+	text := readFile(t, filepath.Join(w.dir, "main.mf.hcl"))
+	from, to := strings.Index(text, "user \"bob\""), strings.Index(text, "alias \"sales\"")
+	w.write("main.mf.hcl", strings.Replace(text[:from]+text[to:], "[user.alice, user.bob]", "[user.alice, user.robert]", 1))
+	w.write("import.mf.hcl", "import {\n  to = user.robert\n  id = \"bob@example.com\"\n}\n")
+	// The alias names a user that is not there yet.
+	if r := w.mailform("plan", "-generate-config-out=robert.mf.hcl"); r.code != 1 || !strings.Contains(r.stderr, `There is no user "robert"`) {
+		t.Errorf("a reference to what is to be written: %v", r)
+	}
+	w.edit("main.mf.hcl", "[user.alice, user.robert]", `[user.alice, "bob@example.com"]`)
+	if r := w.mailform("plan"); r.code != 1 || !strings.Contains(r.stderr, "mailform plan -generate-config-out=FILE") {
+		t.Errorf("without the option: %v", r)
+	}
+	r := w.mailform("plan", "-generate-config-out=robert.mf.hcl", "-out=p.mfplan")
+	if r.code != 1 || !strings.Contains(r.stderr, "nobody") && !strings.Contains(r.stderr, "Unknown address") {
+		t.Errorf("the alias goes to nobody as yet: %v", r)
+	}
+	w.edit("main.mf.hcl", `[user.alice, "bob@example.com"]`, `[user.alice]`)
+	out := w.ok("plan", "-generate-config-out=robert.mf.hcl", "-secrets-out=robert.auto.mfvars", "-out=p.mfplan")
+	if !strings.Contains(out, "Wrote robert.mf.hcl: 1 user.") || !strings.Contains(out, "user.robert.mailbox will be imported") {
+		t.Errorf("plan:\n%s", out)
+	}
+	want := `user "robert" {
+  domain        = domain.example
+  name          = "bob"
+  password_hash = var.robert_password_hash
+  quota         = "1GiB"
+}
+`
+	if got := readFile(t, filepath.Join(w.dir, "robert.mf.hcl")); !strings.HasSuffix(got, want) || strings.Contains(got, "$argon2id") {
+		t.Errorf("robert.mf.hcl:\n%s", got)
+	}
+	w.ok("apply", "p.mfplan")
+	w.noChanges()
+	after := w.revisions()
+	delete(before, "route sales@example.com")
+	delete(after, "route sales@example.com")
+	if d := cmp.Diff(before, after); d != "" {
+		t.Errorf("more than the alias changed at the server:\n%s", d)
+	}
+}

@@ -7,6 +7,19 @@ import (
 	"path/filepath"
 )
 
+// writeNew writes a file that must not be there yet.
+func writeNew(path string, data []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, werr := f.Write(data)
+	if err = errors.Join(werr, f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
+	}
+	return nil
+}
+
 // writeWhole writes a file whole or not at all: what was there stays until all
 // of the new is on disk.
 func writeWhole(path string, data []byte, mode os.FileMode) error {

@@ -10,12 +10,14 @@ import (
 
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/adopt"
+	"github.com/mailform/mailform/engine/draft"
 	"github.com/mailform/mailform/engine/plan"
 )
 
 // An importing holds the flags of import.
 type importing struct {
 	operation
+	drafting
 	all    bool
 	dryRun bool
 }
@@ -29,15 +31,21 @@ func (a *app) importCommand(ctx context.Context, args []string) int {
 	fs.BoolVar(&o.compact, "compact-warnings", false, "print warnings, where there are no errors, by their summaries alone")
 	fs.BoolVar(&o.all, "all", false, "take over all that the files declare and that is there; with the name of a provider only what it has")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "only print what would be imported")
+	o.drafting.flags(fs, "blocks for what no block declares (with -all)")
 	rest, err := a.parse(fs, args, 2)
 	if err != nil {
 		return usageExit(err)
+	}
+	if err := o.drafting.check(); err != nil {
+		return a.fail(err)
 	}
 	switch {
 	case o.all && len(rest) < 2:
 		return a.importAll(ctx, &o, strings.Join(rest, ""))
 	case o.all:
 		return a.fail(errors.New("mailform import -all takes nothing but the name of a provider"))
+	case o.out != "":
+		return a.fail(errors.New("-generate-config-out goes with -all; for one thing, write an import block and use mailform plan -generate-config-out"))
 	case len(rest) != 2:
 		return a.fail(errors.New("mailform import needs the address of a block in the files and the ID of what it describes: mailform import user.alice alice@example.com"))
 	}
@@ -50,25 +58,39 @@ func (a *app) importOne(ctx context.Context, o *importing, address, id string) i
 	if !ok {
 		return exitError
 	}
-	a.showTaken(o, res)
+	a.showTaken(o, &res.Result)
 	return exitOK
 }
 
-// importAll makes a lost state anew.
+// importAll makes a lost state anew, and lost files.
 func (a *app) importAll(ctx context.Context, o *importing, target string) int {
-	res, ok := a.runImport(ctx, o, engine.ImportOptions{Target: target, DryRun: o.dryRun})
+	o.bare = o.out != ""
+	res, ok := a.runImport(ctx, o, engine.ImportOptions{Target: target, DryRun: o.dryRun, Draft: o.out != ""})
 	if !ok {
 		return exitError
 	}
-	a.showTaken(o, res)
+	if res.Draft == nil || len(res.Draft.Blocks) == 0 || len(res.Taken) > 0 {
+		a.showTaken(o, &res.Result)
+	}
 	for _, err := range res.Refused {
 		fmt.Fprintf(a.stderr, "Error: %s\n\n%s\n", err.Summary, err.Detail)
 	}
-	if len(res.Foreign) > 0 {
+	switch {
+	case res.Draft != nil && !o.dryRun:
+		heading := []string{"Written by mailform import from what is there. Read it, then change and move the", "blocks as you like: plan shows what a change would do."}
+		if err := a.writeDraft(&o.drafting, res.Draft, draft.Options{Heading: heading, Imports: true}); err != nil {
+			return a.fail(err)
+		}
+		a.tellDraft(res.Draft)
+	case res.Draft != nil:
+		fmt.Fprintf(a.stdout, "\nWould write %s: %s.\n", o.out, res.Draft.Summary())
+		a.tellDraft(res.Draft)
+	case len(res.Foreign) > 0:
 		fmt.Fprintf(a.stdout, "\nNo block declares %s, which %s left alone:\n", resources(len(res.Foreign)), isAre(len(res.Foreign)))
 		for _, id := range res.Foreign {
 			fmt.Fprintf(a.stdout, "  %s %s\n", id.Kind, id.Key)
 		}
+		fmt.Fprintf(a.stdout, "To have blocks written for them, give -generate-config-out=FILE.\n")
 	}
 	if len(res.Retained) > 0 {
 		fmt.Fprintf(a.stdout, "\nDeleted, and their mail still kept:\n")
@@ -82,7 +104,7 @@ func (a *app) importAll(ctx context.Context, o *importing, target string) int {
 	return exitOK
 }
 
-func (a *app) runImport(ctx context.Context, o *importing, opts engine.ImportOptions) (*adopt.Result, bool) {
+func (a *app) runImport(ctx context.Context, o *importing, opts engine.ImportOptions) (*engine.Imported, bool) {
 	s, m, err := a.open(ctx, &o.operation, "import")
 	if err != nil {
 		return nil, false

@@ -33,6 +33,7 @@ var importRules = []struct {
 	{"engine/plan/planjson", []string{"schema", "providers$", "engine/config$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},
 	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
+	{"engine/draft", []string{"schema", "providers$", "engine/config", "engine/expand", "engine/plan$"}},
 	{"engine", []string{"schema", "providers$", "engine"}},
 	{"cmd", []string{"schema", "providers", "engine", "cmd"}},
 }

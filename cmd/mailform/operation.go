@@ -35,6 +35,8 @@ type operation struct {
 	input         bool
 	json          bool
 	destroy       bool
+	bare          bool // work without configuration files
+	drafts        bool // have the blocks written that import blocks miss
 	refreshOnly   bool
 	at            time.Time // of the plan; zero: none
 }
@@ -157,6 +159,11 @@ func newDataSource(name, dir string) providers.DataSource {
 // errReported is an error that has been printed already.
 var errReported = errors.New("reported")
 
+// configOptions are what the command line says to the files.
+func (a *app) configOptions(o *operation) config.Options {
+	return config.Options{Vars: o.vars, Environ: a.environ, AllowCommands: o.allowCommands, DraftImports: o.drafts}
+}
+
 // load reads the files of the working directory and prints what is wrong.
 func (a *app) load(o *operation) (*engine.Workspace, *config.Module, error) {
 	ws, err := a.workspace()
@@ -164,7 +171,7 @@ func (a *app) load(o *operation) (*engine.Workspace, *config.Module, error) {
 		a.fail(err)
 		return nil, nil, errReported
 	}
-	module, diags := ws.Load(config.Options{Vars: o.vars, Environ: a.environ, AllowCommands: o.allowCommands})
+	module, diags := ws.Load(a.configOptions(o))
 	if len(diags) > 0 {
 		a.diagnostics(diags, module.Files())
 	}
@@ -172,7 +179,7 @@ func (a *app) load(o *operation) (*engine.Workspace, *config.Module, error) {
 		return nil, nil, errReported
 	}
 	// To take everything away, the state is enough.
-	if module.Empty() && !o.destroy {
+	if module.Empty() && !o.destroy && !o.bare {
 		a.problem("No configuration files", fmt.Sprintf(`The directory %s has no files that end in .mf.hcl. Write one that describes a
 domain, a server and a user (examples/quickstart is one to start from), or name
 another directory: mailform -chdir=DIR plan`, ws.Dir))
@@ -189,7 +196,7 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 	}
 	a.heedInterrupts()
 	s, err := ws.Open(ctx, module, engine.Options{
-		Config:      config.Options{Vars: o.vars, Environ: a.environ, AllowCommands: o.allowCommands},
+		Config:      a.configOptions(o),
 		Operation:   operation,
 		LockTimeout: o.lockTimeout,
 		NoLock:      operation == "plan" && !o.lock,

@@ -33,10 +33,15 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	fs.BoolVar(&o.lock, "lock", true, "lock the state; without a lock the plan may be outdated at once")
 	fs.BoolVar(&o.destroy, "destroy", false, "plan to take everything away")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only look for what was changed outside of mailform")
+	var gen drafting
+	gen.flags(fs, "the blocks that import blocks name and that are missing")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
 	a.json = o.json
+	if err := a.draftImports(ctx, &o, &gen); err != nil {
+		return a.failed(err)
+	}
 	s, m, err := a.open(ctx, &o, "plan")
 	if err != nil {
 		return exitError

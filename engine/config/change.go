@@ -161,9 +161,6 @@ func (m *Module) resolveChanges() hcl.Diagnostics {
 				diags = append(diags, d)
 			}
 		}
-		if t.to.Module == nil && m.blocks[blockID{t.to.Type, t.to.Name}] == nil {
-			diags = append(diags, m.undeclared(schema.BlockByType(t.to.Type), t.to.Name, t.at)...)
-		}
 	}
 	for _, c := range m.checks {
 		for _, r := range c.rules {
@@ -271,6 +268,9 @@ func (e *evaluator) importsOf(t *taking) []Import {
 			Subject:  &t.at,
 		})
 	}
+	if named == nil && t.to.Module == nil {
+		return e.undeclaredImport(t, b)
+	}
 	if named == nil || !in.keys(named) || named.unknown {
 		return nil // reported, or not known without all variables
 	}
@@ -291,6 +291,31 @@ func (e *evaluator) importsOf(t *taking) []Import {
 		}
 	}
 	return out
+}
+
+// undeclaredImport deals with an import block for a block that is not there: an
+// error, unless that block is to be written.
+func (e *evaluator) undeclaredImport(t *taking, b *evaluated) []Import {
+	diags := e.m.undeclared(schema.BlockByType(t.to.Type), t.to.Name, t.at)
+	switch {
+	case len(diags) == 0: // it may be in a file that could not be read
+	case e.in(t.to).Module != nil: // only the root module is written to
+		e.report(diags...)
+	case !e.opts.DraftImports:
+		diags[0].Detail += " To have the block written, run mailform plan -generate-config-out=FILE."
+		e.report(diags...)
+	case t.forEach != nil || t.key != nil:
+		diags[0].Detail += " Only blocks without for_each and count can be written: an import for each instance needs its block first."
+		e.report(diags...)
+	default:
+		id, problem := e.importID(t, b, 0)
+		if problem != nil {
+			e.report(problem)
+		} else if id != "" {
+			return []Import{{To: t.to, ID: id, Range: t.header, Undeclared: true}}
+		}
+	}
+	return nil
 }
 
 // importOf evaluates one instance of an import block. Its ID is empty where it
@@ -321,18 +346,30 @@ func (e *evaluator) importOf(t *taking, b, named *evaluated, i int) (Import, *hc
 		}
 		return imp, named.noSuchInstance(keyUse{imp.To.Key, t.at})
 	}
+	id, problem := e.importID(t, b, i)
+	imp.ID = id
+	return imp, problem
+}
+
+// importID evaluates the ID of one instance of an import block. It is empty
+// where it is not known without all variables.
+func (e *evaluator) importID(t *taking, b *evaluated, i int) (string, *hcl.Diagnostic) {
 	id, diags := e.value(t.id, e.instanceContext(b, t.id, e.context(t.id), i))
 	text, ok := plainString(id)
 	switch {
 	case diags.HasErrors():
-		return imp, diags[0]
+		return "", diags[0]
 	case !id.IsMarked() && !id.IsKnown() && e.mayBeUnknown():
-		return imp, nil
+		return "", nil
 	case !ok || text == "":
-		return refuse(t.id.Range(), "The argument id has to be a text that is known, not empty and not sensitive.")
+		return "", &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid import",
+			Detail:   "The argument id has to be a text that is known, not empty and not sensitive.",
+			Subject:  t.id.Range().Ptr(),
+		}
 	}
-	imp.ID = text
-	return imp, nil
+	return text, nil
 }
 
 // checks looks at the conditions of check blocks. They stop nothing.

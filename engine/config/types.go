@@ -53,11 +53,13 @@ type Removed struct {
 }
 
 // An Import says that something is there and is to be taken over. To is an
-// instance that exists.
+// instance that is declared, unless Undeclared says otherwise.
 type Import struct {
 	To    schema.Ref
-	ID    string // its key, as schema.Resource has it
+	ID    string // its key, as schema.Resource has it, or another form of it
 	Range hcl.Range
+	// Undeclared: a block To is to be written; see Options.DraftImports.
+	Undeclared bool
 }
 
 // A Provider is one provider block, or one instance of it.
@@ -142,6 +144,9 @@ type Options struct {
 	// Data answers the questions of data blocks, in their order. nil: the answers
 	// are unknown.
 	Data func([]DataQuery) []DataAnswer
+	// DraftImports takes an import block for a block that is not there as a wish
+	// to have it written, instead of refusing it.
+	DraftImports bool
 	// AllowUnset takes a variable that is not set as unknown instead of refusing
 	// it. A block whose for_each or count hangs on one then has no instances, and
 	// references to them are unknown.

@@ -186,6 +186,17 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 	}
 }
 
+// StandardListen says where a service of a server listens that says nothing of
+// ports: plain or with STARTTLS, and with TLS from the first byte.
+func StandardListen(service string, addresses []netip.Addr) (listen, listenTLS []string) {
+	for _, p := range standardPorts {
+		if p.service == service {
+			return onAddresses(addresses, p.plain), onAddresses(addresses, p.tls)
+		}
+	}
+	return nil, nil
+}
+
 // onAddresses are the listen addresses of a port: the addresses of a server, or
 // all of the machine if it has none. No port, no addresses.
 func onAddresses(addresses []netip.Addr, port string) []string {

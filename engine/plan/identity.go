@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mailform/mailform/schema"
@@ -87,10 +88,9 @@ var principals = map[string][]string{
 
 // IsPrincipal reports whether a resource is one that its block is called after.
 func IsPrincipal(r *schema.Resource) bool {
-	for _, kind := range principals[ParseAddress(r.Address).Type] {
-		if kind == r.Kind {
-			return true
-		}
-	}
-	return false
+	return IsPrincipalKind(ParseAddress(r.Address).Type, r.Kind)
 }
+
+// IsPrincipalKind reports whether a block of a type is called after what it has
+// of a kind.
+func IsPrincipalKind(typ, kind string) bool { return slices.Contains(principals[typ], kind) }

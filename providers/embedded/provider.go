@@ -174,7 +174,7 @@ func (p *Provider) observed(r admin.Resource) (providers.Observed, error) {
 	if err != nil {
 		return providers.Observed{}, fmt.Errorf("%s %s in %s: %w", r.Kind, r.Key, p.dataDir, err)
 	}
-	o := providers.Observed{Kind: r.Kind, Key: r.Key, Attrs: attrs, Revision: r.Revision, Retained: r.Retained}
+	o := providers.Observed{Kind: r.Kind, Key: r.Key, Attrs: attrs, Origin: r.Owner, Revision: r.Revision, Retained: r.Retained}
 	if p.lineage != "" && r.Lineage == p.lineage {
 		o.Owner = r.Owner
 	}
