@@ -80,15 +80,24 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 }
 
 // begin makes the state's lineage before the first change, so that what the
-// providers make is marked as ours even if this process is killed at once.
+// providers make is marked as ours even if this process is killed at once. A state
+// that is there is encrypted as the files say by now, also where nothing changes.
 func (s *Session) begin(ctx context.Context, p *plan.Plan) hcl.Diagnostics {
-	if s.prior.Lineage != "" || p.Empty() {
+	first := s.prior.Lineage == ""
+	if first && p.Empty() {
 		return nil
 	}
 	err := s.backend.Append(ctx, nil)
 	var st *state.State
-	if err == nil {
+	if err == nil && first {
 		st, err = s.backend.Load(ctx)
+	}
+	if err != nil && !first {
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Cannot write the state",
+			Detail:   fmt.Sprintf("Nothing has been changed, because the state cannot be written: %s.", err),
+		}}
 	}
 	if err != nil {
 		return hcl.Diagnostics{{
@@ -96,6 +105,9 @@ func (s *Session) begin(ctx context.Context, p *plan.Plan) hcl.Diagnostics {
 			Summary:  "Cannot write the state",
 			Detail:   fmt.Sprintf("Nothing has been changed, because the state could not be begun: %s.", err),
 		}}
+	}
+	if !first {
+		return nil
 	}
 	s.prior.Lineage = st.Lineage
 	var diags hcl.Diagnostics

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/engine/state/httpstate"
 	"github.com/mailform/mailform/engine/state/pgstate"
@@ -18,28 +19,35 @@ import (
 // Backend is where the workspace keeps its state, as the module says. It opens
 // no connection.
 func (w *Workspace) Backend(module *config.Module, opts config.Options) (state.Backend, hcl.Diagnostics) {
+	backend, _, diags := w.backend(module, opts)
+	return backend, diags
+}
+
+// backend is Backend, with the keys that it encrypts with.
+func (w *Workspace) backend(module *config.Module, opts config.Options) (state.Backend, *seal.Keyring, hcl.Diagnostics) {
 	b, diags := module.Backend(opts)
-	if diags.HasErrors() {
-		return nil, diags
+	keys, more := w.Keyring(module, opts)
+	if diags = append(diags, more...); diags.HasErrors() {
+		return nil, nil, diags
 	}
 	var backend state.Backend
 	var err error
 	if b == nil {
-		backend, err = state.OpenLocal(filepath.Join(w.Dir, StateFile), nil)
+		backend, err = state.OpenLocal(filepath.Join(w.Dir, StateFile), keys)
 	} else {
-		backend, err = w.open(b, opts.Environ)
+		backend, err = w.open(b, keys, opts.Environ)
 	}
 	if err != nil {
 		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "The backend cannot be used", Detail: fmt.Sprintf("%s.", err)}
 		if b != nil {
 			d.Subject = &b.Range
 		}
-		return nil, append(diags, d)
+		return nil, nil, append(diags, d)
 	}
-	return backend, diags
+	return backend, keys, diags
 }
 
-func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, error) {
+func (w *Workspace) open(b *config.Backend, keys *seal.Keyring, environ []string) (state.Backend, error) {
 	text := func(name string) string { return backendText(b.Value, name) }
 	switch b.Type {
 	case "local":
@@ -47,14 +55,14 @@ func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, er
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(w.Dir, path)
 		}
-		return state.OpenLocal(path, nil)
+		return state.OpenLocal(path, keys)
 	case "http":
 		return httpstate.Open(httpstate.Options{
 			Address: text("address"), UpdateMethod: text("update_method"),
 			LockAddress: text("lock_address"), LockMethod: text("lock_method"),
 			UnlockAddress: text("unlock_address"), UnlockMethod: text("unlock_method"),
 			Username: text("username"), Password: text("password"),
-			Version: w.Version,
+			Version: w.Version, Keys: keys,
 		}.WithEnviron(environ))
 	case "pg":
 		lease, err := schema.ParseDuration(text("lease"))
@@ -65,7 +73,7 @@ func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, er
 		if conn == "" {
 			conn = fromEnviron(environ, "PG_CONN_STR")
 		}
-		return pgstate.Open(pgstate.Options{ConnStr: conn, Schema: text("schema_name"), Name: text("name"), Lease: lease})
+		return pgstate.Open(pgstate.Options{ConnStr: conn, Schema: text("schema_name"), Name: text("name"), Lease: lease, Keys: keys})
 	case "s3":
 		lease, err := schema.ParseDuration(text("lease"))
 		if err != nil {
@@ -74,7 +82,7 @@ func (w *Workspace) open(b *config.Backend, environ []string) (state.Backend, er
 		return s3state.Open(s3state.Options{
 			Bucket: text("bucket"), Key: text("key"), Region: text("region"), Endpoint: text("endpoint"),
 			PathStyle: b.Value.GetAttr("path_style").True(),
-			AccessKey: text("access_key"), SecretKey: text("secret_key"), Lease: lease,
+			AccessKey: text("access_key"), SecretKey: text("secret_key"), Lease: lease, Keys: keys,
 		}.WithEnviron(environ))
 	default:
 		return nil, fmt.Errorf("this version of mailform does not have the backend %q", b.Type)

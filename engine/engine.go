@@ -42,6 +42,8 @@ func (w *Workspace) Validate(module *config.Module, opts config.Options) hcl.Dia
 	opts.AllowUnset = true
 	opts.Version = w.Version
 	_, diags := module.Backend(opts)
+	_, early := module.Encryption(opts)
+	diags = merge(diags, early)
 	cfg, more := module.Evaluate(opts, nil)
 	diags = merge(diags, more)
 	res, more := expand.Expand(cfg, expand.Options{Version: w.Version, Partial: true})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 )
@@ -36,6 +37,7 @@ type Session struct {
 	opts    Options
 	module  *config.Module
 	backend state.Backend
+	keys    *seal.Keyring // nil: nothing is encrypted
 	unlock  func() error
 	prior   *state.State
 	targets map[string]providers.Provider
@@ -47,11 +49,11 @@ type Session struct {
 // is hcl.Diagnostics where it is about the backend block.
 func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Options) (*Session, error) {
 	opts.Config.Version = w.Version
-	backend, diags := w.Backend(module, opts.Config)
+	backend, keys, diags := w.backend(module, opts.Config)
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	s := &Session{ws: w, opts: opts, module: module, backend: backend, targets: map[string]providers.Provider{}}
+	s := &Session{ws: w, opts: opts, module: module, backend: backend, keys: keys, targets: map[string]providers.Provider{}}
 	s.unlock = func() error { return nil }
 	var err error
 	if !opts.NoLock {
@@ -69,6 +71,10 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 
 // Close releases the lock.
 func (s *Session) Close() error { return s.unlock() }
+
+// Keyring holds the keys that the state and saved plans are encrypted with. It may
+// be nil.
+func (s *Session) Keyring() *seal.Keyring { return s.keys }
 
 // Prior is the state as it was when the session was opened.
 func (s *Session) Prior() *state.State { return s.prior }

@@ -20,8 +20,8 @@ var blocks = slices.Concat(
 
 var mailformBlock = &BlockType{
 	Type: "mailform",
-	Doc: "Settings of mailform itself for this directory. A block `backend` in it says where the state is kept; its arguments can be " +
-		"made of variables, functions, and local values that are made of those.",
+	Doc: "Settings of mailform itself for this directory. A block `backend` in it says where the state is kept, a block `encryption` how it and saved plans " +
+		"are encrypted; their arguments can be made of variables, functions, and local values that are made of those.",
 	Example: `mailform {
   required_version = ">= 0.1"
 }`,

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -15,8 +14,8 @@ import (
 	"github.com/mailform/mailform/engine/apply"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
-	"github.com/mailform/mailform/engine/plan/planfile"
 	"github.com/mailform/mailform/engine/plan/text"
+	"github.com/mailform/mailform/engine/seal"
 )
 
 // apply plans, asks, and carries out; or carries out a saved plan.
@@ -191,9 +190,9 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 	if o.destroy || o.refreshOnly || len(o.targets)+len(o.excludes)+len(o.replaces) > 0 {
 		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only, -target, -exclude and -replace go with \"mailform plan -out\""))
 	}
-	saved, meta, err := readPlan(path)
+	saved, meta, err := a.readPlan(path, o.vars)
 	if err != nil {
-		return a.fail(err)
+		return a.failed(err)
 	}
 	if len(o.confirmed) > 0 {
 		return a.fail(errors.New("a saved plan is confirmed where its reviewer sees it: -confirm goes with \"mailform plan -out\""))
@@ -205,7 +204,7 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 	o.confirmed = saved.Confirmed()
 	// The plan has the public variables; secret ones come again from the
 	// command line, the environment or the files, and are compared.
-	o.vars = append(planVars(meta), o.vars...)
+	o.vars = append(planVars(meta.Meta), o.vars...)
 	o.targets, o.excludes, o.replaces = saved.Targets, saved.Excludes, saved.Replaces
 	o.at = saved.Time
 	o.destroy = saved.Mode == plan.Destroy
@@ -215,6 +214,9 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 		return exitError
 	}
 	defer s.Close()
+	if keys := s.Keyring(); keys != nil && keys.Enforced && !meta.sealed {
+		return a.fail(fmt.Errorf("read the plan %s: %w", path, seal.ErrPlain))
+	}
 	fresh, err := a.makePlan(ctx, s, m, o)
 	if err != nil {
 		return exitError
@@ -223,17 +225,4 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 		return a.problem("Saved plan is stale", fmt.Sprintf("Something has changed since %s was made, so that it no longer says what would\nhappen: %s. Nothing has been changed. Make a new plan.", filepath.Base(path), why))
 	}
 	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: fresh, Saved: true})
-}
-
-func readPlan(path string) (*plan.Plan, planfile.Meta, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, planfile.Meta{}, fmt.Errorf("read the plan: %w", err)
-	}
-	defer f.Close()
-	p, meta, err := planfile.Read(f)
-	if err != nil {
-		return nil, planfile.Meta{}, fmt.Errorf("read the plan %s: %w", path, err)
-	}
-	return p, meta, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/mailform/mailform/engine/plan/planfile"
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
+	"github.com/mailform/mailform/engine/seal"
 )
 
 // plan shows what apply would change.
@@ -55,7 +56,7 @@ func (a *app) plan(ctx context.Context, args []string) int {
 		return a.fail(err)
 	}
 	if *out != "" {
-		if err := a.savePlan(*out, p, m, &o); err != nil {
+		if err := a.savePlan(*out, p, m, s.Keyring(), &o); err != nil {
 			return a.fail(err)
 		}
 	}
@@ -162,13 +163,17 @@ func brakeWarnings(p *plan.Plan) hcl.Diagnostics {
 }
 
 // savePlan writes a plan file, whole or not at all, that only its owner reads.
-func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, o *operation) error {
+func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, keys *seal.Keyring, o *operation) error {
 	p.Outline = m.Outline()
 	var buf bytes.Buffer
 	if err := planfile.Save(&buf, p, planMeta(m, o.vars)); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
-	if err := writeWhole(path, buf.Bytes(), 0o600); err != nil {
+	data, err := sealPlan(keys, p, buf.Bytes())
+	if err != nil {
+		return fmt.Errorf("save the plan: %w", err)
+	}
+	if err := writeWhole(path, data, 0o600); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
 	if !o.json {

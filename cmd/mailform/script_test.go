@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -15,5 +16,15 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("MAILFORM_UPDATE") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			// No key stands in the repository, not even one for tests.
+			id, err := age.GenerateX25519Identity()
+			if err != nil {
+				return err
+			}
+			env.Setenv("AGE_IDENTITY", id.String())
+			env.Setenv("AGE_RECIPIENT", id.Recipient().String())
+			return nil
+		},
 	})
 }

@@ -37,9 +37,9 @@ func (a *app) show(ctx context.Context, args []string) int {
 	case *asMarkdown && (len(rest) == 0 || *asJSON):
 		return a.fail(fmt.Errorf("-markdown needs a saved plan, and excludes -json: mailform show -markdown PLAN"))
 	case *asMarkdown:
-		return a.showMarkdown(rest[0])
+		return a.showMarkdown(rest[0], o.vars)
 	case len(rest) == 1:
-		return a.showPlanFile(rest[0], *asJSON)
+		return a.showPlanFile(rest[0], o.vars, *asJSON)
 	}
 	st, _, err := a.readState(ctx, o.vars)
 	if err != nil {
@@ -56,10 +56,10 @@ func (a *app) show(ctx context.Context, args []string) int {
 	return exitOK
 }
 
-func (a *app) showPlanFile(path string, asJSON bool) int {
-	p, _, err := readPlan(path)
+func (a *app) showPlanFile(path string, vars []config.VarArg, asJSON bool) int {
+	p, _, err := a.readPlan(path, vars)
 	if err != nil {
-		return a.fail(err)
+		return a.failed(err)
 	}
 	if asJSON {
 		err = planjson.Plan(a.stdout, p, version)
@@ -73,10 +73,10 @@ func (a *app) showPlanFile(path string, asJSON bool) int {
 }
 
 // showMarkdown prints a saved plan for a pull request.
-func (a *app) showMarkdown(path string) int {
-	p, _, err := readPlan(path)
+func (a *app) showMarkdown(path string, vars []config.VarArg) int {
+	p, _, err := a.readPlan(path, vars)
 	if err != nil {
-		return a.fail(err)
+		return a.failed(err)
 	}
 	dir, err := a.dir()
 	if err != nil {

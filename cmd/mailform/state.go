@@ -347,7 +347,7 @@ func (a *app) backend(ws *engine.Workspace, vars []config.VarArg) (state.Backend
 	opts := config.Options{Vars: vars, Environ: a.environ}
 	module, diags := config.LoadWith(ws.Dir, opts)
 	// Other errors do not matter here: the state can be looked at in spite of them.
-	if !module.Incomplete() && (!module.HasBackend() || !diags.HasErrors()) {
+	if !module.Incomplete() && (!module.HasEarly() || !diags.HasErrors()) {
 		backend, more := ws.Backend(module, opts)
 		if !more.HasErrors() {
 			return backend, nil

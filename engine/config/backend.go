@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/schema"
@@ -47,29 +49,51 @@ func (m *Module) decodeBackend(hb *hcl.Block) hcl.Diagnostics {
 	return diags
 }
 
-// resolveBackend holds the arguments of the backend to what is known before the
-// state is: variables, functions, and locals that are made of those.
-func (m *Module) resolveBackend() hcl.Diagnostics {
-	if m.backend == nil {
-		return nil
+// resolveEarly holds the arguments of the blocks backend and encryption to what is
+// known before the state is: variables, functions, and locals that are made of
+// those.
+func (m *Module) resolveEarly() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	if m.backend != nil {
+		diags = m.resolveEarlyBody(&m.backend.body, "a backend", "whose state the backend keeps")
 	}
-	diags := m.resolveBody(&m.backend.body, inLocal, nil)
-	for i := range m.backend.attrs {
-		a := &m.backend.attrs[i]
-		at, found := m.readsBlock(a.expr, map[string]bool{})
-		if !found {
-			continue
-		}
-		a.expr.broken = true
-		diags = append(diags, &hcl.Diagnostic{
-			Severity: hcl.DiagError,
-			Summary:  "Invalid reference",
-			Detail: fmt.Sprintf("The arguments of a backend are read before everything else. They can be made of variables, functions and local values, and not of %s, "+
-				"whose state the backend keeps.", at),
-			Subject: a.expr.Range().Ptr(),
-		})
+	if m.encryption != nil {
+		diags = append(diags, m.resolveEarlyBody(&m.encryption.body, "the block encryption", "whose state it encrypts")...)
 	}
 	return diags
+}
+
+func (m *Module) resolveEarlyBody(b *body, of, whose string) hcl.Diagnostics {
+	diags := m.resolveBody(b, inLocal, nil)
+	for _, body := range append([]*body{b}, bodies(b)...) {
+		for i := range body.attrs {
+			a := &body.attrs[i]
+			at, found := m.readsBlock(a.expr, map[string]bool{})
+			if !found {
+				continue
+			}
+			a.expr.broken = true
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Invalid reference",
+				Detail: fmt.Sprintf("The arguments of %s are read before everything else. They can be made of variables, functions and local values, and not of %s, %s.",
+					of, at, whose),
+				Subject: a.expr.Range().Ptr(),
+			})
+		}
+	}
+	return diags
+}
+
+// bodies are those of the blocks in a body.
+func bodies(b *body) []*body {
+	var all []*body
+	for _, name := range slices.Sorted(maps.Keys(b.nested)) {
+		for _, n := range b.nested[name] {
+			all = append(all, &n.body)
+		}
+	}
+	return all
 }
 
 // readsBlock finds a block that an expression is made of, directly or through
@@ -102,8 +126,16 @@ func (m *Module) Backend(opts Options) (*Backend, hcl.Diagnostics) {
 	if b == nil {
 		return nil, nil
 	}
+	e, diags := m.earlyEvaluator(opts)
+	values, more := e.early(&b.body, b.typ.Attributes, slot{owner: fmt.Sprintf("the backend %q", b.name)}, "a backend")
+	diags = append(append(diags, more...), e.diags...)
+	return &Backend{Type: b.name, Value: cty.ObjectVal(values), Range: b.header}, sortDiagnostics(diags)
+}
+
+// earlyEvaluator evaluates what is made of variables, functions and locals.
+func (m *Module) earlyEvaluator(opts Options) (*evaluator, hcl.Diagnostics) {
 	lenient := opts
-	lenient.AllowUnset = true // only what the backend reads has to be set
+	lenient.AllowUnset = true // only what is read has to be set
 	vars, said := m.variableValues(lenient)
 	var diags hcl.Diagnostics // warnings are for evaluation to tell
 	for _, d := range said {
@@ -113,9 +145,16 @@ func (m *Module) Backend(opts Options) (*Backend, hcl.Diagnostics) {
 	}
 	e := newRun(m, opts, nil)
 	e.vars = vars
+	return e, diags
+}
+
+// early evaluates the arguments of a block that is read before everything else. In
+// is a slot without its attribute.
+func (e *evaluator) early(b *body, attrs []schema.Attribute, in slot, of string) (map[string]cty.Value, hcl.Diagnostics) {
+	var diags hcl.Diagnostics
 	values := map[string]cty.Value{}
-	for i := range b.typ.Attributes {
-		s := &b.typ.Attributes[i]
+	for i := range attrs {
+		s := &attrs[i]
 		a := b.attrs.named(s.Name)
 		switch {
 		case a == nil:
@@ -131,23 +170,20 @@ func (m *Module) Backend(opts Options) (*Backend, hcl.Diagnostics) {
 			values[s.Name] = cty.UnknownVal(s.Type)
 			continue
 		}
-		p := slot{attr: a, owner: fmt.Sprintf("the backend %q", b.name)}
+		p := in
+		p.attr = a
 		if values[s.Name], more = p.finish(v); more.HasErrors() {
 			diags = append(diags, more...)
 			continue
 		}
-		if !opts.AllowUnset && !values[s.Name].IsKnown() {
-			diags = append(diags, p.problem("Value of a backend is not known", a.expr.Range(),
+		if !e.opts.AllowUnset && !values[s.Name].IsWhollyKnown() {
+			diags = append(diags, p.problem(fmt.Sprintf("Value of %s is not known", of), a.expr.Range(),
 				"has to be known before anything else. Set the variables that it is made of: with -var, -var-file, or in the environment as %sNAME.", EnvPrefix)...)
 		}
 	}
-	diags = append(diags, e.diags...)
-	return &Backend{Type: b.name, Value: cty.ObjectVal(values), Range: b.header}, sortDiagnostics(diags)
+	return values, diags
 }
 
 // Incomplete reports whether a file could not be read in full, so that not even
 // the backend is known for certain.
 func (m *Module) Incomplete() bool { return m.incomplete }
-
-// HasBackend reports whether a block says where the state is kept.
-func (m *Module) HasBackend() bool { return m.backend != nil }

@@ -352,10 +352,14 @@ func staticValue(a *hcl.Attribute, typ cty.Type, target any) hcl.Diagnostics {
 
 func (m *Module) decodeMailform(hb *hcl.Block) hcl.Diagnostics {
 	allowed := bodySchema(schema.BlockByType("mailform").Attributes, nil, false)
-	allowed.Blocks = append(allowed.Blocks, backendHeader)
+	allowed.Blocks = append(allowed.Blocks, backendHeader, encryptionHeader)
 	content, diags := hb.Body.Content(allowed)
 	for _, b := range content.Blocks {
-		diags = append(diags, m.decodeBackend(b)...)
+		if b.Type == backendHeader.Type {
+			diags = append(diags, m.decodeBackend(b)...)
+		} else {
+			diags = append(diags, m.decodeEncryption(b)...)
+		}
 	}
 	if a := content.Attributes["required_version"]; a != nil {
 		var s string

@@ -73,6 +73,9 @@ type Module struct {
 	// secrets are variables whose values came from where secrets are kept.
 	secrets map[string]bool
 
+	// encryption is the block of that name; nil: none is declared.
+	encryption *block
+
 	usesComputed bool
 	flow         flow
 }

@@ -38,7 +38,7 @@ func (m *Module) resolve() hcl.Diagnostics {
 	}
 	diags = append(diags, m.resolveChanges()...)
 	// After the locals: it looks through them.
-	return append(diags, m.resolveBackend()...)
+	return append(diags, m.resolveEarly()...)
 }
 
 func (m *Module) resolveBlock(b *block) hcl.Diagnostics {

@@ -24,7 +24,7 @@ const (
 // What a header may ask for, so that a forged one cannot take the machine down.
 const (
 	mostTime   = 16
-	mostMemory = 1 << 20 // KiB
+	mostMemory = 256 << 10 // KiB
 )
 
 type passphraseHeader struct {

@@ -18,8 +18,9 @@ type Backend interface {
 
 	// Append makes entries durable, in order, and raises the serial by one; it
 	// returns when they cannot be lost any more. The first Append makes the
-	// lineage. Without entries it makes the lineage and nothing else. It needs
-	// the lock: without it the error is ErrNotLocked.
+	// lineage. Without entries it makes the lineage and nothing else. Before
+	// that, a state that is not encrypted as the backend was told is written anew.
+	// It needs the lock: without it the error is ErrNotLocked.
 	Append(ctx context.Context, entries []Entry) error
 
 	// Replace makes another state of it, whole: its lineage, serial, resources and

@@ -132,6 +132,7 @@ type origin struct {
 // write in one that is sealed.
 func (j *journal) open(keys *seal.Keyring, path string, lines [][]byte) (opened [][]byte, from []origin, err error) {
 	opened, from = make([][]byte, 0, len(lines)), make([]origin, 0, len(lines))
+	var last uint64
 	for i, line := range lines {
 		at := origin{line: i + 2}
 		plain, place, current, err := keys.Open(line)
@@ -146,7 +147,10 @@ func (j *journal) open(keys *seal.Keyring, path string, lines [][]byte) (opened 
 		if place.What != seal.Write || place.Lineage != j.lineage {
 			return nil, nil, &DamageError{path, at.line, "it was encrypted for another place"}
 		}
-		at.serial = place.Serial
+		if place.Serial <= last {
+			return nil, nil, &DamageError{path, at.line, fmt.Sprintf("write %d follows write %d", place.Serial, last)}
+		}
+		at.serial, last = place.Serial, place.Serial
 		for _, record := range bytes.Split(bytes.TrimSuffix(plain, []byte{'\n'}), []byte{'\n'}) {
 			opened, from = append(opened, record), append(from, at)
 		}

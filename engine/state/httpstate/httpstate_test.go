@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -54,6 +55,36 @@ func TestWhatOneRunnerWritesAnotherReads(t *testing.T) {
 	}
 	if s.lockID != "" {
 		t.Error("the lock was not released")
+	}
+}
+
+func TestASealedStateIsReadWithItsKeyAlone(t *testing.T) {
+	s := newServer(t)
+	plain := open(t, s.URL)
+	unlock := lock(t, plain)
+	if err := plain.Append(t.Context(), []state.Entry{entry(1)}); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	sealed := open(t, s.URL)
+	sealed.o.Keys = &seal.Keyring{Key: seal.Passphrase("correct horse battery")}
+	unlock = lock(t, sealed)
+	if err := sealed.Append(t.Context(), nil); err != nil { // seals what is there
+		t.Fatal(err)
+	}
+	doc := string(s.doc)
+	if strings.Contains(doc, "thing") || !strings.Contains(doc, `"serial":1`) {
+		t.Errorf("the server has %s", doc)
+	}
+	if err := sealed.Append(t.Context(), []state.Entry{entry(2)}); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if st, err := sealed.Load(t.Context()); err != nil || len(st.Resources) != 2 || st.Serial != 2 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	if _, err := open(t, s.URL).Load(t.Context()); !errors.Is(err, seal.ErrNoKey) {
+		t.Errorf("without a key: %v", err)
 	}
 }
 

@@ -21,7 +21,7 @@ func Pages() map[string]string {
 			continue
 		}
 		if b.Type == "mailform" {
-			pages[b.Type+".md"] = block(b) + backends()
+			pages[b.Type+".md"] = block(b) + backends() + encryption()
 			continue
 		}
 		pages[b.Type+".md"] = block(b)
@@ -124,6 +124,18 @@ func backends() string {
 	for _, b := range schema.Backends() {
 		fmt.Fprintf(&w, "\n## Backend `%s`\n\n%s\n\n```hcl\n%s\n```\n", b.Label, b.Doc, b.Example)
 		attributes(&w, b.Attributes, "")
+	}
+	return w.String()
+}
+
+func encryption() string {
+	var w strings.Builder
+	b := schema.Encryption()
+	fmt.Fprintf(&w, "\n## Block `%s`\n\n%s\n\n```hcl\n%s\n```\n", b.Type, b.Doc, b.Example)
+	attributes(&w, b.Attributes, "")
+	for _, n := range b.Blocks {
+		fmt.Fprintf(&w, "\n### `%s`\n\n%s\n", n.Type, n.Doc)
+		attributes(&w, n.Attributes, "")
 	}
 	return w.String()
 }
