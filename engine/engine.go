@@ -22,7 +22,8 @@ type Workspace struct {
 	// NewProvider makes a provider by its name; nil for a name that is none.
 	NewProvider func(name string) providers.Provider
 	// NewDataSource makes what answers data blocks of a type; nil for one that is
-	// none. dir is the configuration's directory.
+	// none. dir is the configuration's directory. Without the function itself the
+	// answers are unknown.
 	NewDataSource func(name, dir string) providers.DataSource
 }
 

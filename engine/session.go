@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/engine/state"
@@ -22,6 +23,8 @@ type Options struct {
 	LockTimeout time.Duration
 	// NoLock reads the state without its lock, for what changes nothing.
 	NoLock bool
+	// Backend keeps the state; nil: the one that the files say.
+	Backend state.Backend
 	// Parallelism is at how many targets is worked at once; 0: at all.
 	Parallelism int
 }
@@ -49,9 +52,12 @@ type Session struct {
 // is hcl.Diagnostics where it is about the backend block.
 func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Options) (*Session, error) {
 	opts.Config.Version = w.Version
-	backend, keys, diags := w.backend(module, opts.Config)
-	if diags.HasErrors() {
-		return nil, diags
+	backend, keys := opts.Backend, (*seal.Keyring)(nil)
+	if backend == nil {
+		var diags hcl.Diagnostics
+		if backend, keys, diags = w.backend(module, opts.Config); diags.HasErrors() {
+			return nil, diags
+		}
 	}
 	s := &Session{ws: w, opts: opts, module: module, backend: backend, keys: keys, targets: map[string]providers.Provider{}}
 	s.unlock = func() error { return nil }
@@ -65,7 +71,9 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 	if err != nil {
 		return nil, errors.Join(err, s.unlock())
 	}
-	s.opts.Config.Data = newLookup(ctx, w, s.prior.Lineage).ask
+	if w.NewDataSource != nil {
+		s.opts.Config.Data = newLookup(ctx, w, s.prior.Lineage).ask
+	}
 	return s, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/mailform/mailform/engine/tests"
 	"github.com/rogpeppe/go-internal/diff"
 )
 
@@ -148,7 +149,7 @@ func formatted(paths []string, recursive bool) ([]string, error) {
 				return err
 			case d.IsDir() && p != path && (!recursive || strings.HasPrefix(d.Name(), ".")):
 				return filepath.SkipDir
-			case !d.IsDir() && (strings.HasSuffix(p, ".mf.hcl") || strings.HasSuffix(p, ".mfvars")):
+			case !d.IsDir() && (strings.HasSuffix(p, ".mf.hcl") || strings.HasSuffix(p, tests.Suffix) || strings.HasSuffix(p, ".mfvars")):
 				files = append(files, p)
 			}
 			return nil

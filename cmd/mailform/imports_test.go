@@ -20,6 +20,7 @@ var importRules = []struct {
 	{"providers", []string{"schema"}}, // the contract
 	{"providers/providertest", []string{"schema", "providers$", "providers/providertest"}},
 	{"providers/lookup", []string{"schema", "providers$"}},
+	{"providers/memory", []string{"schema", "providers$"}},
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/source", []string{"engine/source"}},
 	{"engine/config", []string{"schema", "engine/source$", "engine/config"}},
@@ -31,6 +32,7 @@ var importRules = []struct {
 	{"engine/plan", []string{"schema", "providers$", "engine/config", "engine/order", "engine/state", "engine/plan"}},
 	{"engine/plan/text", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/plan/planjson", []string{"schema", "providers$", "engine/config$", "engine/plan", "engine/state", "engine/apply"}},
+	{"engine/tests", []string{"schema", "providers$", "engine"}},
 	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},
 	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
 	{"engine/draft", []string{"schema", "providers$", "engine/config", "engine/expand", "engine/plan$"}},

@@ -67,6 +67,7 @@ func commands() []command {
 		{"show", "[PLAN]", "Show the state, or a saved plan", (*app).show},
 		{"output", "[NAME]", "Print outputs", (*app).output},
 		{"console", "", "Try expressions against the files and the state", (*app).console},
+		{"test", "", "Run the tests of the files, against systems in memory", (*app).test},
 		{"fmt", "[FILE or DIR...]", "Rewrite files in canonical style", (*app).fmt},
 		{"state", "list|show|mv|rm|pull|push", "Look into the state, or change it by hand", (*app).state},
 		{"force-unlock", "ID", "Take the state's lock from a holder that is no more", (*app).forceUnlock},

@@ -391,6 +391,7 @@ func (e *evaluator) checks() []CheckResult {
 					Summary: "Check failed",
 					Detail:  fmt.Sprintf("%s\n\nThis is an assertion of the check %q.", text, c.name),
 					Subject: r.condition.Range().Ptr(),
+					Extra:   Failed{e.path.Prefix() + "check." + c.name},
 				}}
 			}
 			for _, d := range diags {

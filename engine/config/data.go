@@ -157,7 +157,8 @@ func (e *evaluator) questions(b *evaluated) {
 		if e.opts.Data == nil || b.unknown || !v.IsWhollyKnown() {
 			continue
 		}
-		q := DataQuery{Source: b.typ.Label, Args: v}
+		ref := schema.Ref{Type: b.typ.Type, Name: b.name, Key: b.instances[i].key}
+		q := DataQuery{Address: ref.String(), Source: b.typ.Label, Args: v}
 		if v.Type().HasAttribute("provider") {
 			q.Providers = e.named(v.GetAttr("provider"), b.header)
 		}
@@ -196,6 +197,9 @@ func (e *evaluator) answer() {
 	}
 	for i, a := range e.opts.Data(queries) {
 		q := asked[i]
+		if a.Err == nil && a.Value == cty.NilVal {
+			continue
+		}
 		if a.Err == nil {
 			q.b.answers[q.i] = a.Value.WithMarks(q.marks)
 			continue

@@ -233,6 +233,7 @@ func (e *evaluator) condition(b *evaluated, r rule, summary string) {
 				Summary:  summary,
 				Detail:   fmt.Sprintf("%s\n\nThis is a condition of %s.", text, ref),
 				Subject:  r.condition.Range().Ptr(),
+				Extra:    Failed{ref.String()},
 			}}
 		}
 		e.report(diags...)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 
 	"github.com/hashicorp/hcl/v2"
@@ -92,7 +93,9 @@ func (s *Scope) evaluate(x hcl.Expression) (cty.Value, *hcl.EvalContext, hcl.Dia
 	if diags := scan.find(e, nil); diags.HasErrors() {
 		return cty.DynamicVal, nil, diags
 	}
-	ctx := s.e.context(e)
+	seen := s.e.context(e)
+	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: s.e.functions}
+	maps.Copy(ctx.Variables, seen.Variables)
 	maps.Copy(ctx.Variables, s.values)
 	if diags := s.e.diags; diags.HasErrors() { // such as a key that is not there
 		s.e.diags = nil
@@ -159,3 +162,42 @@ func (m *Module) VariableNames() []string { return keys(m.variables) }
 
 // OutputNames are the outputs that the files declare, sorted.
 func (m *Module) OutputNames() []string { return keys(m.outputs) }
+
+// takeSettings takes over values from elsewhere.
+func (m *Module) takeSettings(all map[string]given, settings []Setting) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, s := range settings {
+		if m.variables[s.Name] == nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Value for undeclared variable",
+				Detail:   fmt.Sprintf("The configuration does not declare a variable %q.%s", s.Name, suggestion(s.Name, keys(m.variables))),
+				Subject:  s.Range.Ptr(),
+			})
+			continue
+		}
+		all[s.Name] = given{value: s.Value, source: "in " + s.Range.Filename, rng: s.Range.Ptr()}
+	}
+	return diags
+}
+
+// ParseFile reads a file in the syntax of the configuration that is not part of
+// one: native, or JSON by its name. What could be read is there even with errors,
+// so that it can be shown.
+func ParseFile(path, name string) (*hcl.File, hcl.Diagnostics) {
+	t, diags := readFile(path, name)
+	if t == nil {
+		return &hcl.File{}, diags
+	}
+	if diags.HasErrors() {
+		return &hcl.File{Bytes: t.shown}, diags
+	}
+	file, diags := t.parse()
+	if file == nil {
+		file = &hcl.File{Bytes: t.bytes}
+	}
+	return file, diags
+}
+
+// Functions are those of the language. Relative paths start from dir.
+func Functions(dir string) map[string]function.Function { return functions(dir, Options{}) }

@@ -136,6 +136,9 @@ type Options struct {
 	// Vars holds -var arguments and -var-file contents in the order given; the
 	// later wins. Variables from MF_VAR_ and *.auto.mfvars come before them.
 	Vars []VarArg
+	// Settings are values from elsewhere, such as the file of a test. They come
+	// after all others.
+	Settings []Setting
 	// Environ is the environment, as os.Environ.
 	Environ []string
 	// Version of mailform, which required_version is held against; empty: it is
@@ -165,7 +168,8 @@ type Options struct {
 
 // A DataQuery is what one instance of a data block asks for.
 type DataQuery struct {
-	Source string // "dns"
+	Address string // data.dns.mx
+	Source  string // "dns"
 	// Args is an object of the block's arguments, wholly known and without marks.
 	Args cty.Value
 	// Providers are those that Args names, as they are configured. One that has no
@@ -174,7 +178,7 @@ type DataQuery struct {
 }
 
 // A DataAnswer is an object of the computed attributes of the data block, or an
-// error.
+// error. With neither the answer stays unknown.
 type DataAnswer struct {
 	Value cty.Value
 	Err   error
@@ -185,6 +189,21 @@ type VarArg struct {
 	File  string // path, for -var-file
 	Name  string // for -var
 	Value string
+}
+
+// A Setting is a value for a variable that is one already.
+type Setting struct {
+	Name  string
+	Value cty.Value
+	Range hcl.Range // where it was written
+}
+
+// Failed is the Extra of a diagnostic about a condition of the files that is not
+// met: of a validation, a check, a pre- or a postcondition.
+type Failed struct {
+	// Address is what the condition belongs to: "var.stage", "check.policy",
+	// user.staff["bob"].
+	Address string
 }
 
 // Computed holds values born in apply that are already known, by the address

@@ -108,6 +108,7 @@ func (m *Module) variableValues(opts Options) (map[string]cty.Value, hcl.Diagnos
 	if m.secrets == nil {
 		m.secrets = map[string]bool{}
 	}
+	diags = append(diags, m.takeSettings(all, opts.Settings)...)
 	values := make(map[string]cty.Value, len(m.variables))
 	for _, name := range keys(m.variables) {
 		v := m.variables[name]
@@ -287,5 +288,6 @@ func (e *evaluator) validateRule(v *variable, r rule) {
 		Summary:  "Invalid value for variable",
 		Detail:   fmt.Sprintf("%s\n\nThis was checked by the validation rule at %s.", text, r.condition.Range()),
 		Subject:  &subject,
+		Extra:    Failed{e.path.Prefix() + "var." + v.name},
 	})
 }

@@ -5,12 +5,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
 )
 
 type diagnostic struct {
 	Severity string       `json:"severity"`
 	Summary  string       `json:"summary"`
 	Detail   string       `json:"detail"`
+	Address  string       `json:"address,omitempty"` // whose condition failed
 	Range    *sourceRange `json:"range,omitempty"`
 	Snippet  *snippet     `json:"snippet,omitempty"`
 }
@@ -45,6 +47,9 @@ func newDiagnostic(d *hcl.Diagnostic, files map[string]*hcl.File) *diagnostic {
 	out := &diagnostic{Severity: "error", Summary: d.Summary, Detail: d.Detail}
 	if d.Severity == hcl.DiagWarning {
 		out.Severity = "warning"
+	}
+	if f, ok := d.Extra.(config.Failed); ok {
+		out.Address = f.Address
 	}
 	if r := d.Subject; r != nil {
 		out.Range = &sourceRange{

@@ -63,6 +63,15 @@ type event struct {
 	Hook       *eventHook             `json:"hook,omitempty"`
 	Diagnostic *diagnostic            `json:"diagnostic,omitempty"`
 	Outputs    map[string]eventOutput `json:"outputs,omitempty"`
+
+	AtFile       string              `json:"@testfile,omitempty"`
+	AtRun        string              `json:"@testrun,omitempty"`
+	TestAbstract map[string][]string `json:"test_abstract,omitempty"`
+	TestFile     *testFile           `json:"test_file,omitempty"`
+	TestRun      *testRun            `json:"test_run,omitempty"`
+	TestPlan     json.RawMessage     `json:"test_plan,omitempty"`
+	TestState    json.RawMessage     `json:"test_state,omitempty"`
+	TestSummary  *TestCounts         `json:"test_summary,omitempty"`
 }
 
 type eventResource struct {
@@ -333,10 +342,14 @@ func (s *Stream) elapsed(c *plan.Change) *int64 {
 // about, as they may be shown.
 func (s *Stream) Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	for _, d := range diags {
-		level, word := "error", "Error"
-		if d.Severity == hcl.DiagWarning {
-			level, word = "warn", "Warning"
-		}
-		s.emit(event{Level: level, Message: word + ": " + d.Summary, Type: "diagnostic", Diagnostic: newDiagnostic(d, files)})
+		s.emit(diagnosticEvent(d, files))
 	}
+}
+
+func diagnosticEvent(d *hcl.Diagnostic, files map[string]*hcl.File) event {
+	level, word := "error", "Error"
+	if d.Severity == hcl.DiagWarning {
+		level, word = "warn", "Warning"
+	}
+	return event{Level: level, Message: word + ": " + d.Summary, Type: "diagnostic", Diagnostic: newDiagnostic(d, files)}
 }
