@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -23,13 +24,11 @@ func (s *Session) read(ctx context.Context, d *described) (map[string][]provider
 		}
 		return scopes[target]
 	}
-	for _, r := range d.expand.Resources {
-		sc := scope(r.Target)
-		sc.Wanted = append(sc.Wanted, r)
+	for target, list := range byTarget(d.expand.Resources, func(r *schema.Resource) string { return r.Target }) {
+		scope(target).Wanted = list
 	}
-	for _, id := range s.prior.IDs() {
-		sc := scope(id.Target)
-		sc.Prior = append(sc.Prior, id)
+	for target, list := range byTarget(s.prior.IDs(), func(id *schema.ID) string { return id.Target }) {
+		scope(target).Prior = list
 	}
 	for _, target := range s.also(d.cfg, len(scopes) == 0) {
 		scope(target)
@@ -77,6 +76,28 @@ func (s *Session) read(ctx context.Context, d *described) (map[string][]provider
 		}
 	}
 	return observed, diags
+}
+
+// byTarget divides a list among targets. Where there is only one, it gets the
+// list itself: nobody changes it, and a copy of all that a large organisation
+// has is large.
+func byTarget[T any](list []T, target func(*T) string) map[string][]T {
+	counts := map[string]int{}
+	for i := range list {
+		counts[target(&list[i])]++
+	}
+	out := make(map[string][]T, len(counts))
+	for name, n := range counts {
+		if n == len(list) {
+			return map[string][]T{name: slices.Clip(list)}
+		}
+		out[name] = make([]T, 0, n)
+	}
+	for i := range list {
+		name := target(&list[i])
+		out[name] = append(out[name], list[i])
+	}
+	return out
 }
 
 // configure makes the provider of a target, from its block or without one.

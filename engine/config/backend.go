@@ -43,7 +43,7 @@ func (m *Module) decodeBackend(hb *hcl.Block) hcl.Diagnostics {
 		return hcl.Diagnostics{duplicate("A backend", m.backend.header, hb.DefRange)}
 	}
 	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
-	b := &block{typ: typ, name: name, header: hb.DefRange}
+	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
 	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
 	m.backend = b
 	return diags

@@ -92,7 +92,7 @@ func invalidAddress(name string, at hcl.Range) *hcl.Diagnostic {
 func (m *Module) decodeImport(hb *hcl.Block) hcl.Diagnostics {
 	typ := schema.BlockByType("import")
 	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
-	t := taking{block: &block{typ: typ, header: hb.DefRange}}
+	t := taking{block: &block{typ: typ, header: hb.DefRange, lifecycle: usual}}
 	expr := func(name string) *expression {
 		a := content.Attributes[name]
 		if a == nil {

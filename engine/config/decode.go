@@ -22,7 +22,7 @@ type block struct {
 
 	forEach, count *expression
 	dependsOn      []dependency
-	lifecycle      lifecycle
+	lifecycle      *lifecycle      // usual where the block says nothing
 	eachAttrs      map[string]bool // attributes read of each.value anywhere in the block
 }
 
@@ -147,7 +147,7 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 
 // decodeBlock takes in a block that describes something, or asks for it.
 func (m *Module) decodeBlock(hb *hcl.Block, typ *schema.BlockType, name string) hcl.Diagnostics {
-	b := &block{typ: typ, name: name, header: hb.DefRange}
+	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
 	content, diags := hb.Body.Content(schemas[typ])
 	more := b.decode(content, typ.Attributes, typ.Blocks)
 	diags = append(diags, more...)
@@ -225,6 +225,8 @@ func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks
 		if s.Providers {
 			a.named, more = namedProviders(a.expr)
 			diags = append(diags, more...)
+		} else {
+			a.expr.shrink()
 		}
 		b.attrs = append(b.attrs, a)
 	}

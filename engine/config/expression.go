@@ -92,6 +92,19 @@ func isLiteral(e hclsyntax.Expression) bool {
 	return false
 }
 
+// shrink puts the value of a text in quotation marks in the place of its
+// template, which holds it in twice the memory: texts are most of what the
+// files of a large organisation hold.
+func (e *expression) shrink() {
+	t, ok := e.Expression.(*hclsyntax.TemplateExpr)
+	if !ok || !t.IsStringLiteral() {
+		return
+	}
+	if v, diags := t.Value(nil); !diags.HasErrors() {
+		e.Expression = &hclsyntax.LiteralValueExpr{Val: v, SrcRange: t.SrcRange}
+	}
+}
+
 // bare undoes what is only a matter of syntax: brackets, and the template that
 // a reference stands in in JSON.
 func bare(e hclsyntax.Expression) hclsyntax.Expression {

@@ -21,6 +21,9 @@ type lifecycle struct {
 	pre, post []rule
 }
 
+// usual is the lifecycle of a block that says nothing of it.
+var usual = &lifecycle{}
+
 var (
 	lifecycleSchema = &hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{{Name: "prevent_destroy"}, {Name: "ignore_changes"}, {Name: "enabled"}},
@@ -33,6 +36,7 @@ var (
 
 // decodeLifecycle takes in the lifecycle block of a block.
 func (b *block) decodeLifecycle(hb *hcl.Block) hcl.Diagnostics {
+	b.lifecycle = &lifecycle{}
 	content, diags := hb.Body.Content(lifecycleSchema)
 	if a := content.Attributes["prevent_destroy"]; a != nil {
 		diags = append(diags, staticValue(a, cty.Bool, &b.lifecycle.preventDestroy)...)

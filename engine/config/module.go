@@ -47,7 +47,7 @@ func reserved(name string) bool {
 // decodeCall takes in a module block.
 func (m *Module) decodeCall(hb *hcl.Block) hcl.Diagnostics {
 	typ := schema.BlockByType("module")
-	c := &call{block: &block{typ: typ, name: hb.Labels[0], header: hb.DefRange}, providers: map[string]passed{}}
+	c := &call{block: &block{typ: typ, name: hb.Labels[0], header: hb.DefRange, lifecycle: &lifecycle{}}, providers: map[string]passed{}}
 	content, rest, diags := hb.Body.PartialContent(callSchema)
 	args, more := rest.JustAttributes()
 	if body, ok := hb.Body.(*hclsyntax.Body); ok {

@@ -37,7 +37,7 @@ func (m *Module) decodeProvider(hb *hcl.Block) hcl.Diagnostics {
 	allowed := bodySchema(typ.Attributes, nil, false)
 	allowed.Attributes = append(allowed.Attributes, hcl.AttributeSchema{Name: metaForEach})
 	content, diags := hb.Body.Content(allowed)
-	b := &block{typ: typ, name: name, header: hb.DefRange}
+	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
 	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
 	id := providerID{name: name}
 	if a := content.Attributes["alias"]; a != nil {
