@@ -24,8 +24,36 @@ type PlanOptions struct {
 }
 
 // Plan computes what there is to do.
+//
+// With -target, users and aliases that are not meant are not even evaluated.
+// That tells for certain what is made and changed. What is taken away, taken
+// over or moved may be another thing in the light of all files, so that a plan
+// with any of these, or without anything, is made anew from everything.
 func (s *Session) Plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
 	s.opts.Config.PlanTime = o.Time
+	if len(o.Targets) > 0 && len(o.Excludes)+len(o.Replaces) == 0 && (o.Mode == "" || o.Mode == plan.Normal) {
+		s.opts.Config.Narrow = plan.Reaches(o.Targets)
+		if p, diags := s.plan(ctx, o); !diags.HasErrors() && grows(p) {
+			return p, diags
+		}
+		s.opts.Config.Narrow = nil
+	}
+	return s.plan(ctx, o)
+}
+
+// grows reports whether a plan only makes and changes things.
+func grows(p *plan.Plan) bool {
+	for i := range p.Changes {
+		switch p.Changes[i].Action {
+		case plan.Create, plan.Update, plan.NoOp:
+		default:
+			return false
+		}
+	}
+	return len(p.Changes) > 0
+}
+
+func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
 	d, observed, diags := s.look(ctx, o.Replaces)
 	if diags.HasErrors() {
 		return nil, diags

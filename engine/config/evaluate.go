@@ -169,8 +169,10 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 		e.validate()
 	}
 	e.lookUp()
-	for _, name := range keys(e.locals) {
-		e.local(name)
+	if opts.Narrow == nil {
+		for _, name := range keys(e.locals) {
+			e.local(name)
+		}
 	}
 	cfg := &Config{Dir: m.dir, evaluator: e}
 	cfg.Providers = e.providers(hcl.Range{})
@@ -218,7 +220,7 @@ func (r *run) evaluator(m *Module, path *schema.ModuleInstance) *evaluator {
 // expandAll evaluates everything that describes something, in this module and
 // those that it calls, and holds it to its conditions.
 func (e *evaluator) expandAll(cfg *Config) {
-	for _, id := range sortedBlocks(e.blocks) {
+	for _, id := range e.narrowed(sortedBlocks(e.blocks)) {
 		if b := e.blocks[id]; isData(b.typ) {
 			e.expand(nil, b) // checks it; it describes nothing
 		} else {

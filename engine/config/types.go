@@ -150,6 +150,10 @@ type Options struct {
 	// DraftImports takes an import block for a block that is not there as a wish
 	// to have it written, instead of refusing it.
 	DraftImports bool
+	// Narrow reports whether a user or an alias is to be looked at, by the address
+	// of its block; nil: all are. One that is not has no instances, unless what is
+	// looked at names it, and what is wrong in it is not found.
+	Narrow func(address string) bool
 	// AllowUnset takes a variable that is not set as unknown instead of refusing
 	// it. A block whose for_each or count hangs on one then has no instances, and
 	// references to them are unknown.

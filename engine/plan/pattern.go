@@ -33,6 +33,28 @@ func (p *pattern) covers(address string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
+// reaches reports whether an argument may cover something that lies below an
+// address. With a wildcard in it, it may wherever what stands before fits.
+func (p *pattern) reaches(address string) bool {
+	text, whole := p.text, true
+	if i := strings.IndexAny(text, "*?"); i >= 0 {
+		text, whole = text[:i], false
+	}
+	if rest, ok := strings.CutPrefix(text, address); ok {
+		return rest == "" || rest[0] == '.' || rest[0] == '['
+	}
+	return !whole && strings.HasPrefix(address, text)
+}
+
+// Reaches makes a function that tells of the address of a block whether a
+// resource of it may be meant by one of the -target arguments.
+func Reaches(args []string) func(address string) bool {
+	ps := newPatterns(args)
+	return func(address string) bool {
+		return slices.ContainsFunc(ps, func(p pattern) bool { return p.covers(address) || p.reaches(address) })
+	}
+}
+
 type patterns []pattern
 
 func newPatterns(args []string) patterns {
