@@ -49,8 +49,8 @@ type Module struct {
 	// incomplete is set where a file could not be read in full: what seems not to
 	// be declared may be declared there.
 	incomplete bool
-	syntax     []hcl.Range // places of syntax errors
-	failed     bool        // Load reported errors
+	syntax     map[string]map[int]bool // lines with syntax errors, by file
+	failed     bool                    // Load reported errors
 
 	required  []requirement
 	backend   *block // nil: none is declared
@@ -205,7 +205,17 @@ func (m *Module) noteSyntax(diags hcl.Diagnostics) {
 	m.incomplete = m.incomplete || diags.HasErrors()
 	for _, d := range diags {
 		if d.Subject != nil && d.Severity == hcl.DiagError {
-			m.syntax = append(m.syntax, *d.Subject)
+			lines := m.syntax[d.Subject.Filename]
+			if lines == nil {
+				lines = map[int]bool{}
+				if m.syntax == nil {
+					m.syntax = map[string]map[int]bool{}
+				}
+				m.syntax[d.Subject.Filename] = lines
+			}
+			for n := d.Subject.Start.Line; n <= d.Subject.End.Line; n++ {
+				lines[n] = true
+			}
 		}
 	}
 }
@@ -216,9 +226,11 @@ func (m *Module) damaged(r hcl.Range) bool {
 	if r.End.Byte < r.Start.Byte {
 		return true
 	}
-	for _, s := range m.syntax {
-		if s.Filename == r.Filename && s.Start.Line <= r.End.Line && r.Start.Line <= s.End.Line {
-			return true
+	if lines := m.syntax[r.Filename]; lines != nil {
+		for n := r.Start.Line; n <= r.End.Line; n++ {
+			if lines[n] {
+				return true
+			}
 		}
 	}
 	return false

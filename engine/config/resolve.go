@@ -286,14 +286,14 @@ func (s *scan) root(root string, t hcl.Traversal) {
 	use := rootUse{root, name, t.SourceRange()}
 	switch root {
 	case "var":
-		if s.named(use, t, "variable", "var.NAME", s.m.variables[name] != nil, keys(s.m.variables)) {
+		if s.named(use, t, "variable", "var.NAME", s.m.variables[name] != nil, func() []string { return keys(s.m.variables) }) {
 			s.uses.roots = append(s.uses.roots, use)
 			s.m.wants(root, name, attributesOf(t[2:])...)
 		}
 	case "local":
 		if s.where == inCheck {
 			s.refuse(t, "A validation can refer to variables only.")
-		} else if s.named(use, t, "local value", "local.NAME", s.m.locals[name] != nil, keys(s.m.locals)) {
+		} else if s.named(use, t, "local value", "local.NAME", s.m.locals[name] != nil, func() []string { return keys(s.m.locals) }) {
 			s.uses.roots = append(s.uses.roots, use)
 			s.m.wants(root, name, attributesOf(t[2:])...)
 		}
@@ -342,7 +342,7 @@ func (s *scan) root(root string, t hcl.Traversal) {
 }
 
 // named reports whether something that is referred to by its name is there.
-func (s *scan) named(use rootUse, t hcl.Traversal, what, form string, exists bool, names []string) bool {
+func (s *scan) named(use rootUse, t hcl.Traversal, what, form string, exists bool, names func() []string) bool {
 	switch {
 	case use.name == "":
 		s.refuse(t, fmt.Sprintf("A reference names a %s: %s.", what, form))
@@ -352,7 +352,7 @@ func (s *scan) named(use rootUse, t hcl.Traversal, what, form string, exists boo
 		s.diags = append(s.diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError,
 			Summary:  "Reference to undeclared " + what,
-			Detail:   fmt.Sprintf("There is no %s %q in this configuration.%s", what, use.name, suggestion(use.name, names)),
+			Detail:   fmt.Sprintf("There is no %s %q in this configuration.%s", what, use.name, suggestion(use.name, names())),
 			Subject:  &use.rng,
 		})
 	default:

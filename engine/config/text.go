@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"sort"
 	"strings"
 	"sync"
 
@@ -44,12 +45,6 @@ func parseFile(path, name string) parsed {
 	if diags.HasErrors() {
 		return parsed{text: t, diags: diags}
 	}
-	if !t.json() {
-		if body, ok := plain.Parse(t.bytes, name); ok {
-			t.parsed = true
-			return parsed{t, &hcl.File{Body: body, Bytes: t.bytes}, nil}
-		}
-	}
 	file, diags := t.parse()
 	t.parsed = file != nil
 	if diags.HasErrors() {
@@ -72,10 +67,17 @@ func (t *text) parseAs(inJSON bool) (*hcl.File, hcl.Diagnostics) {
 		}
 		return json.Parse(t.bytes, t.name)
 	}
-	if diags := nesting.Config(t.bytes, t.name); diags.HasErrors() {
+	body, diags := plain.Parse(t.bytes, t.name, parseConfig)
+	return &hcl.File{Body: body, Bytes: t.bytes, Nav: fileBlocks(body.Blocks)}, diags
+}
+
+// parseConfig parses a file, or a part of one, unless that would go too deep.
+func parseConfig(src []byte, filename string, start hcl.Pos) (*hclsyntax.Body, hcl.Diagnostics) {
+	if diags := nesting.Config(src, filename, start); diags.HasErrors() {
 		return nil, diags
 	}
-	return hclsyntax.ParseConfig(t.bytes, t.name, hcl.InitialPos)
+	file, diags := hclsyntax.ParseConfig(src, filename, start)
+	return file.Body.(*hclsyntax.Body), diags
 }
 
 func (t *text) json() bool { return strings.HasSuffix(t.name, suffixJSON) }
@@ -150,6 +152,22 @@ func (m *Module) Files() map[string]*hcl.File {
 		}
 	}
 	return files
+}
+
+// The blocks of a file, in its order, tell which of them a place lies in.
+type fileBlocks hclsyntax.Blocks
+
+// ContextString is how package hcl asks for it.
+func (l fileBlocks) ContextString(offset int) string {
+	i := sort.Search(len(l), func(i int) bool { return l[i].Range().End.Byte > offset })
+	if i == len(l) || !l[i].Range().ContainsOffset(offset) {
+		return ""
+	}
+	text := l[i].Type
+	for _, label := range l[i].Labels {
+		text += fmt.Sprintf(" %q", label)
+	}
+	return text
 }
 
 // A navigation tells which block a place in a file lies in.

@@ -24,9 +24,9 @@ const (
 	maxExponent = 300 // in 1e300
 )
 
-// Config checks the text of a configuration file.
-func Config(src []byte, filename string) hcl.Diagnostics {
-	tokens, _ := hclsyntax.LexConfig(src, filename, hcl.InitialPos) // the parser reports what does not lex
+// Config checks the text of a configuration file, or of a part of it.
+func Config(src []byte, filename string, start hcl.Pos) hcl.Diagnostics {
+	tokens, _ := hclsyntax.LexConfig(src, filename, start) // the parser reports what does not lex
 	return check(tokens)
 }
 

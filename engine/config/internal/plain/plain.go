@@ -1,16 +1,19 @@
-// Package plain reads configuration files that hold nothing but the simplest
+// Package plain reads configuration files, of which nearly all is the simplest
 // of HCL: blocks, and arguments that are literals, references or lists of these.
 //
-// Where an organisation describes each of its users in a block of its own,
-// nearly all of its text is of that kind, and the parser of HCL takes twenty
-// times as long for it as is needed, in tokens most of all. [Parse] makes
-// exactly the syntax tree that hclsyntax.ParseConfig makes, or declines: at the
-// first byte that is anything else, an error among them, it gives up, and the
-// file goes the usual way. So it has no messages and no rules of its own, and a
-// fuzz test holds it to the tree of the original.
+// Where an organisation describes each of its users in a block of its own, the
+// parser of HCL takes twenty times as long for it as is needed, and a hundred
+// times as much memory as there is text, in tokens most of all. [Parse] reads
+// blocks of that kind in one go, into exactly the syntax tree that the parser
+// makes of them. At the first byte of a block that is anything else, an error
+// among them, it gives the block to the parser. So it has no messages and no
+// rules of its own, and a fuzz test holds it to the original.
 package plain
 
 import (
+	"bytes"
+	"maps"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -24,42 +27,113 @@ const (
 	maxDigits = 18
 )
 
-// Parse makes the syntax tree of a file, whose text has to be UTF-8. It reports
-// false for a file that is not plain, about which nothing else is known.
-func Parse(src []byte, filename string) (*hclsyntax.Body, bool) {
+const (
+	// maxTries is how many lines that may be the end of a block are tried: a "}"
+	// by itself can stand in a text over many lines as well.
+	maxTries = 4
+	// maxPart is how much is given to the parser at once where something is wrong
+	// and nobody knows how far it reaches, in bytes. A large file that is wrong in
+	// many places then takes no more memory than one that is right.
+	maxPart = 1 << 20
+)
+
+// A Parser is the parser of HCL, hclsyntax.ParseConfig or one that refuses more
+// than it does. Its body may be nil on errors.
+type Parser func(src []byte, filename string, start hcl.Pos) (*hclsyntax.Body, hcl.Diagnostics)
+
+// Parse makes the syntax tree of a file, whose text has to be UTF-8.
+func Parse(src []byte, filename string, parser Parser) (*hclsyntax.Body, hcl.Diagnostics) {
 	r := &reader{src: src, file: filename, line: 1}
 	r.spaces()
 	start := r.pos() // the parser's first token, which may be a comment
 	body := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}, Blocks: hclsyntax.Blocks{}}
-	for {
-		if !r.blank() {
-			return nil, false
+	var diags hcl.Diagnostics
+	for r.at < len(src) {
+		before := *r
+		if block := r.next(); block != nil {
+			body.Blocks = append(body.Blocks, block)
+			continue
 		}
-		if r.at == len(src) {
+		if r.at == len(src) && r.empty {
 			break
 		}
-		name := r.ident()
-		if name.text == "" {
-			return nil, false
+		*r = before
+		part, more := r.hard(parser)
+		diags = append(diags, more...)
+		if part != nil {
+			body.Blocks = append(body.Blocks, part.Blocks...)
+			maps.Copy(body.Attributes, part.Attributes)
 		}
-		block := r.block(name, 1)
-		if block == nil {
-			return nil, false
-		}
-		body.Blocks = append(body.Blocks, block)
 	}
 	end := r.pos()
 	body.SrcRange = r.between(start, end)
 	body.EndRange = r.between(end, end)
-	return body, true
+	return body, diags
+}
+
+// next takes the next block of the file; nil for none, or for one that is not
+// plain.
+func (r *reader) next() *hclsyntax.Block {
+	if !r.blank() {
+		return nil
+	}
+	if r.at == len(r.src) {
+		r.empty = true
+		return nil
+	}
+	name := r.ident()
+	if name.text == "" {
+		return nil
+	}
+	return r.block(name, 1)
+}
+
+// hard has the parser read what is not plain: up to a line that may be the end
+// of the block, as long as there is nothing wrong in that. What parses by itself
+// is the same as part of the file.
+func (r *reader) hard(parser Parser) (*hclsyntax.Body, hcl.Diagnostics) {
+	from, end := r.at, r.at
+	for range maxTries {
+		end = boundary(r.src, end)
+		if body, diags := parser(r.src[from:end], r.file, r.pos()); len(diags) == 0 {
+			r.skip(end)
+			return body, nil
+		}
+		if end == len(r.src) {
+			break
+		}
+	}
+	if end = len(r.src); end-from > maxPart {
+		end = boundary(r.src, from+maxPart)
+	}
+	body, diags := parser(r.src[from:end], r.file, r.pos())
+	r.skip(end)
+	return body, diags
+}
+
+// boundary is the end of the first line at or after an offset that holds a
+// closing brace and nothing else, or the end of the text.
+func boundary(src []byte, from int) int {
+	for {
+		i := bytes.Index(src[from:], []byte("\n}"))
+		if i < 0 {
+			return len(src)
+		}
+		from += i + len("\n}")
+		if rest := bytes.TrimPrefix(src[from:], []byte("\r")); len(rest) == 0 || rest[0] == '\n' {
+			return min(len(src), len(src)-len(rest)+1)
+		}
+	}
 }
 
 // A reader goes through the text once. A method that returns false or nil has
-// met something that is not plain; then the whole file is not.
+// met something that is not plain; then the whole block is not.
 type reader struct {
 	src  []byte
 	file string
 	at   int // the next byte
+	// empty is set where nothing but space was left.
+	empty bool
 
 	line      int
 	lineStart int
@@ -97,6 +171,12 @@ func (r *reader) newline() {
 	r.at++
 	r.line++
 	r.lineStart, r.wide = r.at, 0
+}
+
+// skip goes on at the start of a line further down.
+func (r *reader) skip(to int) {
+	r.line += bytes.Count(r.src[r.at:to], []byte("\n"))
+	r.at, r.lineStart, r.wide = to, to, 0
 }
 
 func (r *reader) spaces() {

@@ -72,11 +72,20 @@ var declined = map[string]string{
 	"a reference too long":      "a \"b\" {\n  c = d" + strings.Repeat(".e", 20) + "\n}\n",
 }
 
+// counted is the parser, which counts how often it is asked.
+func counted(parts *int) Parser {
+	return func(src []byte, filename string, start hcl.Pos) (*hclsyntax.Body, hcl.Diagnostics) {
+		*parts++
+		file, diags := hclsyntax.ParseConfig(src, filename, start)
+		return file.Body.(*hclsyntax.Body), diags
+	}
+}
+
 func TestPlain(t *testing.T) {
 	for name, src := range plainFiles {
 		t.Run(name, func(t *testing.T) {
-			if !same(t, []byte(src)) {
-				t.Error("declined")
+			if same(t, []byte(src)) > 0 {
+				t.Error("given to the parser")
 			}
 		})
 	}
@@ -85,27 +94,72 @@ func TestPlain(t *testing.T) {
 func TestDeclined(t *testing.T) {
 	for name, src := range declined {
 		t.Run(name, func(t *testing.T) {
-			if same(t, []byte(src)) {
-				t.Error("not declined")
+			if same(t, []byte(src)) == 0 {
+				t.Error("not given to the parser")
 			}
 		})
 	}
 }
 
-// same holds what is read here to what HCL reads, and reports whether anything
-// was.
-func same(t *testing.T, src []byte) bool {
+// What is not plain in a file costs no more than itself.
+func TestMixed(t *testing.T) {
+	easy := "user \"a\" {\n  name = \"a\"\n}\n"
+	hard := "user \"b\" {\n  name = lower(\"B\")\n}\n"
+	doc := "user \"c\" {\n  name = <<E\n}\nE\n}\n" // its text looks like an end
+	for src, want := range map[string]int{
+		easy + hard + easy:           1,
+		hard + easy + hard + hard:    3,
+		doc + easy:                   2,
+		easy + "# \u0301\r\n" + easy: 1,
+	} {
+		if got := same(t, []byte(src)); got != want {
+			t.Errorf("%d parts, want %d:\n%s", got, want, src)
+		}
+	}
+}
+
+// A large file that is wrong in its first block is read in parts, and what is
+// right in it is found.
+func TestLargeAndWrong(t *testing.T) {
+	wrong := "user \"w\" {\n  name = = 1\n}\n"
+	right := strings.Repeat("user \"a\" {\n  name = f(1)\n}\n", 2*maxPart/30)
+	longest := 0
+	body, diags := Parse([]byte(wrong+right+wrong), "a.hcl", func(src []byte, filename string, start hcl.Pos) (*hclsyntax.Body, hcl.Diagnostics) {
+		longest = max(longest, len(src))
+		file, diags := hclsyntax.ParseConfig(src, filename, start)
+		return file.Body.(*hclsyntax.Body), diags
+	})
+	if longest > maxPart+100 {
+		t.Errorf("a part of %d bytes", longest)
+	}
+	if len(body.Blocks) < 2*maxPart/30 || len(diags) != 2 || diags[1].Subject.Start.Line != 2+3*(1+2*maxPart/30) {
+		t.Errorf("%d blocks, %v", len(body.Blocks), diags)
+	}
+}
+
+// same holds what is read here to what HCL reads, and tells how often the parser
+// was asked.
+func same(t *testing.T, src []byte) int {
 	t.Helper()
-	got, ok := Parse(src, "a.hcl")
-	if !ok {
-		return false
+	parts := 0
+	got, gotDiags := Parse(src, "a.hcl", counted(&parts))
+	file, wantDiags := hclsyntax.ParseConfig(src, "a.hcl", hcl.InitialPos)
+	if len(gotDiags) != len(wantDiags) {
+		t.Fatalf("read with %v, and HCL says: %v", gotDiags, wantDiags)
 	}
-	file, diags := hclsyntax.ParseConfig(src, "a.hcl", hcl.InitialPos)
-	if len(diags) > 0 {
-		t.Fatalf("read, and HCL says: %v", diags)
+	for i, d := range gotDiags {
+		if w := wantDiags[i]; d.Summary != w.Summary || d.Detail != w.Detail || *d.Subject != *w.Subject {
+			t.Fatalf("read with %v, and HCL says: %v", d, w)
+		}
 	}
-	differ(t, got, file.Body.(*hclsyntax.Body))
-	return true
+	want := file.Body.(*hclsyntax.Body)
+	if parts > 0 { // only what is all plain has the very range of the parser
+		want.SrcRange, want.EndRange = got.SrcRange, got.EndRange
+	}
+	if len(wantDiags) == 0 {
+		differ(t, got, want)
+	}
+	return parts
 }
 
 // differ finds the first difference of two bodies, so that it can be told.
@@ -119,10 +173,13 @@ func differ(t *testing.T, got, want *hclsyntax.Body) {
 	}
 	for name, a := range want.Attributes {
 		if g := got.Attributes[name]; !reflect.DeepEqual(g, a) {
-			t.Errorf("%s:\n got %#v\nwant %#v\n got %#v\nwant %#v", name, g, a, g.Expr, a.Expr)
+			t.Errorf("%s:\n got %#v\nwant %#v", name, g, a)
 		}
 	}
 	for i, b := range want.Blocks {
+		if i == len(got.Blocks) {
+			t.Fatalf("%d blocks, want %d", i, len(want.Blocks))
+		}
 		g := got.Blocks[i]
 		if !reflect.DeepEqual(g, b) {
 			t.Errorf("block\n got %#v\nwant %#v", g, b)
