@@ -210,6 +210,39 @@ func TestEventsOfALock(t *testing.T) {
 	_ = holder.Wait() // it ends with an error: it was not confirmed
 }
 
+// An apply that is interrupted tells to its end in events.
+func TestEventsOfAnInterruptedApply(t *testing.T) {
+	t.Parallel()
+	schema := eventSchema(t)
+	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := w.command(ctx, binary, "apply", "-json", "-auto-approve")
+	begun := &watch{want: `"apply_start"`, seen: make(chan struct{})}
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = begun, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-begun.seen:
+	case <-ctx.Done():
+		t.Fatal("nothing is begun")
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // looked at below
+	out := begun.all.String()
+	checkEvents(t, schema, result{out, stderr.String(), cmd.ProcessState.ExitCode()})
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, `"change_summary"`) || !strings.Contains(last, "Apply incomplete.") || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("it ends with code %d and\n%s", cmd.ProcessState.ExitCode(), last)
+	}
+	w.apply()
+	w.noChanges()
+}
+
 // A watch closes a channel once it has been written a text.
 type watch struct {
 	want string

@@ -176,9 +176,15 @@ func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, keys *seal.K
 	if err := writeWhole(path, data, 0o600); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
-	if !o.json {
-		fmt.Fprintf(a.stdout, "\n%s\n\nSaved the plan to: %s\n\nTo carry out exactly these actions, run:\n    mailform apply %q\n", text.Rule, path, filepath.ToSlash(path))
+	if o.json {
+		return nil
 	}
+	fmt.Fprintf(a.stdout, "\n%s\n\nSaved the plan to: %s\n\n", text.Rule, path)
+	if len(p.Unconfirmed()) > 0 {
+		fmt.Fprintln(a.stdout, "It can be shown, and not be applied: its brakes are not confirmed.")
+		return nil
+	}
+	fmt.Fprintf(a.stdout, "To carry out exactly these actions, run:\n    mailform apply %q\n", filepath.ToSlash(path))
 	return nil
 }
 
