@@ -24,6 +24,17 @@ var hashSchemes = []struct {
 	{"{PBKDF2}", "pbkdf2", 1},
 }
 
+// HoldsPasswordHash reports whether there is, somewhere in a text, something that
+// begins as a password verifier does.
+func HoldsPasswordHash(text string) bool {
+	for _, h := range hashSchemes {
+		if strings.Contains(text, h.prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // ParsePasswordHash names the scheme of a password verifier. Its errors never
 // hold any part of the value, which may be a password in plain text.
 func ParsePasswordHash(s string) (scheme string, err error) {

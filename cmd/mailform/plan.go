@@ -21,6 +21,7 @@ import (
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/engine/seal"
+	"github.com/mailform/mailform/schema"
 )
 
 // plan shows what apply would change.
@@ -196,7 +197,7 @@ func planMeta(m *config.Module, vars []config.VarArg) planfile.Meta {
 		switch {
 		case v.File != "":
 			meta.VarFiles = append(meta.VarFiles, v.File)
-		case m.SensitiveVariable(v.Name):
+		case m.SensitiveVariable(v.Name) || schema.HoldsPasswordHash(v.Value):
 			meta.SensitiveVars = append(meta.SensitiveVars, v.Name)
 		default:
 			meta.Vars[v.Name] = v.Value

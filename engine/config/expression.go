@@ -15,6 +15,8 @@ type expression struct {
 	// broken is set where something is wrong with it that is reported already.
 	// Its value is unknown.
 	broken bool
+	// hidden is set where the value must not be shown, see hide.
+	hidden bool
 }
 
 // normalize makes a native expression of one in either syntax, so that all that

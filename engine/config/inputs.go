@@ -18,7 +18,7 @@ func (c *Config) Variables() []VariableValue {
 	var out []VariableValue
 	for _, name := range keys(c.evaluator.vars) {
 		v, marks := c.evaluator.vars[name].UnmarkDeep()
-		x := VariableValue{Name: name, Value: v, Sensitive: len(marks) > 0}
+		x := VariableValue{Name: name, Value: v, Sensitive: len(marks) > 0 || c.evaluator.m.SensitiveVariable(name) || holdsHash(v)}
 		if x.Sensitive {
 			x.Value = cty.NullVal(cty.DynamicPseudoType)
 		}

@@ -112,6 +112,9 @@ func LoadWith(dir string, opts Options) (*Module, hcl.Diagnostics) {
 	}
 	diags = append(diags, m.settle()...)
 	for _, one := range m.all {
+		one.hide()
+	}
+	for _, one := range m.all {
 		one.failed = diags.HasErrors()
 	}
 	return m, sortDiagnostics(diags)

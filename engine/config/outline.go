@@ -106,7 +106,7 @@ func (m *Module) Outline() *Outline {
 	})
 	for _, name := range keys(m.variables) {
 		v := m.variables[name]
-		out := OutlineVariable{Name: name, Description: v.description, Sensitive: v.sensitive || v.ephemeral}
+		out := OutlineVariable{Name: name, Description: v.description, Sensitive: m.SensitiveVariable(name)}
 		if !out.Sensitive {
 			out.Default = constant(v.def)
 		}
@@ -198,7 +198,7 @@ func outlineExpression(e *expression, sensitive bool) OutlineExpression {
 			}
 		}
 	}
-	if sensitive || e.broken || len(out.References) > 0 || calls(e) {
+	if sensitive || e.broken || e.hidden || len(out.References) > 0 || calls(e) {
 		return out
 	}
 	if v, diags := e.Value(nil); !diags.HasErrors() && v.IsWhollyKnown() {
@@ -209,7 +209,7 @@ func outlineExpression(e *expression, sensitive bool) OutlineExpression {
 
 // constant writes a value in JSON; nil for one that has none.
 func constant(v cty.Value) json.RawMessage {
-	if v == cty.NilVal || v.IsMarked() || !v.IsWhollyKnown() {
+	if v == cty.NilVal || v.IsMarked() || !v.IsWhollyKnown() || holdsHash(v) {
 		return nil
 	}
 	raw, err := ctyjson.Marshal(v, v.Type())

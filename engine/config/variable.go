@@ -19,6 +19,7 @@ type variable struct {
 	defaults    *typeexpr.Defaults
 	def         cty.Value // NilVal: none
 	sensitive   bool
+	hidden      bool // see hide
 	ephemeral   bool
 	nullable    bool
 	rules       []rule
