@@ -30,12 +30,16 @@ func (w *Workspace) backend(module *config.Module, opts config.Options) (state.B
 	if diags = append(diags, more...); diags.HasErrors() {
 		return nil, nil, diags
 	}
+	name := config.Workspace(w.Dir, opts.Environ)
 	var backend state.Backend
 	var err error
-	if b == nil {
-		backend, err = state.OpenLocal(filepath.Join(w.Dir, StateFile), keys)
-	} else {
-		backend, err = w.open(b, keys, opts.Environ)
+	switch {
+	case !config.ValidWorkspace(name):
+		err = fmt.Errorf("%q cannot be the name of a workspace: it has letters, digits, hyphens, underscores and dots, at most 90, and begins with none of - and .", name)
+	case b == nil:
+		backend, err = w.openLocal(StateFile, name, keys)
+	default:
+		backend, err = w.open(b, module.NamesWorkspace(), name, keys, opts.Environ)
 	}
 	if err != nil {
 		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "The backend cannot be used", Detail: fmt.Sprintf("%s.", err)}
@@ -47,15 +51,31 @@ func (w *Workspace) backend(module *config.Module, opts config.Options) (state.B
 	return backend, keys, diags
 }
 
-func (w *Workspace) open(b *config.Backend, keys *seal.Keyring, environ []string) (state.Backend, error) {
+func (w *Workspace) openLocal(path, workspace string, keys *seal.Keyring) (state.Backend, error) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(w.Dir, path)
+	}
+	l, err := state.OpenLocal(path, keys)
+	if err != nil {
+		return nil, err
+	}
+	return l.Workspace(workspace), nil
+}
+
+// open opens the backend of a block; named reports whether its arguments are made
+// of the workspace's name.
+func (w *Workspace) open(b *config.Backend, named bool, workspace string, keys *seal.Keyring, environ []string) (state.Backend, error) {
+	switch {
+	case named && b.Type != "http":
+		return nil, fmt.Errorf("its arguments are made of mailform.workspace, and the backend %q keeps workspaces apart by itself. Only the backend \"http\" needs that", b.Type)
+	case !named && b.Type == "http" && workspace != config.DefaultWorkspace:
+		return nil, fmt.Errorf("the workspace %q would have the state of all others: the backend \"http\" keeps workspaces apart by their addresses alone. "+
+			"Let address and lock_address be made of ${mailform.workspace}", workspace)
+	}
 	text := func(name string) string { return backendText(b.Value, name) }
 	switch b.Type {
 	case "local":
-		path := text("path")
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(w.Dir, path)
-		}
-		return state.OpenLocal(path, keys)
+		return w.openLocal(text("path"), workspace, keys)
 	case "http":
 		return httpstate.Open(httpstate.Options{
 			Address: text("address"), UpdateMethod: text("update_method"),
@@ -73,14 +93,14 @@ func (w *Workspace) open(b *config.Backend, keys *seal.Keyring, environ []string
 		if conn == "" {
 			conn = fromEnviron(environ, "PG_CONN_STR")
 		}
-		return pgstate.Open(pgstate.Options{ConnStr: conn, Schema: text("schema_name"), Name: text("name"), Lease: lease, Keys: keys})
+		return pgstate.Open(pgstate.Options{ConnStr: conn, Schema: text("schema_name"), Name: text("name"), Workspace: workspace, Lease: lease, Keys: keys})
 	case "s3":
 		lease, err := schema.ParseDuration(text("lease"))
 		if err != nil {
 			return nil, fmt.Errorf("lease: %w", err)
 		}
 		return s3state.Open(s3state.Options{
-			Bucket: text("bucket"), Key: text("key"), Region: text("region"), Endpoint: text("endpoint"),
+			Bucket: text("bucket"), Key: text("key"), Workspace: workspace, WorkspacePrefix: text("workspace_key_prefix"), Region: text("region"), Endpoint: text("endpoint"),
 			PathStyle: b.Value.GetAttr("path_style").True(),
 			AccessKey: text("access_key"), SecretKey: text("secret_key"), Lease: lease, Keys: keys,
 		}.WithEnviron(environ))

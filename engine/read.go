@@ -111,7 +111,7 @@ func (s *Session) configure(ctx context.Context, target string, cfg *config.Conf
 // configureAs configures p, or a new provider where p is nil, for a target.
 func (s *Session) configureAs(ctx context.Context, target string, p providers.Provider, cfg *config.Config) hcl.Diagnostics {
 	s.cfg = cfg
-	pc := providers.Config{Value: cty.NullVal(cty.DynamicPseudoType), Dir: s.ws.Dir, Lineage: s.prior.Lineage}
+	pc := providers.Config{Value: cty.NullVal(cty.DynamicPseudoType), Dir: s.ws.Dir, Lineage: s.prior.Lineage, Workspace: config.Workspace(s.ws.Dir, s.opts.Config.Environ)}
 	for i := range cfg.Providers {
 		if cfg.Providers[i].Target() == target {
 			pc.Value = cfg.Providers[i].Value

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/user"
 	"time"
@@ -63,11 +64,14 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 	s.unlock = func() error { return nil }
 	var err error
 	if !opts.NoLock {
-		if s.unlock, err = s.backend.Lock(ctx, NewLockInfo(opts.Operation), opts.LockTimeout); err != nil {
+		if s.unlock, err = s.backend.Lock(ctx, NewLockInfo(opts.Operation, opts.Config.Environ), opts.LockTimeout); err != nil {
 			return nil, err
 		}
 	}
 	s.prior, err = s.backend.Load(ctx)
+	if name := config.Workspace(w.Dir, opts.Config.Environ); err == nil && s.prior.Lineage == "" && name != config.DefaultWorkspace {
+		err = &NoWorkspaceError{name}
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.unlock())
 	}
@@ -75,6 +79,13 @@ func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Option
 		s.opts.Config.Data = newLookup(ctx, w, s.prior.Lineage).ask
 	}
 	return s, nil
+}
+
+// A NoWorkspaceError says that the workspace that is selected does not exist.
+type NoWorkspaceError struct{ Name string }
+
+func (e *NoWorkspaceError) Error() string {
+	return fmt.Sprintf("there is no workspace %q. \"mailform workspace list\" prints those that there are, \"mailform workspace new %s\" makes this one", e.Name, e.Name)
 }
 
 // Close releases the lock.
@@ -92,9 +103,24 @@ func (s *Session) State(ctx context.Context) (*state.State, error) {
 	return s.backend.Load(ctx)
 }
 
-// NewLockInfo says of this process that it does an operation.
-func NewLockInfo(operation string) state.LockInfo {
-	return state.LockInfo{Operation: operation, Who: who(), PID: os.Getpid(), Created: time.Now().UTC()}
+// NewLockInfo says of this process that it does an operation, and of what job of a
+// pipeline it is, where the environment tells.
+func NewLockInfo(operation string, environ []string) state.LockInfo {
+	return state.LockInfo{Operation: operation, Who: who(), PID: os.Getpid(), Created: time.Now().UTC(), Job: jobURL(environ)}
+}
+
+// jobURL is where people see the job of a pipeline that this process is of: GitHub,
+// GitLab, Jenkins, Buildkite or CircleCI. Empty: it is of none.
+func jobURL(environ []string) string {
+	if run := fromEnviron(environ, "GITHUB_RUN_ID"); run != "" {
+		return fmt.Sprintf("%s/%s/actions/runs/%s", fromEnviron(environ, "GITHUB_SERVER_URL"), fromEnviron(environ, "GITHUB_REPOSITORY"), run)
+	}
+	for _, name := range []string{"CI_JOB_URL", "BUILD_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL"} {
+		if url := fromEnviron(environ, name); url != "" {
+			return url
+		}
+	}
+	return ""
 }
 
 // who is the user of this process, with the machine.

@@ -45,6 +45,8 @@ type Config struct {
 	// Lineage names the state that the changes belong to. The provider marks
 	// what it makes with it.
 	Lineage string
+	// Workspace is the name of the workspace; empty: the caller knows none.
+	Workspace string
 }
 
 // Scope says what the engine is interested in. A provider may return more;

@@ -29,14 +29,15 @@ var backends = []*BlockType{
 }`,
 		Attributes: []Attribute{
 			{Name: "path", Type: cty.String, Default: cty.StringVal("mailform.mfstate"), Form: FormPath,
-				Doc: "The file. A relative path starts from the directory of the configuration."},
+				Doc: "The file. A relative path starts from the directory of the configuration. Workspaces are in a directory beside it, `PATH.d`."},
 		},
 	},
 	{
 		Type:  "backend",
 		Label: "http",
 		Doc: "A server that speaks Terraform's protocol for states, such as GitLab's. What is left out is taken from the environment: " +
-			"`MF_HTTP_ADDRESS`, or `TF_HTTP_ADDRESS` as GitLab's pipelines set it, and so on. Each phase of an apply sends the state whole.",
+			"`MF_HTTP_ADDRESS`, or `TF_HTTP_ADDRESS` as GitLab's pipelines set it, and so on. Each phase of an apply sends the state whole. " +
+			"Workspaces need addresses that are made of `${mailform.workspace}`.",
 		Example: `mailform {
   backend "http" {
     address        = "https://gitlab.example/api/v4/projects/7/terraform/state/mail"
@@ -75,7 +76,7 @@ var backends = []*BlockType{
 			{Name: "schema_name", Type: cty.String, Default: cty.StringVal("mailform"),
 				Doc: "Schema of the database that holds the tables. It is made where it is missing."},
 			{Name: "name", Type: cty.String, Default: cty.StringVal("default"),
-				Doc: "Name of the state. One schema holds any number of states, each with a lock of its own."},
+				Doc: "Name of the state, without a slash. One schema holds any number of states, each with a lock of its own; that of a workspace is called `NAME/WORKSPACE`."},
 			{Name: "lease", Type: cty.String, Default: cty.StringVal("1m"), Form: FormDuration,
 				Doc: "How long the lock stays without a sign of life from its holder, who gives three in that time."},
 		},
@@ -97,6 +98,8 @@ var backends = []*BlockType{
 			{Name: "bucket", Type: cty.String, Required: true, Doc: "Name of the bucket. mailform does not make it."},
 			{Name: "key", Type: cty.String, Required: true,
 				Doc: "Name of the object that holds the lock and says what the state is made of. The parts of the state are below `KEY.parts/`."},
+			{Name: "workspace_key_prefix", Type: cty.String, Default: cty.StringVal("env:"),
+				Doc: "What the key of a workspace begins with: `PREFIX/WORKSPACE/KEY`. The default workspace is at the key itself."},
 			{Name: "region", Type: cty.String, Doc: "Region. Left out: `AWS_REGION` or `AWS_DEFAULT_REGION` from the environment, or else `us-east-1`."},
 			{Name: "endpoint", Type: cty.String,
 				Doc: "URL of the server. Left out: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` from the environment, or else AWS."},

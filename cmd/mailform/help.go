@@ -49,6 +49,8 @@ func subcommands(name string) []command {
 	switch name {
 	case "state":
 		return stateCommands()
+	case "workspace":
+		return workspaceCommands()
 	default:
 		return nil
 	}

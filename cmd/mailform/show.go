@@ -138,5 +138,8 @@ func (a *app) readState(ctx context.Context, vars []config.VarArg) (*state.State
 		return nil, nil, err
 	}
 	st, err := backend.Load(ctx)
+	if err == nil {
+		err = a.there(ws, st)
+	}
 	return st, ws, err
 }

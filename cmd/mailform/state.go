@@ -24,6 +24,7 @@ func stateCommands() []command {
 		{"rm", "ADDRESS...", "Forget what is in the state, and leave it where it runs", (*app).stateRemove},
 		{"pull", "", "Print the whole state as JSON", (*app).statePull},
 		{"push", "FILE", "Put a whole state in the place of the present one", (*app).statePush},
+		{"lock", "", "Tell who holds the lock of the state", (*app).stateLock},
 	}
 }
 
@@ -112,11 +113,14 @@ func (a *app) edit(ctx context.Context, operation string, e *stateEdit, do func(
 		return a.failed(err)
 	}
 	a.heedInterrupts()
-	unlock, err := backend.Lock(ctx, engine.NewLockInfo(operation), e.lockTimeout)
+	unlock, err := backend.Lock(ctx, engine.NewLockInfo(operation, a.environ), e.lockTimeout)
 	if err != nil {
 		return a.lockFailed(err)
 	}
 	st, err := backend.Load(ctx)
+	if err == nil {
+		err = a.there(ws, st)
+	}
 	var entries []state.Entry
 	if err == nil {
 		entries, err = do(backend, st)

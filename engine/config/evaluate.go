@@ -62,7 +62,8 @@ type run struct {
 	// left and leftBlocks are the columns of what blocks left out.
 	left       map[*schema.Attribute][]cty.Value
 	leftBlocks map[*schema.NestedBlock][]cty.Value
-	stack      []string // addresses of what is being evaluated, for cycles
+	stack      []string  // addresses of what is being evaluated, for cycles
+	selected   cty.Value // what the word mailform stands for; cty.NilVal: not asked yet
 	told       map[string]bool
 	diags      hcl.Diagnostics
 }
@@ -402,7 +403,7 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 	if e.places == cty.NilVal {
 		e.places = e.m.pathOf()
 	}
-	variables := map[string]cty.Value{"path": e.places}
+	variables := map[string]cty.Value{"path": e.places, "mailform": e.workspace()}
 	byRoot := map[string]map[string]cty.Value{}
 	put := func(root, name string, v cty.Value) {
 		if byRoot[root] == nil {

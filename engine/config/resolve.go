@@ -301,6 +301,8 @@ func (s *scan) root(root string, t hcl.Traversal) {
 		s.module(t, nil)
 	case "path":
 		s.known(t, name, "module", "root", "cwd")
+	case "mailform":
+		s.known(t, name, "workspace")
 	case "self":
 		if s.selfBlock == nil {
 			s.refuse(t, "\"self\" can only be used in a postcondition, where it is the instance itself.")
@@ -378,7 +380,7 @@ func (s *scan) known(t hcl.Traversal, name string, names ...string) bool {
 
 // unknownRoot words an error about a name that stands for nothing.
 func (s *scan) unknownRoot(root string, t hcl.Traversal) {
-	names := []string{"var", "local", "module", "path", "each", "count"}
+	names := []string{"var", "local", "module", "path", "mailform", "each", "count"}
 	for _, b := range schema.Blocks() {
 		if b.Instances {
 			names = append(names, b.Type)

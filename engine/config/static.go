@@ -55,6 +55,9 @@ func (l *loader) static(m *Module, e *expression, around map[string]bool) (cty.V
 		case root == "path":
 			ctx.Variables[root] = m.pathOf()
 			continue
+		case root == "mailform":
+			ctx.Variables[root] = m.workspaceOf(l.opts.Environ)
+			continue
 		case root == "var" && m != l.root:
 			return refuse(t.SourceRange(), "The source of a module is read before anything else. In a module that is called itself, it cannot be made of variables: it is loaded once for all who call it.")
 		case root == "var" && m.variables[name] != nil:

@@ -39,6 +39,28 @@ type Backend interface {
 	Lock(ctx context.Context, info LockInfo, timeout time.Duration) (unlock func() error, err error)
 }
 
+// DefaultWorkspace is the workspace that there always is. Backends take its name
+// and an empty one for the same.
+const DefaultWorkspace = "default"
+
+// A Keeper is a Backend that keeps the states of several workspaces side by side.
+// Each Backend is that of one of them.
+type Keeper interface {
+	// Workspaces are the names of those that have a state, sorted, but for the
+	// default one. The error is errors.ErrUnsupported where the backend cannot tell.
+	Workspaces(ctx context.Context) ([]string, error)
+
+	// Delete removes the state. It needs the lock, which then holds nothing any
+	// more and is to be released as always.
+	Delete(ctx context.Context) error
+}
+
+// A Teller is a Backend that can say who holds its lock.
+type Teller interface {
+	// Holder says who holds the lock, and when it ends by itself; nil: nobody.
+	Holder(ctx context.Context) (*LockedError, error)
+}
+
 // An Entry is one thing that came to be; exactly one field is set.
 type Entry struct {
 	// Put is a resource as it was left: new, changed or under another address.
@@ -83,8 +105,12 @@ func (e *LockedError) Error() string {
 	if i.PID != 0 {
 		process = fmt.Sprintf("process %d, ", i.PID)
 	}
-	return fmt.Sprintf("the state is locked by %s (%soperation %s, since %s, lock id %s); %s",
-		i.Who, process, i.Operation, i.Created.UTC().Format(time.RFC3339), i.ID, ends)
+	job := ""
+	if i.Job != "" {
+		job = ", job " + i.Job
+	}
+	return fmt.Sprintf("the state is locked by %s (%soperation %s, since %s, lock id %s%s); %s",
+		i.Who, process, i.Operation, i.Created.UTC().Format(time.RFC3339), i.ID, job, ends)
 }
 
 // A DamageError says that a state file cannot be trusted. The files are left as

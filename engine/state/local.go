@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/schema"
@@ -21,6 +22,7 @@ import (
 // of the state. Releasing the lock writes the snapshot anew where the journal
 // has grown longer than half of it.
 type Local struct {
+	base string // path of the default workspace's
 	path string
 	keys *seal.Keyring
 
@@ -47,7 +49,21 @@ func OpenLocal(path string, keys *seal.Keyring) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	return &Local{path: abs, keys: keys}, nil
+	return &Local{base: abs, path: abs, keys: keys}, nil
+}
+
+// The state of a workspace is at BASE.d/NAME.mfstate.
+const (
+	workspacesSuffix = ".d"
+	workspaceSuffix  = ".mfstate"
+)
+
+// Workspace is the state of a workspace beside that of the default one.
+func (l *Local) Workspace(name string) *Local {
+	if name == "" || name == DefaultWorkspace {
+		return &Local{base: l.base, path: l.base, keys: l.keys}
+	}
+	return &Local{base: l.base, path: filepath.Join(l.base+workspacesSuffix, name+workspaceSuffix), keys: l.keys}
 }
 
 func (l *Local) journalPath() string { return l.path + ".journal" }
@@ -211,6 +227,42 @@ func (l *Local) rewrite(ctx context.Context) error {
 	}
 	l.disk = disk{lineage: d.lineage, serial: d.serial}
 	return nil
+}
+
+// Workspaces implements [Keeper].
+func (l *Local) Workspaces(context.Context) ([]string, error) {
+	found, err := os.ReadDir(l.base + workspacesSuffix)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("list workspaces: %w", err)
+	}
+	var names []string
+	for _, f := range found {
+		if name, ok := strings.CutSuffix(f.Name(), workspaceSuffix); ok && !f.IsDir() {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Delete implements [Keeper]. The file of the lock stays: were it taken away, one
+// who waits for it and one who comes anew would each have a lock.
+func (l *Local) Delete(ctx context.Context) error {
+	if l.locked == nil {
+		return fmt.Errorf("delete state: %w", ErrNotLocked)
+	}
+	l.known = false
+	// With an empty journal a crash leaves the whole state, or nothing.
+	if s, d, err := l.read(ctx); err == nil && d.size > 0 {
+		if err := writeSnapshot(l.keys, l.path, s); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{l.journalPath(), l.path} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("delete state: %w", err)
+		}
+	}
+	return syncDir(filepath.Dir(l.path))
 }
 
 // Replace implements [Backend]. A crash leaves the old state or the new one.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,11 @@ const (
 func (l *Local) Lock(ctx context.Context, info LockInfo, timeout time.Duration) (unlock func() error, err error) {
 	if l.locked != nil {
 		return nil, errors.New("lock state: already locked by this process")
+	}
+	if l.path != l.base { // a workspace's
+		if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
+			return nil, fmt.Errorf("lock state: %w", err)
+		}
 	}
 	f, err := os.OpenFile(l.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -109,26 +115,36 @@ func readInfo(f *os.File) LockInfo {
 	return info
 }
 
-// ForceUnlock implements [Backend]: it never does it, and says why. Were the
-// file with the lock taken away, two processes could hold it.
-func (l *Local) ForceUnlock(_ context.Context, id string) error {
+// Holder implements [Teller].
+func (l *Local) Holder(context.Context) (*LockedError, error) {
 	f, err := os.OpenFile(l.path+".lock", os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrNotExist) {
-		return ErrNotLocked
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("unlock state: %w", err)
+		return nil, fmt.Errorf("look at the lock: %w", err)
 	}
 	defer f.Close() // and with it the lock, if it could be had
 	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
 	case err == nil:
-		return ErrNotLocked
+		return nil, nil
 	case !errors.Is(err, unix.EWOULDBLOCK):
-		return fmt.Errorf("unlock state: %w", err)
+		return nil, fmt.Errorf("look at the lock: %w", err)
 	}
-	info := readInfo(f)
-	if info.ID != id {
-		return &LockedError{Info: info}
+	return &LockedError{Info: readInfo(f)}, nil
+}
+
+// ForceUnlock implements [Backend]: it never does it, and says why. Were the
+// file with the lock taken away, two processes could hold it.
+func (l *Local) ForceUnlock(ctx context.Context, id string) error {
+	locked, err := l.Holder(ctx)
+	switch {
+	case err != nil:
+		return err
+	case locked == nil:
+		return ErrNotLocked
+	case locked.Info.ID != id:
+		return locked
 	}
-	return fmt.Errorf("the lock of a state in files belongs to a running process and cannot be taken from it: end process %d, and the lock is free", info.PID)
+	return fmt.Errorf("the lock of a state in files belongs to a running process and cannot be taken from it: end process %d, and the lock is free", locked.Info.PID)
 }

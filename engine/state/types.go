@@ -60,4 +60,6 @@ type LockInfo struct {
 	Who       string    `json:"Who"`
 	PID       int       `json:"PID"`
 	Created   time.Time `json:"Created"`
+	// Job is the URL of the pipeline's job; empty: none is known.
+	Job string `json:"Job,omitempty"`
 }

@@ -44,6 +44,15 @@ func (p *Provider) ensureRunning(ctx context.Context) error {
 	case !errors.Is(err, admin.ErrNotRunning):
 		return err
 	}
+	// Before the store is there, so that no kill leaves it without an owner.
+	if err := store.CheckDir(p.dataDir); err != nil {
+		return err
+	}
+	if owner, err := store.Workspace(p.dataDir); err != nil || owner == "" {
+		if err = errors.Join(err, store.ClaimWorkspace(p.dataDir, p.workspace)); err != nil {
+			return fmt.Errorf("make the data directory: %w", err)
+		}
+	}
 	return Start(ctx, p.Executable, p.dataDir)
 }
 

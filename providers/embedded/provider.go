@@ -36,8 +36,9 @@ type Provider struct {
 	// Version of this binary; a daemon of another version is replaced.
 	Version string
 
-	dataDir string
-	lineage string
+	dataDir   string
+	lineage   string
+	workspace string // empty: not known
 	// declared is set where the files say something of this provider.
 	declared bool
 }
@@ -61,7 +62,7 @@ func DataDir(value cty.Value, dir string) string {
 // Configure implements providers.Provider.
 func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagnostics {
 	p.dataDir = DataDir(cfg.Value, cfg.Dir)
-	p.lineage = cfg.Lineage
+	p.lineage, p.workspace = cfg.Lineage, cfg.Workspace
 	p.declared = !cfg.Value.IsNull()
 	return nil
 }
@@ -96,9 +97,26 @@ func (p *Provider) findDataDir(scope providers.Scope) error {
 	return nil
 }
 
+// checkWorkspace refuses a data directory of another workspace: each would take
+// over and take away what is the other's.
+func (p *Provider) checkWorkspace() error {
+	owner, err := store.Workspace(p.dataDir)
+	if err != nil {
+		return fmt.Errorf("find out whose %s is: %w", p.dataDir, err)
+	}
+	if p.workspace == "" || owner == "" || owner == p.workspace {
+		return nil
+	}
+	return fmt.Errorf("the data directory %s belongs to the workspace %s, and this is the workspace %s. Give each a directory of its own: "+
+		"data_dir = \"./mail-${mailform.workspace}\"; and ports of their own, where both run", p.dataDir, owner, p.workspace)
+}
+
 // Read implements providers.Provider.
 func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
 	if err := p.findDataDir(scope); err != nil {
+		return nil, err
+	}
+	if err := p.checkWorkspace(); err != nil {
 		return nil, err
 	}
 	live, err := admin.NewClient(p.dataDir).Resources(ctx)

@@ -211,3 +211,28 @@ func decodeLock(body []byte) (lockInfo, bool) {
 	}
 	return l, l.ID != ""
 }
+
+// Workspaces implements [state.Keeper]: the protocol has no way to ask.
+func (b *Backend) Workspaces(context.Context) ([]string, error) { return nil, errors.ErrUnsupported }
+
+// Delete implements [state.Keeper]. Some servers delete nothing that is locked;
+// they then have what a state without anything is.
+func (b *Backend) Delete(ctx context.Context) error {
+	if err := b.ready(ctx); err != nil {
+		return fmt.Errorf("delete state: %w", err)
+	}
+	empty := &state.State{Lineage: b.current.Lineage, Serial: b.current.Serial + 1}
+	if err := b.write(ctx, empty); err != nil {
+		return err
+	}
+	b.current = nil
+	a, err := b.send(ctx, request{method: http.MethodDelete, address: b.o.Address, id: b.lock.ID})
+	if err != nil {
+		return fmt.Errorf("delete state: %w", err)
+	}
+	switch a.status {
+	case http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusNotFound:
+		return nil
+	}
+	return fmt.Errorf("delete state: it is empty by now, and was not removed: %w", a.refusal())
+}

@@ -19,7 +19,7 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 	if info.ID == "" {
 		info.ID = state.NewLineage()
 	}
-	mine := &lockInfo{ID: info.ID, Operation: info.Operation, Who: info.Who, Version: b.o.Version, Created: info.Created, PID: info.PID, Path: b.where()}
+	mine := &lockInfo{ID: info.ID, Operation: info.Operation, Info: info.Job, Who: info.Who, Version: b.o.Version, Created: info.Created, PID: info.PID, Path: b.where()}
 	body, err := json.Marshal(mine)
 	if err != nil {
 		return nil, fmt.Errorf("lock state: %w", err)

@@ -130,7 +130,7 @@ func (a answer) holder() string {
 func (a answer) lockedError() error {
 	l, _ := decodeLock(a.body)
 	return &state.LockedError{
-		Info: state.LockInfo{ID: l.ID, Operation: l.Operation, Who: l.Who, PID: l.PID, Created: l.Created},
+		Info: state.LockInfo{ID: l.ID, Operation: l.Operation, Who: l.Who, PID: l.PID, Created: l.Created, Job: l.Info},
 		Ends: "the lock stays until it is released; if that run is no more: mailform force-unlock " + l.ID,
 	}
 }

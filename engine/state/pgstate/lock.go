@@ -68,9 +68,9 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 func (b *Backend) take(ctx context.Context, db *sql.DB, info state.LockInfo) (token int64, err error) {
 	err = db.QueryRowContext(ctx, b.tables.Replace(`UPDATE @.state
 		SET token = token + 1, holder = $2, who = $3, operation = $4, pid = $5, since = clock_timestamp(), heartbeat = clock_timestamp(),
-			lease = make_interval(secs => $6)
+			lease = make_interval(secs => $6), job = $7
 		WHERE name = $1 AND (holder IS NULL OR heartbeat + lease < clock_timestamp()) RETURNING token`),
-		b.o.Name, info.ID, info.Who, info.Operation, info.PID, b.o.Lease.Seconds()).Scan(&token)
+		b.o.Name, info.ID, info.Who, info.Operation, info.PID, b.o.Lease.Seconds(), info.Job).Scan(&token)
 	return token, err
 }
 
@@ -182,8 +182,8 @@ func (b *Backend) lockedError(ctx context.Context, db *sql.DB) error {
 	var id sql.NullString
 	var heartbeat time.Time
 	var lease float64
-	err := db.QueryRowContext(ctx, b.tables.Replace(`SELECT holder, who, operation, pid, since, heartbeat, extract(epoch FROM lease)::float8 FROM @.state WHERE name = $1`),
-		b.o.Name).Scan(&id, &i.Who, &i.Operation, &i.PID, &i.Created, &heartbeat, &lease)
+	err := db.QueryRowContext(ctx, b.tables.Replace(`SELECT holder, who, operation, pid, job, since, heartbeat, extract(epoch FROM lease)::float8 FROM @.state WHERE name = $1`),
+		b.o.Name).Scan(&id, &i.Who, &i.Operation, &i.PID, &i.Job, &i.Created, &heartbeat, &lease)
 	if err != nil {
 		return fmt.Errorf("lock state: %w", err)
 	}
@@ -194,4 +194,24 @@ func (b *Backend) lockedError(ctx context.Context, db *sql.DB) error {
 	ends := heartbeat.Add(time.Duration(lease * float64(time.Second)))
 	return &state.LockedError{Info: i, Ends: fmt.Sprintf("its last sign of life was at %s; without another the lock ends at %s",
 		heartbeat.UTC().Format(time.RFC3339), ends.UTC().Format(time.RFC3339))}
+}
+
+// Holder implements [state.Teller].
+func (b *Backend) Holder(ctx context.Context) (*state.LockedError, error) {
+	db := b.connect()
+	defer db.Close()
+	var there bool
+	err := db.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, b.tables.Replace("@.journal")).Scan(&there)
+	if err != nil || !there {
+		return nil, wrap("look at the lock", err)
+	}
+	err = b.lockedError(ctx, db)
+	locked, ok := errors.AsType[*state.LockedError](err)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) || ok && locked.Info.ID == "":
+		return nil, nil
+	case !ok:
+		return nil, err
+	}
+	return locked, nil
 }

@@ -21,8 +21,11 @@ type Options struct {
 	ConnStr string
 	// Schema of the database that the tables are in; empty: mailform.
 	Schema string
-	// Name of the state; empty: default.
+	// Name of the state; empty: default. It has no slash: the state of a workspace
+	// is called NAME/WORKSPACE.
 	Name string
+	// Workspace whose state it is; empty: the default one.
+	Workspace string
 	// Lease is how long a lock stays without a heartbeat; 0: a minute. There are
 	// three heartbeats to a lease.
 	Lease time.Duration
@@ -42,6 +45,7 @@ const writeTimeout = 2 * time.Minute
 // time. It opens connections when it is first used.
 type Backend struct {
 	o      Options
+	base   string // name of the default workspace's state
 	config *pgx.ConnConfig
 	tables *strings.Replacer
 
@@ -61,6 +65,13 @@ func Open(o Options) (*Backend, error) {
 	if o.Name == "" {
 		o.Name = "default"
 	}
+	if strings.Contains(o.Name, "/") {
+		return nil, errors.New("name has a slash, which stands between the name of a state and that of a workspace")
+	}
+	base := o.Name
+	if o.Workspace != "" && o.Workspace != state.DefaultWorkspace {
+		o.Name += "/" + o.Workspace
+	}
 	if o.Lease == 0 {
 		o.Lease = time.Minute
 	}
@@ -73,7 +84,7 @@ func Open(o Options) (*Backend, error) {
 		return nil, errors.New("conn_str is no URL that begins with postgres://, and no list of keywords such as \"host=… dbname=…\"")
 	}
 	schema := pgx.Identifier{o.Schema}.Sanitize()
-	return &Backend{o: o, config: config, tables: strings.NewReplacer("@", schema)}, nil
+	return &Backend{o: o, base: base, config: config, tables: strings.NewReplacer("@", schema)}, nil
 }
 
 // connect opens a pool, which the caller closes.
@@ -98,6 +109,7 @@ CREATE TABLE IF NOT EXISTS @.state (
 	who       text NOT NULL DEFAULT '',
 	operation text NOT NULL DEFAULT '',
 	pid       bigint NOT NULL DEFAULT 0,
+	job       text NOT NULL DEFAULT '',
 	since     timestamptz NOT NULL DEFAULT now(),
 	heartbeat timestamptz NOT NULL DEFAULT now(),
 	lease     interval NOT NULL DEFAULT '1 minute'
@@ -108,13 +120,16 @@ CREATE TABLE IF NOT EXISTS @.journal (
 	line   integer NOT NULL,
 	entry  bytea NOT NULL,
 	PRIMARY KEY (name, serial, line)
-);`
+);
+-- Tables of earlier versions have no such column.
+ALTER TABLE @.state ADD COLUMN IF NOT EXISTS job text NOT NULL DEFAULT '';`
 
 // prepare makes the tables and the state's row where they are missing.
 func (b *Backend) prepare(ctx context.Context, db *sql.DB) error {
 	var there bool
 	// to_regclass wants the name as it is written in SQL.
-	if err := db.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, b.tables.Replace("@.journal")).Scan(&there); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL AND EXISTS
+		(SELECT FROM pg_attribute WHERE attrelid = to_regclass($2) AND attname = 'job')`, b.tables.Replace("@.journal"), b.tables.Replace("@.state")).Scan(&there); err != nil {
 		return err
 	}
 	if !there {
@@ -313,4 +328,52 @@ func (b *Backend) write(ctx context.Context, lineage string, serial uint64, do f
 	}
 	b.lineage, b.serial, b.known = lineage, serial, true
 	return nil
+}
+
+// Workspaces implements [state.Keeper].
+func (b *Backend) Workspaces(ctx context.Context) ([]string, error) {
+	db := b.connect()
+	defer db.Close()
+	var there bool
+	err := db.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, b.tables.Replace("@.journal")).Scan(&there)
+	if err != nil || !there {
+		return nil, wrap("list workspaces", err)
+	}
+	rows, err := db.QueryContext(ctx, b.tables.Replace(`SELECT substr(name, length($1) + 1) FROM @.state WHERE starts_with(name, $1) AND lineage <> '' ORDER BY name COLLATE "C"`), b.base+"/")
+	if err != nil {
+		return nil, wrap("list workspaces", err)
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, wrap("list workspaces", err)
+		}
+		names = append(names, name)
+	}
+	return names, wrap("list workspaces", rows.Err())
+}
+
+// Delete implements [state.Keeper].
+func (b *Backend) Delete(ctx context.Context) error {
+	if b.held == nil {
+		return fmt.Errorf("delete state: %w", state.ErrNotLocked)
+	}
+	b.known = false
+	done, err := b.held.db.ExecContext(ctx, b.tables.Replace(`DELETE FROM @.state WHERE name = $1 AND holder = $2 AND token = $3`), b.o.Name, b.held.id, b.held.token)
+	if err != nil {
+		return fmt.Errorf("delete state: %w", err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return fmt.Errorf("delete state: %w", errors.Join(state.ErrLockLost, err))
+	}
+	return nil
+}
+
+func wrap(what string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	return err
 }

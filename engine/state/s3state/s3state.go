@@ -18,7 +18,11 @@ import (
 // Options say where the state is.
 type Options struct {
 	Bucket, Key string
-	Region      string // empty: us-east-1
+	// Workspace whose state it is; empty: the default one, which is at Key. Others
+	// are at WorkspacePrefix/WORKSPACE/KEY.
+	Workspace       string
+	WorkspacePrefix string // empty: env:
+	Region          string // empty: us-east-1
 	// Endpoint is the URL of the server; empty: AWS.
 	Endpoint string
 	// PathStyle puts the bucket into the path of a URL and not into its host.
@@ -60,6 +64,7 @@ func (o Options) WithEnviron(environ []string) Options {
 // A Backend is one state in a bucket. It may be used by one goroutine at a time.
 type Backend struct {
 	o      Options
+	base   string // key of the default workspace's state
 	client minio.Core
 
 	held *lease // nil: not locked
@@ -87,6 +92,13 @@ func Open(o Options) (*Backend, error) {
 	if o.Lease < time.Second {
 		return nil, errors.New("the lease of the lock is shorter than a second, which is how exact the times of a server are")
 	}
+	if o.WorkspacePrefix == "" {
+		o.WorkspacePrefix = "env:"
+	}
+	base := o.Key
+	if o.Workspace != "" && o.Workspace != state.DefaultWorkspace {
+		o.Key = o.WorkspacePrefix + "/" + o.Workspace + "/" + base
+	}
 	host, secure := "s3."+o.Region+".amazonaws.com", true
 	if o.Endpoint != "" {
 		u, err := url.Parse(o.Endpoint)
@@ -110,7 +122,7 @@ func Open(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Backend{o: o, client: minio.Core{Client: client}}, nil
+	return &Backend{o: o, base: base, client: minio.Core{Client: client}}, nil
 }
 
 func (o Options) credentials() *credentials.Credentials {

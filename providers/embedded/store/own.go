@@ -25,7 +25,7 @@ func Exists(dir string) bool {
 
 // ownFiles is what may lie in a data directory before its database is there: a
 // first start may have been cut off, and a volume of its own brings lost+found.
-var ownFiles = []string{lockFile, tmpDir, "admin.sock", "mailform.log", "tls", "lost+found"}
+var ownFiles = []string{lockFile, workspaceFile, tmpDir, "admin.sock", "mailform.log", "tls", "lost+found"}
 
 // CheckDir tells whether a directory can be a data directory: it is missing, or
 // empty, or holds a store. A server takes its directory for its own: it changes
@@ -101,4 +101,37 @@ func (s *Store) Intact() error {
 		}
 	}
 	return nil
+}
+
+// workspaceFile names the workspace that a data directory belongs to. The default
+// one has none.
+const workspaceFile = "workspace"
+
+// DefaultWorkspace is that of a data directory that says nothing of it.
+const DefaultWorkspace = "default"
+
+// Workspace tells the workspace that a data directory belongs to; empty: nobody's,
+// for there is no store yet.
+func Workspace(dir string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, workspaceFile))
+	switch {
+	case err == nil && len(strings.TrimSpace(string(data))) > 0:
+		return strings.TrimSpace(string(data)), nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	case !Exists(dir):
+		return "", nil
+	}
+	return DefaultWorkspace, nil
+}
+
+// ClaimWorkspace notes whose a data directory is that is to be made.
+func ClaimWorkspace(dir, workspace string) error {
+	if workspace == "" || workspace == DefaultWorkspace {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, workspaceFile), []byte(workspace+"\n"), 0o600)
 }
