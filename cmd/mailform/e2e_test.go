@@ -50,7 +50,7 @@ func (r binaryRunner) Run() int {
 		fmt.Fprintf(os.Stderr, "build mailform: %v\n%s", err, out)
 		return 1
 	}
-	return r.m.Run()
+	return sharedS3.Exit(sharedPostgres.Exit(r.m.Run()))
 }
 
 // need finds a program that a test runs beside mailform. Without it the test is
