@@ -123,16 +123,18 @@ func (a *app) writeDraft(d *drafting, made *draft.Draft, opts draft.Options) err
 
 func users(n int) string { return plan.Count(int64(n), "user") }
 
+// describeLeft has a line for each thing.
+func describeLeft(list []draft.Left) []string {
+	var out []string
+	for _, l := range list {
+		out = append(out, fmt.Sprintf("%s %s: %s", l.ID.Kind, l.ID.Key, l.Why))
+	}
+	return out
+}
+
 // tellDraft tells what a draft does not describe as it is.
 func (a *app) tellDraft(made *draft.Draft) {
-	lines := func(list []draft.Left) []string {
-		var out []string
-		for _, l := range list {
-			out = append(out, fmt.Sprintf("%s %s: %s", l.ID.Kind, l.ID.Key, l.Why))
-		}
-		return out
-	}
-	few(a.stdout, "Could not be written:", lines(made.Left))
-	few(a.stdout, "Not as the written blocks say, so that the next apply changes it:", lines(made.Differs))
-	few(a.stdout, "Not there, so that the next apply makes it:", lines(made.Makes))
+	few(a.stdout, "Could not be written:", describeLeft(made.Left))
+	few(a.stdout, "Not as the written blocks say, so that the next apply changes it:", describeLeft(made.Differs))
+	few(a.stdout, "Not there, so that the next apply makes it:", describeLeft(made.Makes))
 }

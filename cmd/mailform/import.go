@@ -24,6 +24,12 @@ type importing struct {
 
 // importCommand takes over into the state what exists already.
 func (a *app) importCommand(ctx context.Context, args []string) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "zone":
+			return a.importZone(ctx, args[1:])
+		}
+	}
 	o := importing{operation: operation{lock: true, input: true}}
 	fs := flag.NewFlagSet("import", flag.ContinueOnError)
 	varFlags(fs, &o.vars)

@@ -75,7 +75,7 @@ func (d *drafter) speaksOfMail(s *site) bool {
 	if _, err := exchanges(texts(mx.Attrs, "values")); err != nil {
 		return false
 	}
-	return d.plainSOA(s)
+	return d.in.Unmade || d.plainSOA(s)
 }
 
 // plainSOA reports whether a zone has what a domain block makes of it.
@@ -246,7 +246,7 @@ func (d *drafter) mx(s *site, f fields) []exchange {
 	ttl := number(set.Attrs, "ttl")
 	for _, x := range list {
 		mx := newFields()
-		if ref, ok := d.host("server", x.host); ok && s.mail != nil {
+		if ref, ok := d.host("server", x.host); ok && (s.mail != nil || d.in.Unmade) {
 			mx.ref("server", ref)
 		} else {
 			mx.text("host", x.host)

@@ -29,6 +29,10 @@ type Input struct {
 	Expand expand.Options
 	// Variables are the names of those that the files declare.
 	Variables []string
+	// Unmade is set for things that are not at the target yet, but in a file: then
+	// the SOA record of a domain need not be as it is, and mail may move to our
+	// servers.
+	Unmade bool
 	// Wanted restricts the draft to single blocks; nil: all that is not declared.
 	Wanted []Wanted
 }
@@ -97,6 +101,7 @@ func Make(in Input) (*Draft, error) {
 	d.users()
 	d.aliases()
 	d.choose()
+	d.records()
 	for range maxRounds {
 		res, err := d.expand()
 		if err != nil {
@@ -105,7 +110,7 @@ func Make(in Input) (*Draft, error) {
 		if res == nil {
 			continue // some blocks were taken out
 		}
-		if d.records(res) {
+		if d.sharedRecords(res) {
 			continue
 		}
 		return d.finish(res), nil
@@ -340,6 +345,12 @@ func (d *drafter) finish(res *expand.Result) *Draft {
 			left.Wanted = w.To.String()
 			out.Left = append(out.Left, left)
 		}
+	}
+	first := slices.IndexFunc(d.blocks, func(b *block) bool { return b.Ref.Type == "record" })
+	if first >= 0 { // record blocks come last, in two parts
+		slices.SortStableFunc(d.blocks[first:], func(a, b *block) int {
+			return cmp.Compare(recordOrder(a.of.Key), recordOrder(b.of.Key))
+		})
 	}
 	for _, b := range d.blocks {
 		if !b.gone {

@@ -181,16 +181,13 @@ func (d *drafter) recipients(list []string) cty.Value {
 	return cty.TupleVal(vals)
 }
 
-// extras are the values of a record set at the name of a zone that its block
-// does not make, where record blocks may add to it; false where the two differ in
-// another way.
-func extras(made []string, o *providers.Observed) ([]string, bool) {
-	have := texts(o.Attrs, "values")
+// extras are the values of a record set that its zone's block does not make.
+func extras(made []string, o *providers.Observed) []string {
 	var out []string
-	for _, v := range have {
+	for _, v := range texts(o.Attrs, "values") {
 		if !slices.Contains(made, v) {
 			out = append(out, v)
 		}
 	}
-	return out, len(out) == len(have)-len(made)
+	return out
 }

@@ -10,9 +10,27 @@ import (
 	"github.com/mailform/mailform/schema/rdata"
 )
 
-// records drafts record blocks for the record sets that no other block makes, or
-// not all of. It reports whether there are any; the draft is then judged again.
-func (d *drafter) records(res *expand.Result) bool {
+// shared reports whether a record set is one that a zone's block makes in part
+// and record blocks add to.
+func shared(o *providers.Observed) bool {
+	typ := text(o.Attrs, "type")
+	return text(o.Attrs, "name") == text(o.Attrs, "zone") && (typ == "TXT" || typ == "NS")
+}
+
+// records drafts a record block for each record set. Where another block makes
+// the same one, package expand refuses the record block, which is then taken out.
+func (d *drafter) records() {
+	d.each(schema.KindRRset, func(o *providers.Observed) {
+		if !shared(o) {
+			d.record(o, texts(o.Attrs, "values"), nil)
+		}
+	})
+}
+
+// sharedRecords drafts record blocks for what no block makes of the record sets
+// that zones share with record blocks. It reports whether there are any; the
+// draft is then judged again.
+func (d *drafter) sharedRecords(res *expand.Result) bool {
 	if d.zoned {
 		return false
 	}
@@ -22,12 +40,25 @@ func (d *drafter) records(res *expand.Result) bool {
 		made[res.Resources[i].ID()] = &res.Resources[i]
 	}
 	before := len(d.blocks)
-	d.each(schema.KindRRset, func(o *providers.Observed) { d.record(o, made[d.id(o)]) })
+	d.each(schema.KindRRset, func(o *providers.Observed) {
+		if !shared(o) {
+			return
+		}
+		by := made[d.id(o)]
+		if by == nil {
+			d.record(o, texts(o.Attrs, "values"), nil)
+			return
+		}
+		if more := extras(texts(by.Attrs, "values"), o); len(more) > 0 {
+			d.record(o, more, by)
+		}
+	})
 	return len(d.blocks) > before
 }
 
-// record drafts the block for one record set; by is what makes some of it.
-func (d *drafter) record(o *providers.Observed, by *schema.Resource) {
+// record drafts the block for values of a record set; by is what makes others of
+// them, or nil.
+func (d *drafter) record(o *providers.Observed, values []string, by *schema.Resource) {
 	zone := rdata.Name(text(o.Attrs, "zone"))
 	ref, ok := d.zoneRefs[zone.Host()]
 	if !ok {
@@ -43,13 +74,7 @@ func (d *drafter) record(o *providers.Observed, by *schema.Resource) {
 	f.ref("zone", ref)
 	f.text("name", ownerText(name, zone))
 	f.text("type", typ)
-	values := texts(o.Attrs, "values")
-	if by != nil {
-		more, ok := extras(texts(by.Attrs, "values"), o)
-		if !ok || len(more) == 0 || name != zone || typ != "TXT" && typ != "NS" {
-			return // what differs is told
-		}
-		values = more
+	if by != nil { // the time to live is that of what it adds to
 	} else if z := d.things[d.key(schema.KindZone, zone.Host())]; z == nil || number(o.Attrs, "ttl") != d.zoneTTL(z) {
 		f.text("ttl", ttlText(number(o.Attrs, "ttl")))
 	}
@@ -88,6 +113,15 @@ func recordLabels(name, zone rdata.Name, typ, zoneLabel string) []string {
 		list = slices.Insert(list, 0, short)
 	}
 	return list
+}
+
+// recordOrder sorts the keys of record sets: by zone, its own records first.
+func recordOrder(key string) string {
+	zone, rest, _ := strings.Cut(key, "/")
+	if strings.HasPrefix(rest, zone+"./") {
+		return zone + "\x00" + rest
+	}
+	return zone + "\x01" + rest
 }
 
 // ownerText is the name of a record as a file has it: below its zone, with a

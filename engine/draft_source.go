@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/draft"
+	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/rdata"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// DraftThings makes blocks for things that come from a file or from another
+// server, beside what the workspace's files declare. It looks at no target and
+// no state. Clashes is what the files declare otherwise.
+func (w *Workspace) DraftThings(module *config.Module, opts config.Options, things []providers.Observed) (made *draft.Draft, clashes []draft.Left, diags hcl.Diagnostics) {
+	opts.Version = w.Version
+	s := &Session{ws: w, opts: Options{Config: opts}, module: module, prior: &state.State{}}
+	d, diags := s.describe(nil)
+	if diags.HasErrors() {
+		return nil, nil, diags
+	}
+	in := draft.Input{
+		Target: schema.DefaultProvider, Things: things, Config: d.cfg, Declared: d.expand.Resources,
+		Expand: w.expandOptions(nil), Variables: module.VariableNames(), Unmade: true,
+	}
+	made, err := draft.Make(in)
+	if err != nil {
+		return nil, nil, append(diags, failure("Cannot write the configuration", "%s.", err)...)
+	}
+	declared := map[schema.ID]*schema.Resource{}
+	for i := range d.expand.Resources {
+		declared[d.expand.Resources[i].ID()] = &d.expand.Resources[i]
+	}
+	for i := range things {
+		id := schema.ID{Target: schema.DefaultProvider, Kind: things[i].Kind, Key: things[i].Key}
+		r := declared[id]
+		if r == nil {
+			continue
+		}
+		if names, _ := plan.Differences(r, &things[i]); len(names) > 0 {
+			clashes = append(clashes, draft.Left{ID: id, Why: "the files declare it otherwise, as " + r.Address + ": " + strings.Join(names, ", ")})
+		}
+	}
+	return made, clashes, diags
+}
+
+// NameServer is a thing that stands for a name server of which nothing is known
+// but its name, for zones from a file where the workspace declares none.
+func NameServer(host rdata.Name) providers.Observed {
+	label, _, _ := strings.Cut(host.Host(), ".")
+	return providers.Observed{Kind: schema.KindListener, Key: label + "/dns", Attrs: cty.ObjectVal(map[string]cty.Value{
+		"owner": cty.StringVal(label), "service": cty.StringVal("dns"), "hostname": cty.StringVal(host.Host()),
+		"listen": cty.ListVal([]cty.Value{cty.StringVal(":53")}), "listen_tls": cty.ListValEmpty(cty.String),
+	})}
+}
+
+// Declares reports whether the workspace's files have a block of a type.
+func Declares(module *config.Module, opts config.Options, typ string) bool {
+	cfg, _ := module.Evaluate(opts, nil)
+	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool { return i.Ref.Type == typ })
+}
