@@ -95,7 +95,7 @@ func TestSelectionsAndReplacementsAreApplied(t *testing.T) {
 	}
 	w.noChanges()
 	shown = w.ok("apply", "-auto-approve", "-replace=domain.example.mx")
-	if !strings.Contains(shown, "domain.example.mx must be replaced") || !strings.Contains(shown, "Resources: 1 added, 0 changed, 1 destroyed") {
+	if !strings.Contains(shown, "domain.example.mx will be replaced, as requested") || !strings.Contains(shown, "Resources: 1 added, 0 changed, 1 destroyed") {
 		t.Errorf("-replace: %s", shown)
 	}
 	w.noChanges()
