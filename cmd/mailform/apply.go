@@ -206,7 +206,7 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 	// command line, the environment or the files, and are compared.
 	o.vars = append(planVars(meta.Meta), o.vars...)
 	o.targets, o.excludes, o.replaces = saved.Targets, saved.Excludes, saved.Replaces
-	o.at = saved.Time
+	o.at, o.saved = saved.Time, true
 	o.destroy = saved.Mode == plan.Destroy
 	o.refreshOnly = saved.Mode == plan.RefreshOnly
 	s, m, err := a.open(ctx, o, "apply")

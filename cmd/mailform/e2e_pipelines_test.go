@@ -153,6 +153,11 @@ func TestPipelinesReadTheRealOutput(t *testing.T) {
 	if got := found(r.stdout); r.code != 0 || !slices.Equal(got, []string{"atlantis no changes", "tfcmt applied", "tfcmt pass"}) {
 		t.Errorf("an apply of nothing: %q in %v", got, r)
 	}
+	w.write("check.mf.hcl", "check \"never\" {\n  assert {\n    condition     = domain.example.name == \"\"\n    error_message = \"No.\"\n  }\n}\n")
+	w.ok("plan", "-out=p.mfplan")
+	if r := w.mailform("apply", "-ui=terraform", "p.mfplan"); r.code != 0 || !strings.HasPrefix(r.stderr, "Warning: Check failed") || !slices.Equal(found(r.stdout), []string{"tfcmt applied"}) {
+		t.Errorf("a saved plan with a warning: %v", r)
+	}
 	w.edit("carol.mf.hcl", `"5GiB"`, `"6GiB"`)
 	w.edit("main.mf.hcl", w.addr("imap"), taken.Addr().String())
 	r = w.mailform("apply", "-auto-approve", "-input=false")

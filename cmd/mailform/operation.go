@@ -38,6 +38,7 @@ type operation struct {
 	bare          bool // work without configuration files
 	drafts        bool // have the blocks written that import blocks miss
 	refreshOnly   bool
+	saved         bool      // the plan is in a file, and not shown again
 	at            time.Time // of the plan; zero: none
 }
 
@@ -245,7 +246,7 @@ func (a *app) report(o *operation, m *config.Module, diags hcl.Diagnostics) {
 // for tools that know only Terraform's output, behind it on the same stream,
 // where they look for them.
 func (a *app) warn(o *operation, m *config.Module, diags hcl.Diagnostics) {
-	if a.product == "" || o.json {
+	if a.product == "" || o.json || o.saved {
 		a.report(o, m, diags)
 		return
 	}

@@ -40,7 +40,7 @@ var (
 
 // prose writes a sentence that may name things of others.
 func prose(s string) string {
-	s = naming.ReplaceAllString(printable(s), "$1"+wordJoiner+"$2")
+	s = naming.ReplaceAllString(strings.TrimSpace(printable(s)), "$1"+wordJoiner+"$2")
 	s = linking.ReplaceAllString(s, "$1$3"+wordJoiner+"$2$4")
 	s = special.ReplaceAllString(s, `\$0`)
 	if opening.MatchString(s) {

@@ -105,63 +105,79 @@ func TestAPlanIsNeverLongerThanACommentMayBe(t *testing.T) {
 var hostile = []string{
 	"```</details><script>alert(1)</script>", "`a` ``b`` | c", "@somebody #1 !2 GH-1", "[x](http://evil.example) ![y](z)",
 	"http://evil.example www.evil.example a@evil.example", "\n# heading\n\n- list\n\n```\n", "--><img src=x onerror=alert(1)>", "*a* __b__ ~~c~~ $d$ &lt; \\", "<!-- ",
-	"\u202egnp.exe\x1b[31m", "- # a", "+ b", "1. c", "=", "===", "%1 &2 ~bug",
+	"\u202egnp.exe\x1b[31m", "- # a", "+ b", "1. c", "=", "===", "%1 &2 ~bug", " + d",
 }
 
 // TestNothingOfOthersTakesEffect renders what is written and looks at what has
 // become of it: nothing but the elements that are ours, and no name or number
 // that a forge would take for one outside of code.
 func TestNothingOfOthersTakesEffect(t *testing.T) {
+	for _, text := range hostile {
+		checkHarmless(t, text)
+	}
+}
+
+func FuzzNothingOfOthersTakesEffect(f *testing.F) {
+	for _, text := range hostile {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) < 1000 { // else not all of it fits
+			checkHarmless(t, text)
+		}
+	})
+}
+
+func checkHarmless(t *testing.T, text string) {
+	t.Helper()
 	ours := map[string]bool{"html": true, "head": true, "body": true, "h3": true, "p": true, "strong": true, "ul": true, "li": true, "code": true, "details": true,
 		"summary": true, "pre": true, "table": true, "thead": true, "tbody": true, "tr": true, "th": true, "td": true}
 	mention := regexp.MustCompile(`(^|[^A-Za-z0-9])[@#!~$%&][A-Za-z0-9]`)
-	for _, text := range hostile {
-		p := records(t, 1, text)
-		q := records(t, 1, "x")
-		q.Changes[0].ID.Target = text
-		q.Changes[0].Address = fmt.Sprintf("record.r[%q]", text)
-		q.Changes[0].Notes = []string{text}
-		q.Changes[0].After = rename(q.Changes[0].After, "zone", text)
-		p.Changes = append(p.Changes, q.Changes...)
-		p.Brakes = []plan.Brake{{ID: text, Detail: text}, {ID: "b", Detail: text, Confirmed: true}}
-		p.Checks = []config.CheckResult{{Name: text, Status: config.CheckFail, Problems: []string{text}}}
-		p.Outputs = []plan.OutputChange{{Name: text, Action: plan.Create, Before: cty.NullVal(cty.String), After: cty.StringVal(text)}}
-		got := written(t, p, text)
-		var rendered strings.Builder
-		md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(gmhtml.WithUnsafe()))
-		if err := md.Convert([]byte(got), &rendered); err != nil {
-			t.Fatal(err)
-		}
-		root, err := html.Parse(strings.NewReader(rendered.String()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := map[string]int{}
-		var walk func(n *html.Node, inCode bool)
-		walk = func(n *html.Node, inCode bool) {
-			switch n.Type {
-			case html.ElementNode:
-				found[n.Data]++
-				if !ours[n.Data] {
-					t.Errorf("%q makes an element <%s>", text, n.Data)
-				}
-				inCode = inCode || n.Data == "code"
-			case html.TextNode:
-				if !inCode && mention.MatchString(n.Data) {
-					t.Errorf("%q stands in the text as %q", text, n.Data)
-				}
+	p := records(t, 1, text)
+	q := records(t, 1, "x")
+	q.Changes[0].ID.Target = text
+	q.Changes[0].Address = fmt.Sprintf("record.r[%q]", text)
+	q.Changes[0].Notes = []string{text}
+	q.Changes[0].After = rename(q.Changes[0].After, "zone", text)
+	p.Changes = append(p.Changes, q.Changes...)
+	p.Brakes = []plan.Brake{{ID: text, Detail: text}, {ID: "b", Detail: text, Confirmed: true}}
+	p.Checks = []config.CheckResult{{Name: text, Status: config.CheckFail, Problems: []string{text}}}
+	p.Outputs = []plan.OutputChange{{Name: text, Action: plan.Create, Before: cty.NullVal(cty.String), After: cty.StringVal(text)}}
+	got := written(t, p, text)
+	var rendered strings.Builder
+	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(gmhtml.WithUnsafe()))
+	if err := md.Convert([]byte(got), &rendered); err != nil {
+		t.Fatal(err)
+	}
+	root, err := html.Parse(strings.NewReader(rendered.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	var walk func(n *html.Node, inCode bool)
+	walk = func(n *html.Node, inCode bool) {
+		switch n.Type {
+		case html.ElementNode:
+			found[n.Data]++
+			if !ours[n.Data] {
+				t.Errorf("%q makes an element <%s>", text, n.Data)
 			}
-			for c := n.FirstChild; c != nil; c = c.NextSibling {
-				walk(c, inCode)
+			inCode = inCode || n.Data == "code"
+		case html.TextNode:
+			if !inCode && mention.MatchString(n.Data) {
+				t.Errorf("%q stands in the text as %q", text, n.Data)
 			}
 		}
-		walk(root, false)
-		if found["details"] != 2 || found["summary"] != 2 || found["pre"] != 2 || found["li"] != 3 || found["h3"] != 1 || found["td"] != 10 {
-			t.Errorf("%q: of the parts there are %v in\n%s", text, found, got)
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			walk(c, inCode)
 		}
-		if t.Failed() {
-			t.Fatalf("%s\n%s", got, rendered.String())
-		}
+	}
+	walk(root, false)
+	if found["details"] != 2 || found["summary"] != 2 || found["pre"] != 2 || found["li"] != 3 || found["h3"] != 1 || found["td"] != 10 {
+		t.Errorf("%q: of the parts there are %v in\n%s", text, found, got)
+	}
+	if t.Failed() {
+		t.Fatalf("%s\n%s", got, rendered.String())
 	}
 }
 
