@@ -9,7 +9,7 @@ GO ?= go
 export CGO_ENABLED = 0
 LDFLAGS = -s -w -X main.version=$(VERSION)
 
-.PHONY: all build quickstart stop-quickstart test check bench fuzz generate peers clean
+.PHONY: all build quickstart stop-quickstart test check bench bench-engine fuzz generate peers clean
 
 all: build
 
@@ -55,8 +55,14 @@ generate:
 # Benchmarks: Go's own, and mailform beside Postfix. Figures are ratios within
 # one run.
 bench: peers build
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./cmd/...
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/...
 	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 20m ./schema/... ./engine/... ./providers/...
+
+# The engine on many users, beside Terraform and OpenTofu where they are on the
+# PATH: the table of docs/benchmarks.md.
+USERS ?= 1000,10000,100000
+bench-engine:
+	$(GO) test -run '^$$' -bench '^BenchmarkEngine$$' -benchtime 1x -timeout 120m ./cmd/mailform -engine.users $(USERS)
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

@@ -25,7 +25,8 @@ type PlanOptions struct {
 
 // Plan computes what there is to do.
 //
-// With -target, users and aliases that are not meant are not even evaluated.
+// With -target, users and aliases that are not meant are not even evaluated,
+// nor the instances of theirs that nothing else names.
 // That tells for certain what is made and changed. What is taken away, taken
 // over or moved may be another thing in the light of all files, so that a plan
 // with any of these, or without anything, is made anew from everything.

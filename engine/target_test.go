@@ -50,6 +50,21 @@ func TestTarget(t *testing.T) {
 			after:  "user \"s\" {\n for_each = toset([\"a\", \"b\"])\n domain = domain.example\n name = each.key\n quota = \"1GiB\"\n}",
 			target: `user.s["a"]`, want: []string{`update user.s["a"].mailbox`}, broken: true,
 		},
+		"one instance of a block that an alias names": {
+			before: "",
+			after:  "user \"s\" {\n for_each = toset([\"a\", \"b\"])\n domain = domain.example\n name = each.key\n}\nalias \"all\" {\n domain = domain.example\n name = \"all\"\n members = user.s\n}",
+			target: `user.s["a"]`, want: []string{`create user.s["a"].mailbox`}, broken: true,
+		},
+		"an alias of all instances of a block": {
+			before: "",
+			after:  "user \"s\" {\n for_each = toset([\"a\", \"b\"])\n domain = domain.example\n name = each.key\n}\nalias \"all\" {\n domain = domain.example\n name = \"all\"\n members = user.s\n}",
+			target: "alias.all", want: []string{"create alias.all.route"}, broken: true,
+		},
+		"an instance that is gone": {
+			before: "user \"s\" {\n for_each = toset([\"a\", \"b\"])\n domain = domain.example\n name = each.key\n}",
+			after:  "user \"s\" {\n for_each = toset([\"b\"])\n domain = domain.example\n name = each.key\n}",
+			target: `user.s["a"]`, want: []string{`delete user.s["a"].mailbox`},
+		},
 		"a pattern": {
 			before: "",
 			after:  "user \"a1\" {\n domain = domain.example\n name = \"a1\"\n}\nuser \"b1\" {\n domain = domain.example\n name = \"b1\"\n}",

@@ -35,14 +35,17 @@ func (e *evaluator) keys(b *evaluated) bool {
 	default:
 		e.isEnabled(b)
 	}
-	if !b.multiple() {
-		return true
+	if b.multiple() {
+		b.indexKeys()
 	}
+	return true
+}
+
+func (b *evaluated) indexKeys() {
 	b.index = make(map[string]int, len(b.instances))
 	for i := range b.instances {
 		b.index[keyString(b.instances[i].key)] = i
 	}
-	return true
 }
 
 // keyString is an instance key as a key of a Go map.

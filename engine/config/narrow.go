@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/mailform/mailform/schema"
+)
 
 // numerous are the types of blocks of which there are as many as an organisation
 // has people. Nothing hangs on one of them unless it names it.
@@ -13,13 +17,32 @@ func (e *evaluator) narrowed(ids []blockID) []blockID {
 	if e.opts.Narrow == nil || len(e.root.calls) > 0 {
 		return ids
 	}
-	n := narrowing{e: e, blocks: map[blockID]bool{}, locals: map[string]bool{}}
+	n := narrowing{e: e, blocks: map[blockID]bool{}, locals: map[string]bool{}, named: map[blockID]bool{}}
 	for _, id := range ids {
 		if !slices.Contains(numerous, id.typ) || e.opts.Narrow(e.blocks[id].address()) {
 			n.block(id)
 		}
 	}
+	for _, o := range e.m.outputs {
+		n.expressions(o.value)
+	}
+	for _, id := range ids {
+		if b := e.blocks[id]; n.blocks[id] && !n.named[id] && b.multiple() && slices.Contains(numerous, id.typ) {
+			e.narrowKeys(b)
+		}
+	}
 	return slices.DeleteFunc(ids, func(id blockID) bool { return !n.blocks[id] })
+}
+
+// narrowKeys leaves a block, which nothing names, the instances that are wanted.
+func (e *evaluator) narrowKeys(b *evaluated) {
+	if !e.keys(b) || b.unknown {
+		return
+	}
+	b.instances = slices.DeleteFunc(b.instances, func(i instance) bool {
+		return !e.opts.Narrow(schema.Ref{Type: b.typ.Type, Name: b.name, Key: i.key}.String())
+	})
+	b.indexKeys()
 }
 
 // A narrowing collects blocks, with all that they name.
@@ -27,6 +50,7 @@ type narrowing struct {
 	e      *evaluator
 	blocks map[blockID]bool
 	locals map[string]bool
+	named  map[blockID]bool // by one of them, or by an output
 }
 
 func (n *narrowing) block(id blockID) {
@@ -41,8 +65,13 @@ func (n *narrowing) block(id blockID) {
 		n.expressions(r.condition, r.message)
 	}
 	for _, d := range b.dependsOn {
-		n.block(blockID{d.ref.Type, d.ref.Name})
+		n.name(blockID{d.ref.Type, d.ref.Name})
 	}
+}
+
+func (n *narrowing) name(id blockID) {
+	n.named[id] = true
+	n.block(id)
 }
 
 func (n *narrowing) body(b *body) {
@@ -65,7 +94,7 @@ func (n *narrowing) expressions(list ...*expression) {
 			continue
 		}
 		for _, r := range x.uses.blocks {
-			n.block(r.id)
+			n.name(r.id)
 		}
 		for _, r := range x.uses.roots {
 			if l := n.e.locals[r.name]; r.root == "local" && l != nil && !n.locals[r.name] {
