@@ -26,13 +26,28 @@ var hashSchemes = []struct {
 
 // HoldsPasswordHash reports whether there is, somewhere in a text, something that
 // begins as a password verifier does.
-func HoldsPasswordHash(text string) bool {
+func HoldsPasswordHash(text string) bool { return len(PasswordHashes(text)) > 0 }
+
+// PasswordHashes finds in a text what begins as password verifiers do. Each goes
+// to the next quotation mark or white space: from the first byte to that behind
+// the last.
+func PasswordHashes(text string) [][2]int {
+	var found [][2]int
 	for _, h := range hashSchemes {
-		if strings.Contains(text, h.prefix) {
-			return true
+		for at := 0; ; {
+			i := strings.Index(text[at:], h.prefix)
+			if i < 0 {
+				break
+			}
+			from := at + i
+			at = len(text)
+			if n := strings.IndexAny(text[from:], "\"'` \t\r\n"); n >= 0 {
+				at = from + n
+			}
+			found = append(found, [2]int{from, at})
 		}
 	}
-	return false
+	return found
 }
 
 // ParsePasswordHash names the scheme of a password verifier. Its errors never

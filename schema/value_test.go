@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +211,23 @@ func TestParseListen(t *testing.T) {
 		"empty":              {"", "", "empty"},
 		"IPv6 without frame": {"2001:db8::1:25:x", "", "not an address and a port"},
 	})
+}
+
+func TestPasswordHashes(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                                  nil,
+		"$5.00 and $1$":                     nil,
+		`a "$6$salt$digest" b`:              {"$6$salt$digest"},
+		"x,$2b$10$a,y {SCRAM-SHA-1}b\n$5$c": {"$2b$10$a,y", "$5$c", "{SCRAM-SHA-1}b"},
+	} {
+		var got []string
+		for _, at := range PasswordHashes(text) {
+			got = append(got, text[at[0]:at[1]])
+		}
+		if !slices.Equal(got, want) || HoldsPasswordHash(text) != (len(want) > 0) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
 }
 
 func TestParsePasswordHash(t *testing.T) {

@@ -6,6 +6,15 @@ import (
 	"testing"
 )
 
+// A password hash is blanked out wherever it stands, and nothing beside it.
+func TestFilesShowNoHashes(t *testing.T) {
+	m, _ := Load(write(t, "main.mf.hcl", "# was $2y$10$SECRET, now\nlocals {\n  all = { ann = [\"$6$salt$SECRET\", \"b\"] }\n}\n"))
+	const want = "# was ************** now\nlocals {\n  all = { ann = [\"**************\", \"b\"] }\n}\n"
+	if got := string(m.Files()["main.mf.hcl"].Bytes); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
 // What a password is made of stands neither in the outline nor among the values
 // of variables, though nobody has declared it sensitive.
 func TestTheOutlineHasNoSecrets(t *testing.T) {

@@ -40,18 +40,22 @@ func (m *Module) blank(e hclsyntax.Expression) {
 // A span is a part of a text, in bytes.
 type span struct{ from, to uint32 }
 
-// blanked is the text as it is shown, with asterisks in place of secrets. Line
-// breaks stay, so that positions do.
+// blanked is the text as it is shown, with asterisks in place of secrets, and of
+// password hashes wherever they stand. Line breaks stay, so that positions do.
 func (t *text) blanked() []byte {
 	src := t.bytes
 	if t.shown != nil {
 		src = t.shown
 	}
-	if len(t.secrets) == 0 {
+	secrets := t.secrets
+	for _, at := range schema.PasswordHashes(string(src)) {
+		secrets = append(secrets[:len(secrets):len(secrets)], span{uint32(at[0]), uint32(at[1])}) // see maxFile
+	}
+	if len(secrets) == 0 {
 		return src
 	}
 	src = bytes.Clone(src)
-	for _, s := range t.secrets {
+	for _, s := range secrets {
 		if int(s.to) > len(src) {
 			continue
 		}
