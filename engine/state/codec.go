@@ -20,24 +20,26 @@ func EncodeState(keys *seal.Keyring, s *State) ([]byte, error) {
 }
 
 // DecodeState reads what EncodeState has written; name says in errors where it
-// comes from. Current is false where it would be sealed otherwise now. Errors
+// comes from. Current is false where it is of an
+// earlier format, or would be sealed otherwise now. Errors
 // that can be tested for: *DamageError, *VersionError, *SealError.
 func DecodeState(keys *seal.Keyring, name string, data []byte) (s *State, current bool, err error) {
 	plain, at, current, err := openState(keys, name, data)
 	if err != nil {
 		return nil, false, err
 	}
-	if s, err = ReadDocument(name, plain); err != nil {
+	s, format, err := readDocument(name, plain)
+	if err != nil {
 		return nil, false, err
 	}
-	return s, current, at.check(name, s)
+	return s, current && format == formatVersion(), at.check(name, s)
 }
 
 // EncodeWrite is one write to a journal as a backend keeps it in a piece of its
 // own: a journal of that write alone.
 func EncodeWrite(keys *seal.Keyring, lineage string, serial uint64, entries []Entry) ([]byte, error) {
 	var buf bytes.Buffer
-	if err := frame(&buf, journalHeader{formatVersion, lineage}); err != nil {
+	if err := frame(&buf, journalHeader{formatVersion(), lineage}); err != nil {
 		return nil, err
 	}
 	if err := frames(&buf, keys, lineage, serial, entries); err != nil {

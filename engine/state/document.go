@@ -34,7 +34,7 @@ func WriteDocument(w io.Writer, s *State) error {
 	if err != nil {
 		return fmt.Errorf("encode state: %w", err)
 	}
-	fmt.Fprintf(b, "{\n\"mailform_state\": %d,\n\"lineage\": %s,\n\"serial\": %d,\n", formatVersion, lineage, s.Serial)
+	fmt.Fprintf(b, "{\n\"mailform_state\": %d,\n\"lineage\": %s,\n\"serial\": %d,\n", formatVersion(), lineage, s.Serial)
 	if len(s.Outputs) > 0 {
 		outputs, err := json.Marshal(s.Outputs)
 		if err != nil {
@@ -83,29 +83,38 @@ func WriteDocument(w io.Writer, s *State) error {
 // ReadDocument reads what WriteDocument has written. name says in errors where
 // it comes from. Errors that can be tested for: *DamageError, *VersionError.
 func ReadDocument(name string, data []byte) (*State, error) {
+	s, _, err := readDocument(name, data)
+	return s, err
+}
+
+// readDocument also tells the format.
+func readDocument(name string, data []byte) (s *State, format int, err error) {
 	if seal.Sealed(data) {
-		return nil, &SealError{name, errors.New("it is encrypted, and a plain one is needed here, as \"mailform state pull\" prints it")}
+		return nil, 0, &SealError{name, errors.New("it is encrypted, and a plain one is needed here, as \"mailform state pull\" prints it")}
 	}
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&d); err != nil {
-		return nil, &DamageError{name, 0, "it is no whole JSON document: " + err.Error()}
+		return nil, 0, &DamageError{name, 0, "it is no whole JSON document: " + err.Error()}
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, &DamageError{name, 0, "something follows its end"}
+		return nil, 0, &DamageError{name, 0, "something follows its end"}
 	}
 	switch {
 	case d.Format < 1:
-		return nil, &DamageError{name, 0, "this is no mailform state"}
-	case d.Format > formatVersion:
-		return nil, &VersionError{name, d.Format}
+		return nil, 0, &DamageError{name, 0, "this is no mailform state"}
+	case d.Format > formatVersion():
+		return nil, 0, &VersionError{name, d.Format}
 	case d.Lineage == "":
-		return nil, &DamageError{name, 0, "the lineage is missing"}
+		return nil, 0, &DamageError{name, 0, "the lineage is missing"}
 	}
-	s := &State{Lineage: d.Lineage, Serial: d.Serial, Outputs: d.Outputs, Resources: make(map[schema.ID]*Resource, len(d.Resources))}
+	s = &State{Lineage: d.Lineage, Serial: d.Serial, Outputs: d.Outputs, Resources: make(map[schema.ID]*Resource, len(d.Resources))}
 	for i, raw := range d.Resources {
 		var rec resourceRecord
-		err := json.Unmarshal(raw, &rec)
+		raw, err := upgradeResource(d.Format, raw)
+		if err == nil {
+			err = json.Unmarshal(raw, &rec)
+		}
 		var r *Resource
 		if err == nil {
 			r, err = rec.resource()
@@ -117,7 +126,7 @@ func ReadDocument(name string, data []byte) (*State, error) {
 			err = fmt.Errorf("%s %s stands there twice", r.ID.Kind, r.ID.Key)
 		}
 		if err != nil {
-			return nil, &DamageError{name, 0, fmt.Sprintf("resource %d: %v", i+1, err)}
+			return nil, 0, &DamageError{name, 0, fmt.Sprintf("resource %d: %v", i+1, err)}
 		}
 		s.Resources[r.ID] = r
 	}
@@ -127,7 +136,7 @@ func ReadDocument(name string, data []byte) (*State, error) {
 	if d.Open != nil {
 		s.Open = d.Open.applied()
 	}
-	return s, nil
+	return s, d.Format, nil
 }
 
 // Clone is a state that can be changed without the other. Resources are shared:

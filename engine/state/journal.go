@@ -58,7 +58,7 @@ type journal struct {
 	records []loaded
 	// size is the length of the whole lines; what follows was cut off.
 	size int64
-	// stale: some of it is not sealed as it would be now.
+	// stale: some of it is of an earlier format, or not sealed as it would be now.
 	stale bool
 }
 
@@ -95,13 +95,16 @@ func decodeJournal(keys *seal.Keyring, path string, data []byte) (*journal, erro
 	if err := json.Unmarshal(lines[0], &h); err != nil || h.Format < 1 || h.Lineage == "" {
 		return nil, &DamageError{path, 1, "this is no mailform state journal"}
 	}
-	if h.Format > formatVersion {
+	if h.Format > formatVersion() {
 		return nil, &VersionError{path, h.Format}
 	}
-	j := &journal{lineage: h.Lineage, size: int64(end)}
+	j := &journal{lineage: h.Lineage, size: int64(end), stale: h.Format < formatVersion()}
 	opened, origin, err := j.open(keys, path, lines[1:])
 	if err != nil {
 		return nil, err
+	}
+	if bad, err := upgrade(h.Format, opened); err != nil {
+		return nil, &DamageError{path, origin[bad].line, err.Error()}
 	}
 	records, bad, err := decodeLines(opened)
 	if err != nil {

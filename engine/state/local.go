@@ -25,6 +25,9 @@ type Local struct {
 	base string // path of the default workspace's
 	path string
 	keys *seal.Keyring
+	fs   files
+	// long is the length that a journal may have, whatever the snapshot's.
+	long int64
 
 	locked *os.File // nil: not locked
 	// What is on disk, as this process knows it since it took the lock.
@@ -38,7 +41,7 @@ type disk struct {
 	serial  uint64
 	// size of the journal without what a crash has cut off; 0: no header yet.
 	size int64
-	// stale: some of it is not sealed as it would be now.
+	// stale: some of it is of an earlier format, or not sealed as it would be now.
 	stale bool
 }
 
@@ -49,7 +52,7 @@ func OpenLocal(path string, keys *seal.Keyring) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	return &Local{base: abs, path: abs, keys: keys}, nil
+	return &Local{base: abs, path: abs, keys: keys, fs: osFiles{}, long: compactAbove}, nil
 }
 
 // The state of a workspace is at BASE.d/NAME.mfstate.
@@ -61,9 +64,9 @@ const (
 // Workspace is the state of a workspace beside that of the default one.
 func (l *Local) Workspace(name string) *Local {
 	if name == "" || name == DefaultWorkspace {
-		return &Local{base: l.base, path: l.base, keys: l.keys}
+		return &Local{base: l.base, path: l.base, keys: l.keys, fs: l.fs, long: l.long}
 	}
-	return &Local{base: l.base, path: filepath.Join(l.base+workspacesSuffix, name+workspaceSuffix), keys: l.keys}
+	return &Local{base: l.base, path: filepath.Join(l.base+workspacesSuffix, name+workspaceSuffix), keys: l.keys, fs: l.fs, long: l.long}
 }
 
 func (l *Local) journalPath() string { return l.path + ".journal" }
@@ -138,7 +141,7 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 	}
 	if l.disk.lineage == "" {
 		s := &State{Lineage: newLineage()}
-		if err := writeSnapshot(l.keys, l.path, s); err != nil {
+		if err := writeSnapshot(l.fs, l.keys, l.path, s); err != nil {
 			return err
 		}
 		l.disk = disk{lineage: s.Lineage}
@@ -153,7 +156,7 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 	}
 	var buf bytes.Buffer
 	if l.disk.size == 0 {
-		if err := frame(&buf, journalHeader{formatVersion, l.disk.lineage}); err != nil {
+		if err := frame(&buf, journalHeader{formatVersion(), l.disk.lineage}); err != nil {
 			return fmt.Errorf("append to state: %w", err)
 		}
 	}
@@ -173,7 +176,7 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 
 // write adds to the journal, after what is known to be whole in it.
 func (l *Local) write(data []byte) error {
-	f, err := os.OpenFile(l.journalPath(), os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := l.fs.open(l.journalPath(), os.O_WRONLY|os.O_CREATE)
 	if err != nil {
 		return err
 	}
@@ -184,21 +187,25 @@ func (l *Local) write(data []byte) error {
 	if err == nil {
 		err = f.Sync()
 	}
+	if err != nil {
+		// Nobody may go on from what is in memory and perhaps never on disk.
+		err = errors.Join(err, f.Truncate(l.disk.size))
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if l.disk.size == 0 { // the file may be a new one
-		return syncDir(filepath.Dir(l.path))
+		return l.fs.syncDir(filepath.Dir(l.path))
 	}
 	return nil
 }
 
-// compactAbove is the length that a journal may have, whatever the snapshot's.
+// compactAbove is how long a journal is before a snapshot is made of it.
 const compactAbove = 256 << 10
 
 // compact writes the snapshot anew and empties the journal, where it is long.
 func (l *Local) compact(ctx context.Context) error {
-	if !l.known || l.disk.size <= compactAbove {
+	if !l.known || l.disk.size <= l.long {
 		return nil
 	}
 	info, err := os.Stat(l.path)
@@ -217,12 +224,12 @@ func (l *Local) rewrite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := writeSnapshot(l.keys, l.path, s); err != nil {
+	if err := writeSnapshot(l.fs, l.keys, l.path, s); err != nil {
 		return err
 	}
 	// The snapshot has it all by now, so nothing depends on when the journal
 	// becomes empty.
-	if err := emptyFile(l.journalPath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := l.emptyJournal(); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("compact state: %w", err)
 	}
 	l.disk = disk{lineage: d.lineage, serial: d.serial}
@@ -253,16 +260,16 @@ func (l *Local) Delete(ctx context.Context) error {
 	l.known = false
 	// With an empty journal a crash leaves the whole state, or nothing.
 	if s, d, err := l.read(ctx); err == nil && d.size > 0 {
-		if err := writeSnapshot(l.keys, l.path, s); err != nil {
+		if err := writeSnapshot(l.fs, l.keys, l.path, s); err != nil {
 			return err
 		}
 	}
 	for _, path := range []string{l.journalPath(), l.path} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := l.fs.remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("delete state: %w", err)
 		}
 	}
-	return syncDir(filepath.Dir(l.path))
+	return l.fs.syncDir(filepath.Dir(l.path))
 }
 
 // Replace implements [Backend]. A crash leaves the old state or the new one.
@@ -278,19 +285,19 @@ func (l *Local) Replace(ctx context.Context, next *State) error {
 	// The journal has to be empty, and that on disk, before a snapshot comes that
 	// it does not belong to. Until then the old snapshot has to hold all of it.
 	if d.size > 0 {
-		if err := writeSnapshot(l.keys, l.path, old); err != nil {
+		if err := writeSnapshot(l.fs, l.keys, l.path, old); err != nil {
 			return err
 		}
-		if err := emptyFile(l.journalPath()); err != nil {
+		if err := l.emptyJournal(); err != nil {
 			return fmt.Errorf("replace state: %w", err)
 		}
 	}
-	return writeSnapshot(l.keys, l.path, next)
+	return writeSnapshot(l.fs, l.keys, l.path, next)
 }
 
-// emptyFile truncates a file durably.
-func emptyFile(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+// emptyJournal truncates the journal durably.
+func (l *Local) emptyJournal() error {
+	f, err := l.fs.open(l.journalPath(), os.O_WRONLY)
 	if err != nil {
 		return err
 	}

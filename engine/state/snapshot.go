@@ -19,9 +19,6 @@ import (
 	"github.com/mailform/mailform/schema"
 )
 
-// formatVersion is the version of both file formats.
-const formatVersion = 1
-
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A snapshot is a line of JSON for its header, one for each resource, one for
@@ -45,14 +42,14 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("state file %s has format %d, which is later than this version of mailform can read (%d)", e.Path, e.Format, formatVersion)
+	return fmt.Sprintf("state file %s has format %d, which is later than this version of mailform can read (%d). Use that version, or a copy of the state from before it", e.Path, e.Format, formatVersion())
 }
 
 // writeSnapshot replaces the file at path. A crash leaves the old file or the
 // new one, whole; beside it perhaps a path.tmp, which the next one overwrites.
-func writeSnapshot(keys *seal.Keyring, path string, s *State) error {
+func writeSnapshot(fs files, keys *seal.Keyring, path string, s *State) error {
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := fs.open(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
@@ -60,12 +57,12 @@ func writeSnapshot(keys *seal.Keyring, path string, s *State) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write state: %w", errors.Join(err, os.Remove(tmp)))
+		return fmt.Errorf("write state: %w", errors.Join(err, fs.remove(tmp)))
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err := fs.rename(tmp, path); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := fs.syncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
@@ -90,7 +87,7 @@ func encodeSealed(keys *seal.Keyring, w io.Writer, s *State) error {
 
 func encodeSnapshot(w io.Writer, s *State) error {
 	sum := &summer{w: bufio.NewWriterSize(w, 1<<16), crc: crc32.New(castagnoli)}
-	if err := sum.line(snapshotHeader{formatVersion, s.Lineage, s.Serial}); err != nil {
+	if err := sum.line(snapshotHeader{formatVersion(), s.Lineage, s.Serial}); err != nil {
 		return err
 	}
 	for _, id := range s.IDs() {
@@ -144,14 +141,6 @@ func (s *summer) line(v any) error {
 	return err
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // readSnapshot reads a snapshot; ok is false where there is no file, and current
 // where it would be sealed otherwise now.
 func readSnapshot(keys *seal.Keyring, path string) (s *State, ok, current bool, err error) {
@@ -178,7 +167,7 @@ func decodeSealed(keys *seal.Keyring, path string, data []byte) (s *State, curre
 	if s, err = decodeSnapshot(path, plain); err != nil {
 		return nil, false, err
 	}
-	return s, current, at.check(path, s)
+	return s, current && snapshotFormat(plain) == formatVersion(), at.check(path, s)
 }
 
 func decodeSnapshot(path string, data []byte) (*State, error) {
@@ -193,7 +182,7 @@ func decodeSnapshot(path string, data []byte) (*State, error) {
 	if err := json.Unmarshal(head, &h); err != nil || h.Format < 1 {
 		return damage(1, "this is no mailform state")
 	}
-	if h.Format > formatVersion {
+	if h.Format > formatVersion() {
 		return nil, &VersionError{path, h.Format}
 	}
 	if data[len(data)-1] != '\n' {
@@ -216,6 +205,9 @@ func decodeSnapshot(path string, data []byte) (*State, error) {
 		return damage(0, "it has %d lines where %d were written", len(lines), t.Lines)
 	}
 	s := &State{Lineage: h.Lineage, Serial: h.Serial, Resources: make(map[schema.ID]*Resource, len(lines))}
+	if bad, err := upgrade(h.Format, lines[1:]); err != nil {
+		return damage(bad+2, "%v", err)
+	}
 	records, bad, err := decodeLines(lines[1:])
 	if err != nil {
 		return damage(bad+2, "%v", err)

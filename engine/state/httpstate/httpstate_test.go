@@ -303,3 +303,17 @@ func TestARunnerThatWasKilledIsFollowedByAnother(t *testing.T) {
 		t.Errorf("only %d writes", acked)
 	}
 }
+
+func FuzzLock(f *testing.F) {
+	f.Add(423, []byte(`{"ID":"x","Operation":"apply","Who":"a@b","Created":"2026-01-02T03:04:05Z","Info":"https://ci/1"}`))
+	f.Add(409, []byte(`"x"`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		a := answer{status, body}
+		if a.lockedError().Error() == "" || a.refusal().Error() == "" {
+			t.Error("it says nothing")
+		}
+		if l, ok := decodeLock(body); ok != (l.ID != "") || ok == (a.holder() == "") {
+			t.Errorf("%+v, %v, %q", l, ok, a.holder())
+		}
+	})
+}
