@@ -90,6 +90,10 @@ func TestShowJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(doc), &theirs); err != nil {
 				t.Errorf("terraform-json refuses the plan: %v", err)
 			}
+			// Trivy wants both versions, checkov the second, infracost planned values.
+			if theirs.FormatVersion == "" || theirs.TerraformVersion == "" || theirs.PlannedValues == nil || theirs.PlannedValues.RootModule == nil {
+				t.Error("tools do not take it for a plan")
+			}
 			if len(theirs.ResourceChanges) != len(p.Changes) || theirs.Config == nil || theirs.PriorState == nil {
 				t.Errorf("terraform-json reads %d changes of %d", len(theirs.ResourceChanges), len(p.Changes))
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -70,10 +71,11 @@ func checkEvents(t *testing.T, schema *jsonschema.Schema, r result) {
 
 // What differs from run to run.
 var (
-	eventTime    = regexp.MustCompile(`"@timestamp":"[^"]*"`)
-	eventVersion = regexp.MustCompile(`mailform [0-9]\S*?"|"mailform":"[^"]*"`)
-	eventElapsed = regexp.MustCompile(`"elapsed_seconds":\d+`)
-	eventKey     = regexp.MustCompile(`p=[A-Za-z0-9+/=]{100,}`)
+	eventTime     = regexp.MustCompile(`"@timestamp":"[^"]*"`)
+	eventVersion  = regexp.MustCompile(`mailform [0-9]\S*?"|"mailform":"[^"]*"`)
+	eventElapsed  = regexp.MustCompile(`"elapsed_seconds":\d+`)
+	eventProgress = regexp.MustCompile(`(?m)^.*"type":"apply_progress".*\n`)
+	eventKey      = regexp.MustCompile(`p=[A-Za-z0-9+/=]{100,}`)
 )
 
 func (w *world) steady(events string) string {
@@ -84,6 +86,7 @@ func (w *world) steady(events string) string {
 		}
 		return `"mailform":"0.0.0-test"`
 	})
+	events = eventProgress.ReplaceAllString(events, "") // only of a busy machine
 	events = eventElapsed.ReplaceAllString(events, `"elapsed_seconds":0`)
 	events = eventKey.ReplaceAllString(events, "p=KEY")
 	return w.withSamplePorts(strings.ReplaceAll(events, w.dir, "/srv/mailform"))
@@ -229,14 +232,17 @@ func TestEventsOfAnInterruptedApply(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("nothing is begun")
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // looked at below
 	out := begun.all.String()
 	checkEvents(t, schema, result{out, stderr.String(), cmd.ProcessState.ExitCode()})
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if last := lines[len(lines)-1]; !strings.Contains(last, `"change_summary"`) || !strings.Contains(last, "Apply incomplete.") || cmd.ProcessState.ExitCode() != 1 {
+	last := lines[len(lines)-1]
+	if cmd.ProcessState.ExitCode() == 0 && strings.Contains(last, "Apply complete!") {
+		t.Log("the machine is so busy that the apply was faster than the interrupt")
+	} else if !strings.Contains(last, `"change_summary"`) || !strings.Contains(last, "Apply incomplete.") || cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("it ends with code %d and\n%s", cmd.ProcessState.ExitCode(), last)
 	}
 	w.apply()
