@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/draft"
+	"github.com/mailform/mailform/engine/expand"
 	"github.com/mailform/mailform/engine/plan"
-	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
@@ -19,23 +19,28 @@ import (
 // server, beside what the workspace's files declare. It looks at no target and
 // no state. Clashes is what the files declare otherwise.
 func (w *Workspace) DraftThings(module *config.Module, opts config.Options, things []providers.Observed) (made *draft.Draft, clashes []draft.Left, diags hcl.Diagnostics) {
-	opts.Version = w.Version
-	s := &Session{ws: w, opts: Options{Config: opts}, module: module, prior: &state.State{}}
-	d, diags := s.describe(nil)
+	// Values that are not set matter nowhere here.
+	opts.Version, opts.AllowUnset = w.Version, true
+	cfg, diags := module.Evaluate(opts, nil)
 	if diags.HasErrors() {
 		return nil, nil, diags
 	}
+	expansion := expand.Options{Version: w.Version, Partial: true}
+	res, more := expand.Expand(cfg, expansion)
+	if diags = append(diags, more...); more.HasErrors() {
+		return nil, nil, diags
+	}
 	in := draft.Input{
-		Target: schema.DefaultProvider, Things: things, Config: d.cfg, Declared: d.expand.Resources,
-		Expand: w.expandOptions(nil), Variables: module.VariableNames(), Unmade: true,
+		Target: schema.DefaultProvider, Things: things, Config: cfg, Declared: res.Resources,
+		Expand: expansion, Variables: module.VariableNames(), Unmade: true,
 	}
 	made, err := draft.Make(in)
 	if err != nil {
 		return nil, nil, append(diags, failure("Cannot write the configuration", "%s.", err)...)
 	}
 	declared := map[schema.ID]*schema.Resource{}
-	for i := range d.expand.Resources {
-		declared[d.expand.Resources[i].ID()] = &d.expand.Resources[i]
+	for i := range res.Resources {
+		declared[res.Resources[i].ID()] = &res.Resources[i]
 	}
 	for i := range things {
 		id := schema.ID{Target: schema.DefaultProvider, Kind: things[i].Kind, Key: things[i].Key}
@@ -64,4 +69,21 @@ func NameServer(host rdata.Name) providers.Observed {
 func Declares(module *config.Module, opts config.Options, typ string) bool {
 	cfg, _ := module.Evaluate(opts, nil)
 	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool { return i.Ref.Type == typ })
+}
+
+// MailDomains are the domains that the workspace's files have a server for.
+func MailDomains(w *Workspace, module *config.Module, opts config.Options) []string {
+	opts.AllowUnset, opts.Version = true, w.Version
+	cfg, _ := module.Evaluate(opts, nil)
+	res, _ := expand.Expand(cfg, expand.Options{Version: w.Version, Partial: true})
+	if res == nil {
+		return nil
+	}
+	var out []string
+	for i := range res.Resources {
+		if res.Resources[i].Kind == schema.KindMailDomain {
+			out = append(out, res.Resources[i].Key)
+		}
+	}
+	return out
 }

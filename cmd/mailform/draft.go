@@ -20,6 +20,7 @@ import (
 type drafting struct {
 	out     string // -generate-config-out
 	secrets string // -secrets-out
+	csv     string // -csv; only some commands have it
 }
 
 func (d *drafting) flags(fs *flag.FlagSet, what string) {
@@ -27,18 +28,25 @@ func (d *drafting) flags(fs *flag.FlagSet, what string) {
 	fs.StringVar(&d.secrets, "secrets-out", "", "FILE: write the password hashes that the new file needs to another new file, which only its owner reads")
 }
 
+// csvFlag declares -csv.
+func (d *drafting) csvFlag(fs *flag.FlagSet) {
+	fs.StringVar(&d.csv, "csv", "", "FILE: write the users to a new CSV file, and one block with for_each for those of a domain")
+}
+
 // check refuses files that are there or that mailform would not read. It comes
 // before anything is done.
 func (d *drafting) check() error {
 	switch {
-	case d.out == "" && d.secrets != "":
-		return errors.New("-secrets-out goes with -generate-config-out")
+	case d.out == "" && d.secrets+d.csv != "":
+		return errors.New("-secrets-out and -csv go with -generate-config-out")
+	case d.csv != "" && filepath.Dir(d.csv) != filepath.Dir(d.out):
+		return fmt.Errorf("-csv=%s: the file belongs beside the configuration that reads it", d.csv)
 	case d.out != "" && !strings.HasSuffix(d.out, ".mf.hcl"):
 		return fmt.Errorf("-generate-config-out=%s: the name of a configuration file ends in .mf.hcl", d.out)
 	case d.secrets != "" && !strings.HasSuffix(d.secrets, ".mfvars"):
 		return fmt.Errorf("-secrets-out=%s: the name of a file with values ends in .mfvars; one that ends in .auto.mfvars is read without being named", d.secrets)
 	}
-	for _, path := range []string{d.out, d.secrets} {
+	for _, path := range []string{d.out, d.secrets, d.csv} {
 		if path == "" {
 			continue
 		}
@@ -97,9 +105,19 @@ func (a *app) writeDraft(d *drafting, made *draft.Draft, opts draft.Options) err
 	if a.json {
 		w = io.Discard
 	}
-	if len(made.Blocks) == 0 {
+	if made.Empty() {
 		_, err := fmt.Fprintf(w, "Did not write %s: there is nothing to describe.\n\n", d.out)
 		return err
+	}
+	if d.csv != "" {
+		lines, err := made.MakeTable(filepath.Base(d.csv)).CSV()
+		if err == nil {
+			err = writeNew(d.csv, lines, 0o644)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "Wrote %s: the users, one a line.\n", d.csv)
 	}
 	n := made.Secrets()
 	if d.secrets != "" && n > 0 {

@@ -28,6 +28,8 @@ func (a *app) importCommand(ctx context.Context, args []string) int {
 		switch args[0] {
 		case "zone":
 			return a.importZone(ctx, args[1:])
+		case "users":
+			return a.importUsers(args[1:])
 		}
 	}
 	o := importing{operation: operation{lock: true, input: true}}
@@ -38,6 +40,7 @@ func (a *app) importCommand(ctx context.Context, args []string) int {
 	fs.BoolVar(&o.all, "all", false, "take over all that the files declare and that is there; with the name of a provider only what it has")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "only print what would be imported")
 	o.drafting.flags(fs, "blocks for what no block declares (with -all)")
+	o.csvFlag(fs)
 	rest, err := a.parse(fs, args, 2)
 	if err != nil {
 		return usageExit(err)
@@ -75,7 +78,7 @@ func (a *app) importAll(ctx context.Context, o *importing, target string) int {
 	if !ok {
 		return exitError
 	}
-	if res.Draft == nil || len(res.Draft.Blocks) == 0 || len(res.Taken) > 0 {
+	if res.Draft == nil || res.Draft.Empty() || len(res.Taken) > 0 {
 		a.showTaken(o, &res.Result)
 	}
 	for _, err := range res.Refused {

@@ -47,7 +47,7 @@ func (a *app) importZone(ctx context.Context, args []string) int {
 	}
 	return a.draftSource(&o, &gen, source{
 		name: strings.Join(append(rest[1:], *server), ""), things: zone.Things, primary: zone.Primary,
-		skipped: zone.Skipped, changed: zone.Changed,
+		skipped: stringers(zone.Skipped), changed: stringers(zone.Changed),
 	})
 }
 
@@ -93,7 +93,16 @@ type source struct {
 	name             string // of the file or the server
 	things           []providers.Observed
 	primary          rdata.Name // a name server, for zones
-	skipped, changed []zonefile.Skipped
+	skipped, changed []fmt.Stringer
+}
+
+// stringers are notes of any sort.
+func stringers[T fmt.Stringer](list []T) []fmt.Stringer {
+	out := make([]fmt.Stringer, len(list))
+	for i := range list {
+		out[i] = list[i]
+	}
+	return out
 }
 
 // draftSource writes blocks for a source, or prints them. What is printed can be
@@ -118,7 +127,7 @@ func (a *app) draftSource(o *operation, gen *drafting, src source) int {
 	heading := []string{"Written by mailform import from " + src.name + ". Read it, then change and move", "the blocks as you like: plan shows what a change would do."}
 	text := made.Config(draft.Options{Heading: heading})
 	switch {
-	case len(made.Blocks) == 0:
+	case made.Empty():
 		fmt.Fprintln(a.stderr, "There is nothing to write: the files declare all of it, or none of it can be written.")
 	case gen.out == "":
 		if _, err := a.stdout.Write(text); err != nil {

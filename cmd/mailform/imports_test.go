@@ -37,6 +37,7 @@ var importRules = []struct {
 	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
 	{"engine/draft", []string{"schema", "providers$", "engine/config", "engine/expand", "engine/plan$"}},
 	{"engine/draft/zonefile", []string{"schema", "providers$"}},
+	{"engine/draft/userfile", []string{"schema", "providers$"}},
 	{"engine", []string{"schema", "providers$", "engine"}},
 	{"cmd", []string{"schema", "providers", "engine", "cmd"}},
 }

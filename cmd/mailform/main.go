@@ -63,7 +63,7 @@ func commands() []command {
 		{"plan", "", "Show what apply would change", (*app).plan},
 		{"apply", "[PLAN]", "Make it so", (*app).apply},
 		{"destroy", "", "Take away all that was applied; stored mail is kept", (*app).destroy},
-		{"import", "ADDRESS ID|-all|zone NAME FILE", "Take over what exists already, into the state or as blocks", (*app).importCommand},
+		{"import", "ADDRESS ID|-all|zone NAME FILE|users FILE", "Take over what exists already, into the state or as blocks", (*app).importCommand},
 		{"show", "[PLAN]", "Show the state, or a saved plan", (*app).show},
 		{"output", "[NAME]", "Print outputs", (*app).output},
 		{"console", "", "Try expressions against the files and the state", (*app).console},

@@ -52,6 +52,11 @@ type Draft struct {
 	// Differs is what a block describes, but not as it is there: the next plan
 	// changes it. Makes is what a block describes and that is not there at all.
 	Differs, Makes []Left
+
+	table *Table  // nil: users have blocks
+	rows  []Block // the users in it
+	// shared is a name for a variable with the password hashes of many users.
+	shared string
 }
 
 // A Block is one drafted block.
@@ -81,6 +86,9 @@ func (d *Draft) Add(other *Draft) {
 	d.Left = append(d.Left, other.Left...)
 	d.Differs = append(d.Differs, other.Differs...)
 	d.Makes = append(d.Makes, other.Makes...)
+	if d.shared == "" {
+		d.shared = other.shared
+	}
 }
 
 // place is the file that drafted blocks are said to be in, a block a line, so
@@ -147,6 +155,7 @@ type block struct {
 	// of is what the block describes in the first place.
 	of     schema.ID
 	fields fields
+	built  bool // whether the body has been made of the fields
 	gone   bool
 }
 
@@ -233,13 +242,15 @@ func (d *drafter) expand() (*expand.Result, error) {
 		if b.gone {
 			continue
 		}
-		body, err := b.fields.body(b.typ)
-		if err != nil {
-			b.gone, bad = true, true
-			d.leave(b.of, "%s cannot say it: %s", b.Ref, err)
-			continue
+		if !b.built {
+			body, err := b.fields.body(b.typ)
+			if err != nil {
+				b.gone, bad = true, true
+				d.leave(b.of, "%s cannot say it: %s", b.Ref, err)
+				continue
+			}
+			b.Body, b.built = config.BodyOf(body), true
 		}
-		b.Body = config.BodyOf(body)
 		b.Range = hcl.Range{Filename: place, Start: hcl.Pos{Line: i + 1, Column: 1, Byte: i}, End: hcl.Pos{Line: i + 1, Column: 1, Byte: i}}
 		cfg.Instances = append(cfg.Instances, b.Instance)
 	}
@@ -287,7 +298,7 @@ func (d *drafter) dropOrphans() {
 			for _, r := range b.fields.refs(nil) {
 				if gone[r.Block().String()] {
 					b.gone, again = true, true
-					d.leave(b.of, "it belongs to a %s that no block declares", r.Type)
+					d.leave(b.of, "its %s is declared by no block", r.Type)
 					break
 				}
 			}

@@ -134,15 +134,36 @@ func TestWhatIsDraftedComesOutAsItWas(t *testing.T) {
 				if d := cmp.Diff(want, again); d != "" {
 					t.Errorf("it comes out otherwise:\n%s\n%s", d, text)
 				}
-				golden(t, "testdata/"+filepath.Base(path), text, made)
+				// With the users in a table it is the same.
+				table := made.MakeTable("users.csv")
+				lines, err := table.CSV()
+				if err != nil {
+					t.Fatal(err)
+				}
+				text2 := string(made.Config(draft.Options{Imports: true}))
+				if strings.Contains(text2+string(lines), "SECRET") {
+					t.Errorf("a secret is in the files:\n%s\n%s", text2, lines)
+				}
+				if formatted := string(hclwrite.Format([]byte(text2))); formatted != text2 {
+					t.Errorf("not in canonical form:\n%s", cmp.Diff(formatted, text2))
+				}
+				again = show(resources(t, evaluate(t, map[string]string{"all.mf.hcl": text2, "users.csv": string(lines)}, made.Vars()...))[target])
+				if d := cmp.Diff(want, again); d != "" {
+					t.Errorf("it comes out otherwise from a table:\n%s\n%s\n%s", d, text2, lines)
+				}
+				left := ""
+				for _, l := range made.Left {
+					left += l.ID.Kind + " " + l.ID.Key + ": " + l.Why + "\n"
+				}
+				golden(t, "testdata/"+filepath.Base(path), map[string]string{"draft": text, "left": left, "table": text2, "lines": string(lines)})
 			}
 		})
 	}
 }
 
-// golden compares a draft with what a file in testdata says, where there is one
-// with a part for it.
-func golden(t *testing.T, path, text string, made *draft.Draft) {
+// golden compares what was made with the parts of a file in testdata that speak
+// of it, where there is such a file.
+func golden(t *testing.T, path string, made map[string]string) {
 	t.Helper()
 	archive, err := txtar.ParseFile(path)
 	if err != nil {
@@ -150,15 +171,8 @@ func golden(t *testing.T, path, text string, made *draft.Draft) {
 	}
 	for i := range archive.Files {
 		f := &archive.Files[i]
-		got := text
-		switch f.Name {
-		case "draft":
-		case "left":
-			got = ""
-			for _, l := range made.Left {
-				got += l.ID.Kind + " " + l.ID.Key + ": " + l.Why + "\n"
-			}
-		default:
+		got, ok := made[f.Name]
+		if !ok {
 			continue
 		}
 		if os.Getenv("MAILFORM_UPDATE") != "" {

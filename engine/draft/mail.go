@@ -111,7 +111,7 @@ func (d *drafter) aliases() {
 		case typ == "catch_all" && len(members) != 1:
 			d.leave(d.id(o), "a catch-all goes to one recipient; an alias block can have several")
 		case typ == "catch_all" && own == nil:
-			d.leave(d.id(o), "the domain is declared in the files; set catch_all there")
+			d.leave(d.id(o), "the domain is declared in the files; write catch_all = %q there", members[0])
 		case typ == "catch_all":
 			own.fields.text("catch_all", members[0])
 		case typ == "forward":
@@ -131,6 +131,10 @@ func (d *drafter) alias(o *providers.Observed, local, host string, members []str
 	domain, ok := d.find(schema.KindMailDomain, host)
 	if !ok {
 		d.leave(d.id(o), "no block of the root module declares the domain %s", host)
+		return
+	}
+	if ref, taken := d.find("mail", o.Key); taken {
+		d.leave(d.id(o), "%s has that address already; it can forward its mail, with mail and forward_to", ref)
 		return
 	}
 	f := newFields()
@@ -185,9 +189,10 @@ func (d *drafter) secrets(out *Draft) {
 	for _, v := range d.in.Variables {
 		taken.take("variable", v)
 	}
+	out.shared = taken.free("variable", "password_hashes", "password_hashes_"+d.in.Target)
 	shared := ""
 	if n > mostSecrets {
-		shared = taken.free("variable", "password_hashes", "password_hashes_"+d.in.Target)
+		shared = out.shared
 	}
 	for i := range out.Blocks {
 		b := &out.Blocks[i]

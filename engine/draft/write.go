@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/schema"
@@ -29,13 +28,24 @@ func (d *Draft) Config(o Options) []byte {
 		w.out.WriteString(strings.TrimRight("# "+l, " ") + "\n")
 	}
 	w.variables(d)
+	written := d.table == nil
 	for i := range d.Blocks {
+		if b := &d.Blocks[i]; !written && slices.Index(blockTypes, b.Ref.Type) >= slices.Index(blockTypes, "user") {
+			w.table(d.table)
+			written = true
+		}
 		w.block(&d.Blocks[i])
 	}
-	if o.Imports && len(d.Blocks) > 0 {
+	if !written {
+		w.table(d.table)
+	}
+	if o.Imports && len(d.Blocks)+len(d.rows) > 0 {
 		w.out.WriteString("\n# Import blocks have done their work after the first apply, and can be taken out.\n")
 		for i := range d.Blocks {
 			w.importBlock(&d.Blocks[i])
+		}
+		if d.table != nil {
+			w.importTable(d.table)
 		}
 	}
 	return w.out.Bytes()
@@ -71,8 +81,7 @@ func (d *Draft) values() map[string]cty.Value {
 	values := map[string]cty.Value{}
 	shared := map[string]map[string]cty.Value{}
 	lists := d.lists()
-	for i := range d.Blocks {
-		b := &d.Blocks[i]
+	for _, b := range d.all() {
 		if b.Secret == "" {
 			continue
 		}
@@ -95,11 +104,26 @@ func (d *Draft) values() map[string]cty.Value {
 	return values
 }
 
+// all are the blocks, and the users in the table.
+func (d *Draft) all() []*Block {
+	out := make([]*Block, 0, len(d.Blocks)+len(d.rows))
+	for i := range d.Blocks {
+		out = append(out, &d.Blocks[i])
+	}
+	for i := range d.rows {
+		out = append(out, &d.rows[i])
+	}
+	return out
+}
+
+// Empty reports whether the draft describes nothing.
+func (d *Draft) Empty() bool { return len(d.Blocks)+len(d.rows) == 0 }
+
 // Secrets is how many users have a password hash that is not in the file.
 func (d *Draft) Secrets() int {
 	n := 0
-	for i := range d.Blocks {
-		if d.Blocks[i].Secret != "" {
+	for _, b := range d.all() {
+		if b.Secret != "" {
 			n++
 		}
 	}
@@ -110,9 +134,9 @@ func (d *Draft) Secrets() int {
 // list of them.
 func (d *Draft) lists() map[string]bool {
 	out := map[string]bool{}
-	for i := range d.Blocks {
-		if len(d.Blocks[i].hash) > 1 {
-			out[d.Blocks[i].Secret] = true
+	for _, b := range d.all() {
+		if len(b.hash) > 1 {
+			out[b.Secret] = true
 		}
 	}
 	return out
@@ -121,21 +145,10 @@ func (d *Draft) lists() map[string]bool {
 // A writer makes the text of a file, block by block.
 type writer struct{ out bytes.Buffer }
 
-// put writes the one block that fill makes, after an empty line.
-func (w *writer) put(fill func(body *hclwrite.Body)) {
-	f := hclwrite.NewEmptyFile()
-	fill(f.Body())
-	if w.out.Len() > 0 {
-		w.out.WriteByte('\n')
-	}
-	w.out.Write(hclwrite.Format(f.Bytes()))
-}
-
 // variables declares those that hold password hashes.
 func (w *writer) variables(d *Draft) {
 	done, lists := map[string]bool{}, d.lists()
-	for i := range d.Blocks {
-		b := &d.Blocks[i]
+	for _, b := range d.all() {
 		if b.Secret == "" || done[b.Secret] {
 			continue
 		}
@@ -150,15 +163,14 @@ func (w *writer) variables(d *Draft) {
 		if len(done) == 1 {
 			w.out.WriteString(secretsComment)
 		}
-		w.put(func(body *hclwrite.Body) {
-			v := body.AppendNewBlock("variable", []string{b.Secret}).Body()
-			if b.Shared {
-				v.SetAttributeValue("description", cty.StringVal("Password hashes of users, by address."))
-			} else {
-				v.SetAttributeValue("description", cty.StringVal("Password hash of "+b.ID+"."))
-			}
-			v.SetAttributeRaw("type", raw(typ))
-			v.SetAttributeValue("sensitive", cty.True)
+		description := "Password hash of " + b.ID + "."
+		if b.Shared {
+			description = "Password hashes of users, by address."
+		}
+		w.put("variable", b.Secret, func(v *body) {
+			v.set("description", literal(description))
+			v.set("type", typ)
+			v.set("sensitive", "true")
 		})
 	}
 }
@@ -174,9 +186,8 @@ const secretsComment = `
 
 func (w *writer) block(b *Block) {
 	typ, of := schema.BlockByType(b.Ref.Type), b.Body.Object()
-	w.put(func(body *hclwrite.Body) {
-		inner := body.AppendNewBlock(b.Ref.Type, []string{b.Ref.Name}).Body()
-		w.attributes(inner, typ.Attributes, of, b)
+	w.put(b.Ref.Type, b.Ref.Name, func(in *body) {
+		in.arguments(typ.Attributes, of, b)
 		for i := range typ.Blocks {
 			n := &typ.Blocks[i]
 			v := of.GetAttr(n.Type)
@@ -189,41 +200,32 @@ func (w *writer) block(b *Block) {
 				list = []cty.Value{v}
 			}
 			for _, el := range list {
-				inner.AppendNewline()
-				w.attributes(inner.AppendNewBlock(n.Type, nil).Body(), n.Attributes, el, b)
+				in.block(n.Type, func(inner *body) { inner.arguments(n.Attributes, el, b) })
 			}
 		}
 	})
 }
 
-// attributes writes the arguments that are not what they are anyway.
-func (w *writer) attributes(body *hclwrite.Body, attrs []schema.Attribute, v cty.Value, b *Block) {
-	defer func() {
-		// A block that says nothing would read as if something were missing.
-		if first, _ := v.GetAttr(attrs[0].Name).Unmark(); len(body.Attributes()) == 0 && !first.IsNull() {
-			body.SetAttributeRaw(attrs[0].Name, valueTokens(first))
-		}
-	}()
+// arguments writes the arguments that are not what they are anyway.
+func (in *body) arguments(attrs []schema.Attribute, v cty.Value, b *Block) {
 	for i := range attrs {
 		a := &attrs[i]
 		val, _ := v.GetAttr(a.Name).Unmark()
 		switch {
 		case val.IsNull(), a.Default != cty.NilVal && saysDefault(a, val):
 		case a.Sensitive && b.Shared:
-			body.SetAttributeRaw(a.Name, append(raw("var."+b.Secret), index(b.ID)...))
+			in.set(a.Name, "var."+b.Secret+"["+literal(b.ID)+"]")
 		case a.Sensitive:
-			body.SetAttributeRaw(a.Name, raw("var."+b.Secret))
+			in.set(a.Name, "var."+b.Secret)
 		case a.Providers:
-			body.SetAttributeRaw(a.Name, providerTokens(val))
-		case val.Type().IsTupleType(), val.Type().IsListType():
-			var items []hclwrite.Tokens
-			for _, el := range val.AsValueSlice() {
-				items = append(items, valueTokens(el))
-			}
-			body.SetAttributeRaw(a.Name, hclwrite.TokensForTuple(items))
+			in.set(a.Name, providerNames(val))
 		default:
-			body.SetAttributeRaw(a.Name, valueTokens(val))
+			in.set(a.Name, expression(val))
 		}
+	}
+	// A block that says nothing would read as if something were missing.
+	if first, _ := v.GetAttr(attrs[0].Name).Unmark(); in.empty && !first.IsNull() {
+		in.set(attrs[0].Name, expression(first))
 	}
 }
 
@@ -250,50 +252,17 @@ func sameText(a, b string) bool {
 }
 
 func (w *writer) importBlock(b *Block) {
-	w.put(func(body *hclwrite.Body) {
-		i := body.AppendNewBlock("import", nil).Body()
-		i.SetAttributeRaw("to", raw(b.Ref.String()))
-		i.SetAttributeValue("id", cty.StringVal(b.ID))
+	w.put("import", "", func(in *body) {
+		in.set("to", reference(b.Ref))
+		in.set("id", literal(b.ID))
 	})
-}
-
-func valueTokens(v cty.Value) hclwrite.Tokens {
-	if r, ok := schema.AsRef(v); ok {
-		return raw(r.String())
-	}
-	return hclwrite.TokensForValue(v)
-}
-
-// raw is an expression that is written already.
-func raw(text string) hclwrite.Tokens {
-	return hclwrite.Tokens{{Type: hclsyntax.TokenIdent, Bytes: []byte(text)}}
-}
-
-func index(key string) hclwrite.Tokens {
-	return slices.Concat(
-		hclwrite.Tokens{{Type: hclsyntax.TokenOBrack, Bytes: []byte("[")}},
-		hclwrite.TokensForValue(cty.StringVal(key)),
-		hclwrite.Tokens{{Type: hclsyntax.TokenCBrack, Bytes: []byte("]")}},
-	)
-}
-
-func providerTokens(v cty.Value) hclwrite.Tokens {
-	list := v.AsValueSlice()
-	if len(list) == 1 {
-		return raw(list[0].AsString())
-	}
-	var items []hclwrite.Tokens
-	for _, el := range list {
-		items = append(items, raw(el.AsString()))
-	}
-	return hclwrite.TokensForTuple(items)
 }
 
 // Summary counts the blocks by type, for a sentence: 1 domain, 2 users.
 func (d *Draft) Summary() string {
 	counts := map[string]int{}
-	for i := range d.Blocks {
-		counts[d.Blocks[i].Ref.Type]++
+	for _, b := range d.all() {
+		counts[b.Ref.Type]++
 	}
 	var parts []string
 	for _, typ := range blockTypes {
