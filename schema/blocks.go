@@ -55,13 +55,15 @@ var variableBlock = &BlockType{
 			Doc: "Whether the value is never remembered, in state or plan. It can then be used in arguments that are not remembered either: `password_hash`, and those of providers; and in locals and conditions."},
 		{Name: "command", Type: cty.List(cty.String), Static: true,
 			Doc: "A program and its arguments that print the value where none is set: `[\"pass\", \"show\", \"mail/alice\"]`. It runs in the directory of the configuration, without a shell, for a minute at most, and only with `-allow-commands` or `MF_ALLOW_COMMANDS=1`. Line breaks at the end are left out. The value is sensitive; the settings of a backend cannot be made of it."},
+		{Name: "deprecated", Type: cty.String, Static: true,
+			Doc: "What to do instead of setting the variable. It is said as a warning to whoever sets it."},
 		{Name: "nullable", Type: cty.Bool, Static: true, Default: cty.True,
 			Doc: "Whether null is a value. Where it is not, null stands for the default."},
 	},
 	Blocks: []NestedBlock{
 		{Type: "validation", Repeatable: true, Doc: "A condition that the value has to meet.",
 			Attributes: []Attribute{
-				{Name: "condition", Type: cty.Bool, Required: true, Doc: "An expression over `var.name` that has to be true."},
+				{Name: "condition", Type: cty.Bool, Required: true, Doc: "An expression that has to be true. It reads `var.name`, and may read other variables and local values."},
 				{Name: "error_message", Type: cty.String, Required: true, Doc: "What is said when it is not."},
 			}},
 	},

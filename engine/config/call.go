@@ -179,6 +179,14 @@ func (e *evaluator) given(v *variable) (cty.Value, bool) {
 		return cty.UnknownVal(v.typ), false
 	}
 	raw := col.at(e.index)
+	if v.deprecated != "" {
+		e.parent.report(&hcl.Diagnostic{
+			Severity: hcl.DiagWarning,
+			Summary:  "Value for deprecated variable",
+			Detail:   fmt.Sprintf("The variable %q of %s (%s) is deprecated: %s", v.name, e.path.Call(), v.header, v.deprecated),
+			Subject:  a.expr.Range().Ptr(),
+		})
+	}
 	val, err := v.convert(raw)
 	if err == nil && val.IsNull() && !v.nullable {
 		if v.def != cty.NilVal {

@@ -68,7 +68,7 @@ func unknownData(name string, at hcl.Range) *hcl.Diagnostic {
 // data takes in a reference to a data block: data.dns.mx.
 func (s *scan) data(t hcl.Traversal) {
 	if s.where == inCheck {
-		s.refuse(t, "A validation can refer to variables only.")
+		s.refuse(t, validationReads)
 		return
 	}
 	var step hcl.TraverseAttr

@@ -166,9 +166,7 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	vars, diags := m.variableValues(opts)
 	e.vars = vars
 	e.report(diags...)
-	if !diags.HasErrors() {
-		e.validate()
-	}
+	e.validate() // a value with an error is not known
 	e.lookUp()
 	if opts.Narrow == nil {
 		for _, name := range keys(e.locals) {

@@ -170,7 +170,7 @@ type moduleReads struct {
 // none.
 func (s *scan) module(t, then hcl.Traversal) {
 	if s.where == inCheck {
-		s.refuse(t, "A validation can refer to variables only.")
+		s.refuse(t, validationReads)
 		return
 	}
 	name, key, rest := namedStep(t[1:])

@@ -293,7 +293,11 @@ func (e *evaluator) verdict(x *expression, ctx *hcl.EvalContext) (ok, known bool
 // message evaluates the text about a condition that is not met.
 func (e *evaluator) message(x *expression, ctx *hcl.EvalContext) string {
 	v, diags := e.value(x, ctx)
-	if s, ok := plainString(v); ok && !diags.HasErrors() {
+	if diags.HasErrors() {
+		e.report(diags...)
+		return "The error message cannot be shown, because there is an error in it."
+	}
+	if s, ok := plainString(v); ok {
 		return s
 	}
 	return "The error message cannot be shown, because it is made of a sensitive or unknown value."

@@ -70,8 +70,8 @@ type Module struct {
 	unread bool
 	// commands holds what the commands of variables have printed.
 	commands map[string]string
-	// secrets are variables whose values came from where secrets are kept.
-	secrets map[string]bool
+	// given are the values that were set when values were last asked for.
+	given map[string]given
 
 	// encryption is the block of that name; nil: none is declared.
 	encryption *block

@@ -17,6 +17,15 @@ func (m *Module) resolve() hcl.Diagnostics {
 		for _, rule := range v.rules {
 			diags = append(diags, m.find(rule.condition, inCheck, nil)...)
 			diags = append(diags, m.find(rule.message, inCheck, nil)...)
+			if !rule.condition.broken && !rule.condition.uses.reads("var", v.name) {
+				diags = append(diags, &hcl.Diagnostic{
+					Severity: hcl.DiagError,
+					Summary:  "Invalid condition",
+					Detail:   fmt.Sprintf("The condition of a validation of the variable %q says nothing about its value: it has to read var.%[1]s.", v.name),
+					Subject:  rule.condition.Range().Ptr(),
+				})
+				rule.condition.broken = true
+			}
 		}
 	}
 	for _, l := range m.locals {
@@ -291,9 +300,7 @@ func (s *scan) root(root string, t hcl.Traversal) {
 			s.m.wants(root, name, attributesOf(t[2:])...)
 		}
 	case "local":
-		if s.where == inCheck {
-			s.refuse(t, "A validation can refer to variables only.")
-		} else if s.named(use, t, "local value", "local.NAME", s.m.locals[name] != nil, func() []string { return keys(s.m.locals) }) {
+		if s.named(use, t, "local value", "local.NAME", s.m.locals[name] != nil, func() []string { return keys(s.m.locals) }) {
 			s.uses.roots = append(s.uses.roots, use)
 			s.m.wants(root, name, attributesOf(t[2:])...)
 		}

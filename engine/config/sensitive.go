@@ -5,5 +5,5 @@ package config
 // encrypted file, or that is not declared at all.
 func (m *Module) SensitiveVariable(name string) bool {
 	v := m.variables[name]
-	return v == nil || v.sensitive || v.ephemeral || v.hidden || v.command != nil || m.secrets[name]
+	return v == nil || v.sensitive || v.ephemeral || v.hidden || v.command != nil || m.given[name].secret != notSecret
 }

@@ -31,6 +31,16 @@ type uses struct {
 	self map[string]bool
 }
 
+// reads reports whether something that is no block is read: var.x, local.x.
+func (u *uses) reads(root, name string) bool {
+	for _, r := range u.roots {
+		if r.root == root && r.name == name {
+			return true
+		}
+	}
+	return false
+}
+
 // A rootUse is a traversal that starts from something that is not a block.
 type rootUse struct {
 	root, name string // "var", "alice_password_hash"
@@ -103,7 +113,7 @@ const (
 	inKeys                // for_each, count: no each
 	inLocal               // locals, provider blocks
 	inOutput              // outputs: computed attributes too
-	inCheck               // validation: variables only
+	inCheck               // validation: variables and locals
 )
 
 // find finds what an expression reads, and reports references to nothing. extra
@@ -139,6 +149,9 @@ func (m *Module) findOutput(o *output, extra map[string]bool) hcl.Diagnostics {
 	}
 	return diags
 }
+
+// validationReads says what a validation can refer to.
+const validationReads = "A validation can refer to variables and to local values, and not to blocks, which are looked at once the variables are right."
 
 func (m *Module) newScan(where place) *scan {
 	return &scan{m: m, where: where}
@@ -348,7 +361,7 @@ func (s *scan) traversal(t hcl.Traversal) {
 	}
 	if typ := schema.BlockByType(root); typ != nil && typ.Instances {
 		if s.where == inCheck {
-			s.refuse(t, "A validation can refer to variables only.")
+			s.refuse(t, validationReads)
 			return
 		}
 		s.reference(typ, t)

@@ -105,9 +105,6 @@ func (m *Module) variableValues(opts Options) (map[string]cty.Value, hcl.Diagnos
 		}
 		closed = closed || f != nil && f.values == nil
 	}
-	if m.secrets == nil {
-		m.secrets = map[string]bool{}
-	}
 	diags = append(diags, m.takeSettings(all, opts.Settings)...)
 	values := make(map[string]cty.Value, len(m.variables))
 	for _, name := range keys(m.variables) {
@@ -125,14 +122,36 @@ func (m *Module) variableValues(opts Options) (map[string]cty.Value, hcl.Diagnos
 		if v.sensitive || v.command != nil {
 			secret = secretWhole
 		}
-		m.secrets[name] = secret != notSecret
 		val = secret.mark(val)
 		if v.ephemeral {
 			val = val.Mark(Ephemeral)
 		}
 		values[name] = val
 	}
-	return values, diags
+	m.given = all
+	return values, append(diags, m.deprecations(all)...)
+}
+
+// deprecations warns of values for variables that are no longer to be set.
+func (m *Module) deprecations(all map[string]given) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, name := range keys(all) {
+		v, g := m.variables[name], all[name]
+		if v.deprecated == "" {
+			continue
+		}
+		subject := g.rng
+		if subject == nil {
+			subject = v.header.Ptr()
+		}
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning,
+			Summary:  "Value for deprecated variable",
+			Detail:   fmt.Sprintf("The variable %q, whose value %s is used, is deprecated: %s", name, g.source, v.deprecated),
+			Subject:  subject,
+		})
+	}
+	return diags
 }
 
 // take takes over the values of a file. One for a variable that is not
@@ -227,7 +246,7 @@ func (v *variable) parse(g given) (cty.Value, hcl.Diagnostics) {
 		return hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Invalid value for variable",
-			Detail:   fmt.Sprintf("The value %s of the variable %q is not a valid expression for its type, %s: %s", g.source, v.name, v.typ.FriendlyName(), why),
+			Detail:   fmt.Sprintf("The value %s of the variable %q is not a valid expression for its type, %s: %s", g.source, v.name, typeWord(v.typ), why),
 			Subject:  v.header.Ptr(),
 		}}
 	}
@@ -239,10 +258,21 @@ func (v *variable) parse(g given) (cty.Value, hcl.Diagnostics) {
 		return cty.NilVal, invalid(diags[0].Detail)
 	}
 	val, diags := expr.Value(nil)
-	if diags.HasErrors() {
+	switch {
+	case diags.HasErrors() && len(expr.Variables()) > 0:
+		return cty.NilVal, invalid("it has a bare word, which would be a reference. A text within it stands in quotation marks.")
+	case diags.HasErrors():
 		return cty.NilVal, invalid(diags[0].Detail)
 	}
 	return val, nil
+}
+
+// typeWord is a type in the words of its own language, as far as it is one word.
+func typeWord(t cty.Type) string {
+	if t == cty.DynamicPseudoType {
+		return "any"
+	}
+	return t.FriendlyName()
 }
 
 // validate holds the variables to their validation blocks.
@@ -278,6 +308,9 @@ func (e *evaluator) validateRule(v *variable, r rule) {
 	}
 	text := e.message(r.message, e.context(r.message))
 	subject := v.header
+	if g := e.m.given[v.name]; g.rng != nil { // where it was set
+		subject = *g.rng
+	}
 	if e.call != nil { // who gave it
 		if a := e.call.attrs.named(v.name); a != nil {
 			subject = a.expr.Range()

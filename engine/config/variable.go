@@ -23,6 +23,7 @@ type variable struct {
 	ephemeral   bool
 	nullable    bool
 	rules       []rule
+	deprecated  string // what to do instead of setting it; empty: it is not
 	header      hcl.Range
 	// command is a program and its arguments that print the value where none is
 	// set; nil: there is none.
@@ -57,6 +58,9 @@ func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
 	}
 	if a := content.Attributes["description"]; a != nil {
 		diags = append(diags, staticValue(a, cty.String, &v.description)...)
+	}
+	if a := content.Attributes["deprecated"]; a != nil {
+		diags = append(diags, staticValue(a, cty.String, &v.deprecated)...)
 	}
 	if a := content.Attributes["default"]; a != nil {
 		diags = append(diags, m.decodeDefault(v, a)...)
@@ -103,6 +107,7 @@ func (m *Module) decodeDefault(v *variable, a *hcl.Attribute) hcl.Diagnostics {
 			m.blank(e)
 		}
 	}
+	v.def = cty.UnknownVal(v.typ) // there is one, if a wrong one
 	val, diags := a.Expr.Value(nil)
 	if diags.HasErrors() {
 		return diags
