@@ -59,7 +59,7 @@ func ParseLocalPart(s string) (string, error) {
 	}
 	for _, r := range s {
 		if r >= 0x80 || !isAlnum(byte(r)) && !strings.ContainsRune(".!#$%&'*+-/=?^_`{|}~", r) {
-			return "", fmt.Errorf("it holds %q", r)
+			return "", fmt.Errorf("it holds %s; a local part has letters from a to z, digits, dots, and any of !#$%%&'*+-/=?^_`{|}~", character(r))
 		}
 	}
 	return strings.ToLower(s), nil

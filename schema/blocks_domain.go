@@ -46,7 +46,7 @@ var domainBlock = &BlockType{
 			}},
 		{Type: "spf", Doc: "Who may send mail from the domain (RFC 7208): its MX, and what is listed here.",
 			Attributes: []Attribute{
-				{Name: "policy", Type: cty.String, Default: cty.StringVal("fail"), Form: oneOf("fail", "softfail", "neutral", "none"),
+				{Name: "policy", Type: cty.String, Default: cty.StringVal("fail"), Form: formSPFPolicy,
 					Doc: "What is said of all others: `-all`, `~all`, `?all`, or nothing."},
 				{Name: "include", Type: cty.List(cty.String), Form: FormPolicyDomain, Doc: "Domains whose senders may send for this one too."},
 				{Name: "ip4", Type: cty.List(cty.String), Form: FormIPv4, Doc: "Further IPv4 addresses and networks."},

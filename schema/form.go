@@ -22,7 +22,14 @@ type Form struct {
 	Words []string
 
 	check func(cty.Value) error
+	// why says of words that people try what they would mean.
+	why map[string]string
 }
+
+// Why says of a text that Check refuses why it will not do, in a few words that
+// follow it and a colon. It is empty where there is nothing to say beyond what
+// there has to be.
+func (f *Form) Why(s string) string { return f.why[strings.ToLower(strings.TrimSpace(s))] }
 
 // Check judges a known value of type string or number. The error says what is
 // wrong in a few words that follow the value and a colon; it may quote parts of
@@ -113,6 +120,18 @@ func oneOf(words ...string) *Form {
 	}}
 }
 
+// formSPFPolicy is what is said of senders that are not listed. There is no word
+// for letting them send.
+var formSPFPolicy = func() *Form {
+	const open = "that would let everyone send in the domain's name"
+	f := oneOf("fail", "softfail", "neutral", "none")
+	f.why = map[string]string{
+		"pass": open, "+all": open, "all": open,
+		"-all": "that is called \"fail\" here", "~all": "that is called \"softfail\" here", "?all": "that is called \"neutral\" here",
+	}
+	return f
+}()
+
 // integer is the form of a whole number from low to high.
 func integer(low, high int64) *Form {
 	return &Form{Name: fmt.Sprintf("a whole number from %d to %d", low, high), check: func(v cty.Value) error {
@@ -154,11 +173,28 @@ func Or(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
+// distance counts the letters to change, with two that stand the wrong way round
+// as one.
+func distance(a, b string) int {
+	d := levenshtein.Distance(a, b, nil)
+	if d == 2 && len(a) == len(b) {
+		for i := 0; i+1 < len(a); i++ {
+			if a[i] != b[i] {
+				if a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:] {
+					return 1
+				}
+				break
+			}
+		}
+	}
+	return d
+}
+
 // Suggest finds the word that was probably meant; "" where none is near enough.
 func Suggest(given string, words []string) string {
 	best, most := "", min(3, len(given)/2+1)
 	for _, w := range words {
-		if d := levenshtein.Distance(strings.ToLower(given), strings.ToLower(w), nil); d < most {
+		if d := distance(strings.ToLower(given), strings.ToLower(w)); d < most {
 			best, most = w, d
 		}
 	}

@@ -87,7 +87,7 @@ func checkLabels(name string) error {
 		}
 		for _, r := range label {
 			if r < 0x80 && !isAlnum(byte(r)) && r != '-' {
-				return fmt.Errorf("it holds %q", r)
+				return fmt.Errorf("it holds %s; a name has letters, digits and hyphens", character(r))
 			}
 		}
 	}
@@ -123,7 +123,7 @@ func parseEscapedOwner(s string) (string, error) {
 			}
 			i += n
 		case !isAlnum(c) && c != '-' && c != '_' && c != '/':
-			return "", fmt.Errorf("it holds %q", rune(c))
+			return "", fmt.Errorf("it holds %s", character(rune(c)))
 		}
 		if length > 63 {
 			return "", errors.New("a label of it is longer than 63 bytes")
@@ -178,7 +178,7 @@ func ParseOwner(s string) (string, error) {
 		case isASCII(label):
 			for _, r := range label {
 				if !isAlnum(byte(r)) && r != '-' && r != '_' && r != '/' {
-					return "", fmt.Errorf("it holds %q", r)
+					return "", fmt.Errorf("it holds %s; a name has letters, digits, hyphens and underscores", character(r))
 				}
 			}
 			if len(label) > 63 {
@@ -230,7 +230,7 @@ func parseRecordType(s string) (string, error) {
 	}
 	for _, r := range s {
 		if r >= 0x80 || !isAlnum(byte(r)) && r != '-' {
-			return "", fmt.Errorf("it holds %q", r)
+			return "", fmt.Errorf("it holds %s", character(r))
 		}
 	}
 	return strings.ToUpper(s), nil
@@ -247,6 +247,19 @@ func parseSelector(s string) (string, error) {
 		return "", err
 	}
 	return strings.ToLower(s), nil
+}
+
+// character names a character for a message.
+func character(r rune) string {
+	switch r {
+	case ' ':
+		return "a space"
+	case '\t':
+		return "a tab"
+	case '\n', '\r':
+		return "a line break"
+	}
+	return fmt.Sprintf("%q", r)
 }
 
 func isASCII(s string) bool {

@@ -138,7 +138,7 @@ func TestParseDomainName(t *testing.T) {
 		"a short address":      {"192.0.2", "", "number"},
 		"a mail address":       {"a@example.com", "", "mail address"},
 		"a star":               {"*.example.com", "", "holds '*'"},
-		"a space":              {"a b.example", "", "holds ' '"},
+		"a space":              {"a b.example", "", "holds a space"},
 		"an empty label":       {"a..example", "", "empty label"},
 		"a dot alone":          {".", "", "empty label"},
 		"empty":                {"", "", "empty"},
@@ -165,12 +165,12 @@ func TestParseOwner(t *testing.T) {
 		"a wildcard in the wrong": {"a.*", "", "holds '*'"},
 		"empty":                   {"", "", `the zone itself is "@"`},
 		"an empty label":          {"a..b", "", "empty label"},
-		"a space":                 {"a b", "", "holds ' '"},
+		"a space":                 {"a b", "", "holds a space"},
 		"an escaped dot":          {`John\.Doe.mail`, `john\.doe.mail`, ""},
 		"an octet by its number":  {`*.a\032b`, `*.a\032b`, ""},
 		"half an escape":          {`a\`, "", "after a backslash"},
 		"too large an octet":      {`a\256`, "", "after a backslash"},
-		"an escape and a space":   {`a\$ b`, "", "holds ' '"},
+		"an escape and a space":   {`a\$ b`, "", "holds a space"},
 		"an escape and no label":  {`a\$..b`, "", "empty label"},
 	})
 }

@@ -42,7 +42,7 @@ func (m *Module) decodeBackend(hb *hcl.Block) hcl.Diagnostics {
 	if m.backend != nil {
 		return hcl.Diagnostics{duplicate("A backend", m.backend.header, hb.DefRange)}
 	}
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, nil, false))
 	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
 	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
 	m.backend = b

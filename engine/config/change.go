@@ -32,7 +32,7 @@ type check struct {
 }
 
 func (m *Module) decodeMoved(hb *hcl.Block) hcl.Diagnostics {
-	content, diags := hb.Body.Content(bodySchema(schema.BlockByType("moved").Attributes, nil, false))
+	content, diags := contentOf(hb.Body, bodySchema(schema.BlockByType("moved").Attributes, nil, false))
 	mv := move{header: hb.DefRange}
 	for name, d := range map[string]*dependency{"from": &mv.from, "to": &mv.to} {
 		a := content.Attributes[name]
@@ -91,7 +91,7 @@ func invalidAddress(name string, at hcl.Range) *hcl.Diagnostic {
 
 func (m *Module) decodeImport(hb *hcl.Block) hcl.Diagnostics {
 	typ := schema.BlockByType("import")
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, nil, false))
 	t := taking{block: &block{typ: typ, header: hb.DefRange, lifecycle: usual}}
 	expr := func(name string) *expression {
 		a := content.Attributes[name]
@@ -127,7 +127,7 @@ func (m *Module) decodeImport(hb *hcl.Block) hcl.Diagnostics {
 }
 
 func (m *Module) decodeCheck(hb *hcl.Block) hcl.Diagnostics {
-	content, diags := hb.Body.Content(bodySchema(nil, schema.BlockByType("check").Blocks, false))
+	content, diags := contentOf(hb.Body, bodySchema(nil, schema.BlockByType("check").Blocks, false))
 	c := check{name: hb.Labels[0], header: hb.DefRange}
 	for _, other := range m.checks {
 		if other.name == c.name {

@@ -120,6 +120,11 @@ func (e *evaluator) fill(p slot, ctx *hcl.EvalContext) (cty.Value, hcl.Diagnosti
 	v, diags := e.value(p.attr.expr, ctx)
 	if diags.HasErrors() {
 		v = cty.UnknownVal(p.attr.schema.Type)
+		if p.ref.Key != cty.NilVal {
+			for _, d := range diags {
+				d.Detail += fmt.Sprintf("\n\nThis is in %s.", p.ref)
+			}
+		}
 	} else {
 		var problems hcl.Diagnostics
 		v, problems = p.finish(v)

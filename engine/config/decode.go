@@ -104,7 +104,7 @@ var fileSchema = func() *hcl.BodySchema {
 
 // decodeFile takes in what a file declares.
 func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
-	content, diags := file.Body.Content(fileSchema)
+	content, diags := contentOf(file.Body, fileSchema)
 	for _, hb := range content.Blocks {
 		if i := slices.IndexFunc(hb.Labels, func(l string) bool { return !hclsyntax.ValidIdentifier(l) }); i >= 0 {
 			diags = append(diags, &hcl.Diagnostic{
@@ -148,7 +148,7 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 // decodeBlock takes in a block that describes something, or asks for it.
 func (m *Module) decodeBlock(hb *hcl.Block, typ *schema.BlockType, name string) hcl.Diagnostics {
 	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
-	content, diags := hb.Body.Content(schemas[typ])
+	content, diags := contentOf(hb.Body, schemas[typ])
 	more := b.decode(content, typ.Attributes, typ.Blocks)
 	diags = append(diags, more...)
 	diags = append(diags, b.decodeMeta(content)...)
@@ -258,7 +258,7 @@ func (b *body) decode(content *hcl.BodyContent, attrs []schema.Attribute, blocks
 				continue
 			}
 			n := &nested{header: hb.DefRange}
-			inner, more := hb.Body.Content(bodySchema(s.Attributes, nil, false))
+			inner, more := contentOf(hb.Body, bodySchema(s.Attributes, nil, false))
 			diags = append(diags, more...)
 			diags = append(diags, n.decode(inner, s.Attributes, nil)...)
 			b.nested[s.Type] = append(b.nested[s.Type], n)
@@ -355,7 +355,7 @@ func staticValue(a *hcl.Attribute, typ cty.Type, target any) hcl.Diagnostics {
 func (m *Module) decodeMailform(hb *hcl.Block) hcl.Diagnostics {
 	allowed := bodySchema(schema.BlockByType("mailform").Attributes, nil, false)
 	allowed.Blocks = append(allowed.Blocks, backendHeader, encryptionHeader)
-	content, diags := hb.Body.Content(allowed)
+	content, diags := contentOf(hb.Body, allowed)
 	for _, b := range content.Blocks {
 		if b.Type == backendHeader.Type {
 			diags = append(diags, m.decodeBackend(b)...)

@@ -25,7 +25,7 @@ var dynamicSchema = &hcl.BodySchema{
 
 // decodeDynamic takes in a dynamic block that makes nested blocks as s says.
 func decodeDynamic(hb *hcl.Block, s *schema.NestedBlock) (*nested, hcl.Diagnostics) {
-	outer, diags := hb.Body.Content(dynamicSchema)
+	outer, diags := contentOf(hb.Body, dynamicSchema)
 	g := &generator{iterator: s.Type}
 	n := &nested{header: hb.DefRange, generator: g}
 	if a := outer.Attributes[metaForEach]; a != nil {
@@ -64,7 +64,7 @@ func decodeDynamic(hb *hcl.Block, s *schema.NestedBlock) (*nested, hcl.Diagnosti
 	if len(contents) == 0 {
 		return n, diags
 	}
-	inner, more := contents[0].Body.Content(bodySchema(s.Attributes, nil, false))
+	inner, more := contentOf(contents[0].Body, bodySchema(s.Attributes, nil, false))
 	diags = append(diags, more...)
 	diags = append(diags, n.decode(inner, s.Attributes, nil)...)
 	return n, diags

@@ -23,7 +23,7 @@ func (m *Module) decodeEncryption(hb *hcl.Block) hcl.Diagnostics {
 	if m.encryption != nil {
 		return hcl.Diagnostics{duplicate("A block encryption", m.encryption.header, hb.DefRange)}
 	}
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, typ.Blocks, false))
+	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, typ.Blocks, false))
 	b := &block{typ: typ, header: hb.DefRange}
 	diags = append(diags, b.decode(content, typ.Attributes, typ.Blocks)...)
 	for _, n := range b.nested["fallback"] {

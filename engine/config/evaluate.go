@@ -384,6 +384,7 @@ func (e *evaluator) value(x *expression, ctx *hcl.EvalContext) (v cty.Value, dia
 	}()
 	v, diags = x.Expression.Value(ctx)
 	if diags.HasErrors() {
+		reword(diags)
 		return cty.DynamicVal, hideSensitive(x.Expression, diags)
 	}
 	return v, diags

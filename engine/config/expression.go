@@ -68,7 +68,7 @@ func native(e hcl.Expression) (hclsyntax.Expression, hcl.Diagnostics) {
 		return &hclsyntax.LiteralValueExpr{Val: cty.DynamicVal, SrcRange: e.Range()}, diags
 	}
 	template, diags := hclsyntax.ParseTemplate(src, e.Range().Filename, start)
-	if template == nil {
+	if template == nil || diags.HasErrors() { // what is left of it is not what was meant
 		template = &hclsyntax.LiteralValueExpr{Val: cty.DynamicVal, SrcRange: e.Range()}
 	}
 	for _, d := range diags { // escapes make the template shorter than what is in the file

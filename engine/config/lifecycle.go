@@ -37,7 +37,7 @@ var (
 // decodeLifecycle takes in the lifecycle block of a block.
 func (b *block) decodeLifecycle(hb *hcl.Block) hcl.Diagnostics {
 	b.lifecycle = &lifecycle{}
-	content, diags := hb.Body.Content(lifecycleSchema)
+	content, diags := contentOf(hb.Body, lifecycleSchema)
 	if a := content.Attributes["prevent_destroy"]; a != nil {
 		diags = append(diags, staticValue(a, cty.Bool, &b.lifecycle.preventDestroy)...)
 	}
@@ -78,7 +78,7 @@ func (b *block) decodeIsEnabled(a *hcl.Attribute) hcl.Diagnostics {
 
 // decodeRule takes in a block with a condition; nil where it is not complete.
 func decodeRule(hb *hcl.Block) (*rule, hcl.Diagnostics) {
-	content, diags := hb.Body.Content(ruleSchema)
+	content, diags := contentOf(hb.Body, ruleSchema)
 	condition, message := content.Attributes["condition"], content.Attributes["error_message"]
 	if condition == nil || message == nil {
 		return nil, diags

@@ -182,7 +182,11 @@ func (m *Module) readDir() (vars []string, diags hcl.Diagnostics) {
 		diags = append(diags, p.diags...)
 		m.noteSyntax(p.diags)
 		if p.file != nil {
-			diags = append(diags, m.decodeFile(p.file)...)
+			more := m.decodeFile(p.file)
+			if p.diags.HasErrors() {
+				more = halfBlocks(more)
+			}
+			diags = append(diags, more...)
 		}
 	})
 	return vars, diags

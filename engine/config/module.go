@@ -103,7 +103,7 @@ func (c *call) decodeEnabled(blocks hcl.Blocks) hcl.Diagnostics {
 	if len(blocks) == 0 {
 		return nil
 	}
-	content, diags := blocks[0].Body.Content(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "enabled"}}})
+	content, diags := contentOf(blocks[0].Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "enabled"}}})
 	if a := content.Attributes["enabled"]; a != nil {
 		diags = append(diags, c.decodeIsEnabled(a)...)
 	}

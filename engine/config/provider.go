@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -36,7 +37,7 @@ func (m *Module) decodeProvider(hb *hcl.Block) hcl.Diagnostics {
 	}
 	allowed := bodySchema(typ.Attributes, nil, false)
 	allowed.Attributes = append(allowed.Attributes, hcl.AttributeSchema{Name: metaForEach})
-	content, diags := hb.Body.Content(allowed)
+	content, diags := contentOf(hb.Body, allowed)
 	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
 	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
 	id := providerID{name: name}
@@ -109,6 +110,14 @@ func namedProvider(e hclsyntax.Expression) (providerRef, hcl.Diagnostics) {
 			Severity: hcl.DiagError,
 			Summary:  "Invalid provider",
 			Detail:   fmt.Sprintf("A provider is named by a bare word, with its alias where it has one: %[1]s, %[1]s.second; or by a list of them.", schema.Providers()[0]),
+			Subject:  &at,
+		}}
+	}
+	if schema.ProviderByName(names[0]) == nil && slices.Contains([]string{"var", "local", "each", "module", "data"}, names[0]) {
+		return ref, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Invalid provider",
+			Detail:   fmt.Sprintf("Which provider it is has to stand in the file, by its name: %s. It cannot come from elsewhere, because the plan is made for it.", schema.Providers()[0]),
 			Subject:  &at,
 		}}
 	}

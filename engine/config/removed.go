@@ -17,14 +17,14 @@ type removal struct {
 
 func (m *Module) decodeRemoved(hb *hcl.Block) hcl.Diagnostics {
 	typ := schema.BlockByType("removed")
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, typ.Blocks, false))
+	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, typ.Blocks, false))
 	r := removal{destroy: true, header: hb.DefRange}
 	for i, lb := range content.Blocks.OfType(metaLifecycle) {
 		if i > 0 {
 			diags = append(diags, duplicateBlock(metaLifecycle, lb.DefRange))
 			break
 		}
-		inner, more := lb.Body.Content(bodySchema(typ.Block(metaLifecycle).Attributes, nil, false))
+		inner, more := contentOf(lb.Body, bodySchema(typ.Block(metaLifecycle).Attributes, nil, false))
 		diags = append(diags, more...)
 		if a := inner.Attributes["destroy"]; a != nil {
 			diags = append(diags, staticValue(a, cty.Bool, &r.destroy)...)

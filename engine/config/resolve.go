@@ -381,7 +381,11 @@ func (s *scan) known(t hcl.Traversal, name string, names ...string) bool {
 	for i, n := range names {
 		full[i] = t.RootName() + "." + n
 	}
-	s.refuse(t, fmt.Sprintf("%q stands for nothing by that name. There is %s.%s", t.RootName(), schema.Or(full), suggestion(name, names)))
+	what := t.RootName()
+	if name != "" {
+		what += "." + name
+	}
+	s.refuse(t, fmt.Sprintf("There is no %s. There is %s.%s", what, schema.Or(full), suggestion(name, names)))
 	return false
 }
 

@@ -121,11 +121,11 @@ func (f *varFile) open(opts Options) hcl.Diagnostics {
 	values, diags := f.decrypt(func(src []byte) ([]byte, error) { return sealed.Age(src, ids) },
 		func(s *sealed.File) (map[string]cty.Value, error) { return s.Open(ids) })
 	if diags.HasErrors() {
-		if opts.AllowUnset && len(ids) == 0 {
+		if opts.AllowUnset && diags[0].Summary == noKey {
 			return hcl.Diagnostics{{
 				Severity: hcl.DiagWarning,
 				Summary:  "Encrypted values not read",
-				Detail:   fmt.Sprintf("The file %s is encrypted, and there is no key for it. What it sets is taken as not known.", f.name),
+				Detail:   fmt.Sprintf("The file %s is encrypted, and none of the age keys that there are opens it. What it sets is taken as not known.", f.name),
 				Subject:  fileStart(f.name),
 			}}
 		}
@@ -178,10 +178,13 @@ func (f *varFile) decrypt(byAge func([]byte) ([]byte, error), bySOPS func(*seale
 	return values, nil
 }
 
+// noKey is the summary of the message about a file that no key opens.
+const noKey = "No key for encrypted values"
+
 // closed says why a file could not be opened.
 func (f *varFile) closed(err error) hcl.Diagnostics {
 	if errors.Is(err, sealed.ErrNoKey) {
-		return hcl.Diagnostics{sealedProblem("No key for encrypted values", f.name,
+		return hcl.Diagnostics{sealedProblem(noKey, f.name,
 			fmt.Sprintf("The file %s is encrypted, and %s. Keys come from %s in the environment, or from where sops keeps its own.", f.name, err, strings.Join(sealed.Sources, ", ")))}
 	}
 	return hcl.Diagnostics{sealedProblem("Cannot open encrypted values", f.name, fmt.Sprintf("The file %s cannot be opened: %s.", f.name, err))}

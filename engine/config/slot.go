@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/schema"
@@ -90,7 +91,7 @@ func (p slot) plain(v cty.Value) (cty.Value, hcl.Diagnostics) {
 	got := v.Type()
 	v, err := convert.Convert(v, s.Type)
 	if err != nil {
-		return v, p.problem("Wrong type of value", at, "has to be %s, and is %s: %s.", typeName(s), article(got.FriendlyName()), conversionError(err))
+		return v, p.problem("Wrong type of value", at, "has to be %s, and is %s%s.", typeName(s), typeInWords(got), whyNot(err))
 	}
 	if !v.IsKnown() {
 		return v, nil
@@ -132,6 +133,8 @@ func (p slot) check(v cty.Value, at hcl.Range) hcl.Diagnostics {
 		return p.problem("Invalid value", at, "has to be %s. The value is not shown, because it is sensitive: %s.", s.Form.Name, err)
 	case len(marks) > 0:
 		return p.problem("Invalid value", at, "has to be %s. The value is sensitive and not shown.", s.Form.Name)
+	case v.Type() == cty.String && s.Form.Why(v.AsString()) != "":
+		return p.problem("Invalid value", at, "has to be %s, and is %s: %s.", s.Form.Name, shown(v), s.Form.Why(v.AsString()))
 	case len(s.Form.Words) > 0 && v.Type() == cty.String:
 		return p.problem("Invalid value", at, "has to be %s, and is %s.%s", s.Form.Name, shown(v), suggestion(v.AsString(), append([]string{}, s.Form.Words...)))
 	default:
@@ -167,9 +170,31 @@ func typeName(s *schema.Attribute) string {
 		return "a string or a list of strings"
 	case s.Type.Equals(cty.List(cty.String)):
 		return "a list of strings"
+	case s.Type == cty.Bool:
+		return "true or false"
 	default:
 		return article(s.Type.FriendlyName())
 	}
+}
+
+// typeInWords is the type of a value, as one who wrote it would call it.
+func typeInWords(t cty.Type) string {
+	if t.IsTupleType() {
+		return "a list"
+	}
+	return article(t.FriendlyName())
+}
+
+// whyNot is the end of a sentence that says which type there has to be and which
+// there is: empty where the error says no more.
+func whyNot(err error) string {
+	text := conversionError(err)
+	if strings.HasSuffix(text, " required") || strings.HasSuffix(text, " is required") || strings.Contains(text, " required, but have ") {
+		if !strings.HasPrefix(text, "at ") {
+			return ""
+		}
+	}
+	return ": " + text
 }
 
 func article(noun string) string {

@@ -46,12 +46,13 @@ func parseFile(path, name string) parsed {
 		return parsed{text: t, diags: diags}
 	}
 	file, diags := t.parse()
+	diags = syntaxErrors(diags, t.json())
 	t.parsed = file != nil
 	if diags.HasErrors() {
 		t.shown = blankLines(t.bytes)
 	}
-	if file != nil && file.Body == nil {
-		file = nil
+	if file != nil && (file.Body == nil || t.json() && diags.HasErrors()) {
+		file = nil // what is left of JSON makes no sense
 	}
 	return parsed{t, file, diags}
 }

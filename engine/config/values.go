@@ -46,6 +46,12 @@ func (m *Module) parseVarFile(path, name string) (f *varFile, diags hcl.Diagnost
 		return nil, diags
 	}
 	attrs, more := p.file.Body.JustAttributes()
+	for _, d := range more {
+		if strings.HasPrefix(d.Summary, "Unexpected ") {
+			d.Summary = "Block in a file of values"
+			d.Detail = "A file of values sets variables, each with an equals sign: name = { … }."
+		}
+	}
 	diags = append(diags, more...)
 	f = &varFile{name: name, values: make(map[string]given, len(attrs))}
 	for key, a := range attrs {
@@ -54,7 +60,7 @@ func (m *Module) parseVarFile(path, name string) (f *varFile, diags hcl.Diagnost
 				m.blank(e)
 			}
 		}
-		val, more := a.Expr.Value(nil)
+		val, more := constantValue(a.Expr, "a file of values")
 		diags = append(diags, more...)
 		if !more.HasErrors() {
 			f.values[key] = given{value: val, source: "in " + name, rng: a.Expr.Range().Ptr()}

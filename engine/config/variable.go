@@ -38,7 +38,7 @@ type rule struct {
 
 func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
 	typ := schema.BlockByType("variable")
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, typ.Blocks, false))
+	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, typ.Blocks, false))
 	v := &variable{name: hb.Labels[0], typ: cty.DynamicPseudoType, nullable: true, header: hb.DefRange}
 	if other := m.variables[v.name]; other != nil {
 		return append(diags, duplicate(fmt.Sprintf("A variable named %q", v.name), other.header, v.header))
@@ -46,7 +46,7 @@ func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
 	m.variables[v.name] = v
 	if a := content.Attributes["type"]; a != nil {
 		t, defaults, more := typeexpr.TypeConstraintWithDefaults(a.Expr)
-		diags = append(diags, more...)
+		diags = append(diags, typeErrors(more)...)
 		if !more.HasErrors() {
 			v.typ, v.defaults, v.typed = t, defaults, true
 		}
@@ -85,7 +85,7 @@ func (m *Module) decodeVariable(hb *hcl.Block) hcl.Diagnostics {
 		}
 	}
 	for _, vb := range content.Blocks.OfType("validation") {
-		inner, more := vb.Body.Content(bodySchema(typ.Block("validation").Attributes, nil, false))
+		inner, more := contentOf(vb.Body, bodySchema(typ.Block("validation").Attributes, nil, false))
 		diags = append(diags, more...)
 		condition, message := inner.Attributes["condition"], inner.Attributes["error_message"]
 		if condition == nil || message == nil {
@@ -108,7 +108,7 @@ func (m *Module) decodeDefault(v *variable, a *hcl.Attribute) hcl.Diagnostics {
 		}
 	}
 	v.def = cty.UnknownVal(v.typ) // there is one, if a wrong one
-	val, diags := a.Expr.Value(nil)
+	val, diags := constantValue(a.Expr, "the default of a variable")
 	if diags.HasErrors() {
 		return diags
 	}
@@ -183,7 +183,7 @@ type output struct {
 
 func (m *Module) decodeOutput(hb *hcl.Block) hcl.Diagnostics {
 	typ := schema.BlockByType("output")
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, nil, false))
 	o := &output{name: hb.Labels[0], header: hb.DefRange}
 	if other := m.outputs[o.name]; other != nil {
 		return append(diags, duplicate(fmt.Sprintf("An output named %q", o.name), other.header, o.header))

@@ -62,7 +62,7 @@ func readFields(attrs []schema.Attribute, v cty.Value) (fields, bool, error) {
 			continue
 		}
 		if near := schema.Suggest(name, names); near != "" {
-			return nil, false, fmt.Errorf("there is no attribute %q; did you mean %q?", name, near)
+			return nil, false, fmt.Errorf("there is no attribute %q (did you mean %q?)", name, near)
 		}
 		return nil, false, fmt.Errorf("there is no attribute %q; there are %s", name, strings.Join(names, ", "))
 	}
@@ -120,11 +120,30 @@ func readField(a *schema.Attribute, v cty.Value) (cty.Value, error) {
 		case !item.IsKnown():
 			continue
 		}
-		if err := a.Form.Check(item); err != nil {
-			return v, fmt.Errorf("the attribute %q has to be %s, and is %s: %w", a.Name, a.Form.Name, quoted(item), err)
+		err := a.Form.Check(item)
+		if err == nil {
+			continue
 		}
+		if why := a.Form.Why(textOf(item)); why != "" {
+			return v, fmt.Errorf("the attribute %q has to be %s, and is %s: %s", a.Name, a.Form.Name, quoted(item), why)
+		}
+		if len(a.Form.Words) > 0 {
+			if near := schema.Suggest(textOf(item), a.Form.Words); near != "" {
+				return v, fmt.Errorf("the attribute %q has to be %s, and is %s (did you mean %q?)", a.Name, a.Form.Name, quoted(item), near)
+			}
+			return v, fmt.Errorf("the attribute %q has to be %s, and is %s", a.Name, a.Form.Name, quoted(item))
+		}
+		return v, fmt.Errorf("the attribute %q has to be %s, and is %s: %w", a.Name, a.Form.Name, quoted(item), err)
 	}
 	return v, nil
+}
+
+// textOf is the text of a value that is one; empty for others.
+func textOf(v cty.Value) string {
+	if v.Type() != cty.String {
+		return ""
+	}
+	return v.AsString()
 }
 
 // quoted renders a value of a primitive type for an error.

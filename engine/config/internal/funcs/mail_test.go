@@ -154,9 +154,9 @@ func TestMailFunctionErrors(t *testing.T) {
 	k := newKeyring(t)
 	for _, tt := range []struct{ call, want string }{
 		{`spf("mx -all")`, `has to be an object, such as spf({`},
-		{`spf({ polic = "fail" })`, `there is no attribute "polic"; did you mean "policy"?`},
+		{`spf({ polic = "fail" })`, `there is no attribute "polic" (did you mean "policy"?)`},
 		{`spf({ zzzz = "fail" })`, `there is no attribute "zzzz"; there are mx, a,`},
-		{`spf({ policy = "pass" })`, `the attribute "policy" has to be "fail", "softfail", "neutral" or "none", and is "pass"`},
+		{`spf({ policy = "pass" })`, `the attribute "policy" has to be "fail", "softfail", "neutral" or "none", and is "pass": that would let everyone send`},
 		{`spf({ policy = "+all" })`, `the attribute "policy" has to be`},
 		{`spf({ ip4 = ["0.0.0.0/0"] })`, `wider than any`},
 		{`spf({ ip4 = ["0.0.0.0/1", "128.0.0.0/1"] })`, `wider than any`},
@@ -177,7 +177,7 @@ func TestMailFunctionErrors(t *testing.T) {
 		{`dkim({ public_key = "*" })`, `neither PEM nor base64`},
 		{`dkim({ public_key = file("rsa.pem"), hashes = ["sha1"] })`, `the attribute "hashes" has to be "sha256"`},
 		{`dmarc({})`, `the attribute "policy" is required`},
-		{`dmarc({ policy = "rejekt" })`, `did you mean "reject"`},
+		{`dmarc({ policy = "rejekt" })`, `(did you mean "reject"?)`},
 		{`dmarc({ policy = "none", rua = "nobody" })`, `the attribute "rua" has to be a mail address`},
 		{`dmarc({ policy = "none", pct = 101 })`, `the attribute "pct" has to be a whole number from 0 to 100`},
 		{`dmarc({ policy = "none", fo = "1" })`, `without an address`},

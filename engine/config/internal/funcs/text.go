@@ -1,6 +1,9 @@
 package funcs
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -66,11 +69,33 @@ var replace = function.New(&function.Spec{
 // stack that overflows cannot be recovered from.
 const maxNesting = 200
 
-var jsonDecode = guarded(stdlib.JSONDecodeFunc, jsonDepth)
-var yamlDecode = guarded(yaml.YAMLDecodeFunc, yamlDepth)
+var jsonDecode = guarded(stdlib.JSONDecodeFunc, jsonDepth, checkJSON)
+var yamlDecode = guarded(yaml.YAMLDecodeFunc, yamlDepth, nil)
 
-// guarded refuses text that nests too deeply before f sees it.
-func guarded(f function.Function, depth func(string) int) function.Function {
+// checkJSON says where a text is not JSON; the decoder only says "EOF".
+func checkJSON(s string) error {
+	var v json.RawMessage
+	err := json.Unmarshal([]byte(s), &v)
+	if err == nil {
+		return nil
+	}
+	at := len(s)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = min(max(int(syntax.Offset)-1, 0), len(s))
+	}
+	line := 1 + strings.Count(s[:at], "\n")
+	switch {
+	case strings.TrimSpace(s) == "":
+		return errors.New("is empty, which is not JSON")
+	case err.Error() == "unexpected end of JSON input":
+		return errors.New("ends before the JSON value does")
+	}
+	return fmt.Errorf("is not valid JSON: line %d, %w", line, err)
+}
+
+// guarded refuses text that nests too deeply, or that a check refuses, before f
+// sees it.
+func guarded(f function.Function, depth func(string) int, check func(string) error) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "text", Type: cty.String}},
 		Type: func(args []cty.Value) (cty.Type, error) {
@@ -79,6 +104,11 @@ func guarded(f function.Function, depth func(string) int) function.Function {
 			}
 			if depth(args[0].AsString()) > maxNesting {
 				return cty.NilType, function.NewArgErrorf(0, "nests more than %d levels deep", maxNesting)
+			}
+			if check != nil {
+				if err := check(args[0].AsString()); err != nil {
+					return cty.NilType, function.NewArgError(0, err)
+				}
 			}
 			return f.ReturnTypeForValues(args)
 		},
