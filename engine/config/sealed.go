@@ -125,7 +125,7 @@ func (f *varFile) open(opts Options) hcl.Diagnostics {
 			return hcl.Diagnostics{{
 				Severity: hcl.DiagWarning,
 				Summary:  "Encrypted values not read",
-				Detail:   fmt.Sprintf("The file %s is encrypted, and none of the age keys that there are opens it. What it sets is taken as not known.", f.name),
+				Detail:   fmt.Sprintf("The file %s is encrypted, and there is no age key here that opens it. What it sets is taken as not known.", f.name),
 				Subject:  fileStart(f.name),
 			}}
 		}

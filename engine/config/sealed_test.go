@@ -168,8 +168,8 @@ func TestEncryptedFilesThatAreWrong(t *testing.T) {
 	for name, tt := range map[string]struct {
 		content, env, want string
 	}{
-		"no key":                  {good, "", "none of the age keys that there are opens it"},
-		"another key":             {good, "MF_AGE_KEY=" + other.String(), "none of the age keys that there are opens it"},
+		"no key":                  {good, "", "there is no age key here that opens it"},
+		"another key":             {good, "MF_AGE_KEY=" + other.String(), "there is no age key here that opens it"},
 		"a key that is none":      {good, "MF_AGE_KEY=hunter2", "MF_AGE_KEY gives no age key"},
 		"a key file that is none": {good, "SOPS_AGE_KEY_FILE=/nowhere/key", "the file that SOPS_AGE_KEY_FILE names cannot be read: no such file"},
 		"cut off":                 {good[:len(good)-3], key, "it is damaged, or was changed"},
@@ -269,7 +269,7 @@ domain "example" {
 		"a YAML file that is not encrypted":  {"mailform.mfvars.yaml", "hash: hunter2\n", "Values that are not encrypted stand in mailform.mfvars"},
 		"a JSON file that only says so":      {"mailform.mfvars.sops.json", `{"hash": "hunter2"}`, "it is not encrypted by SOPS"},
 		"a file that was changed":            {"mailform.mfvars.sops.yaml", strings.Replace(read("all.yaml"), "seen", "sent", 1), "was changed by someone without the key"},
-		"a file for somebody else":           {"mailform.mfvars.sops.yaml", read("other.yaml"), "none of the age keys"},
+		"a file for somebody else":           {"mailform.mfvars.sops.yaml", read("other.yaml"), "there is no age key"},
 		"no file":                            {"", "", "no such file"},
 		"a wrong type, which is not shown":   {"mailform.mfvars.sops.json", read("all.json"), "does not fit its type"},
 		"a name that is not declared, a lot": {"mailform.mfvars.sops.yaml", read("all.yaml"), ""},

@@ -19,7 +19,7 @@ const MaxSize = 64 << 20
 // Errors that can be tested for.
 var (
 	// ErrNoKey is the error where none of the keys opens a file.
-	ErrNoKey = errors.New("none of the age keys that there are opens it")
+	ErrNoKey = errors.New("there is no age key here that opens it")
 	// ErrDamaged is the error for a file that is not as it was encrypted.
 	ErrDamaged = errors.New("it is damaged, or was changed by someone without the key")
 )
