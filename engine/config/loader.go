@@ -181,6 +181,15 @@ func (m *Module) misplaced() hcl.Diagnostics {
 		})
 		m.backend = nil
 	}
+	if m.encryption != nil {
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning,
+			Summary:  "Encryption in a module",
+			Detail:   "How the state is encrypted is said in the root module. This block is not used.",
+			Subject:  m.encryption.header.Ptr(),
+		})
+		m.encryption = nil
+	}
 	for name, v := range m.variables {
 		if reserved(name) {
 			diags = append(diags, &hcl.Diagnostic{

@@ -24,7 +24,7 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 	if err != nil {
 		return nil, fmt.Errorf("lock state: %w", err)
 	}
-	deadline := time.Now().Add(timeout)
+	poll := state.NewPoll(timeout, b.o.LockPoll, 16*b.o.LockPoll)
 	for {
 		a, err := b.send(ctx, request{method: b.o.LockMethod, address: b.o.LockAddress, body: body})
 		if err != nil {
@@ -41,11 +41,11 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 		default:
 			return nil, fmt.Errorf("lock state: %w", a.refusal())
 		}
-		if time.Now().Add(b.o.LockPoll).After(deadline) {
-			return nil, a.lockedError()
-		}
-		if err := wait(ctx, b.o.LockPoll); err != nil {
+		switch again, err := poll.Again(ctx, 0); {
+		case err != nil:
 			return nil, fmt.Errorf("lock state: %w", err)
+		case !again:
+			return nil, a.lockedError()
 		}
 	}
 }

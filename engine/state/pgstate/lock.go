@@ -11,8 +11,11 @@ import (
 	"github.com/mailform/mailform/engine/state"
 )
 
-// lockPoll is how often a lock that is waited for is asked for.
-const lockPoll = 200 * time.Millisecond
+// Waiting for a lock asks again after these times.
+const (
+	lockPollFirst = 200 * time.Millisecond
+	lockPollMost  = 2 * time.Second
+)
 
 // A lease is a lock that is held.
 type lease struct {
@@ -41,7 +44,7 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 	if info.ID == "" {
 		info.ID = state.NewLineage()
 	}
-	deadline := time.Now().Add(timeout)
+	poll := state.NewPoll(timeout, lockPollFirst, lockPollMost)
 	for {
 		token, err := b.take(ctx, db, info)
 		if err == nil {
@@ -50,15 +53,11 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 		if !errors.Is(err, sql.ErrNoRows) {
 			return nil, fmt.Errorf("lock state: %w", err)
 		}
-		if time.Now().Add(lockPoll).After(deadline) {
+		switch again, err := poll.Again(ctx, 0); {
+		case err != nil:
+			return nil, fmt.Errorf("lock state: %w", err)
+		case !again:
 			return nil, b.lockedError(ctx, db)
-		}
-		poll := time.NewTimer(lockPoll)
-		select {
-		case <-ctx.Done():
-			poll.Stop()
-			return nil, fmt.Errorf("lock state: %w", ctx.Err())
-		case <-poll.C:
 		}
 	}
 }

@@ -171,7 +171,7 @@ func (b *Backend) send(ctx context.Context, name string, data []byte, o minio.Pu
 	return b.client.PutObject(ctx, b.o.Bucket, name, bytes.NewReader(data), int64(len(data)), "", hex.EncodeToString(sum[:]), o)
 }
 
-// write makes the head that follows h.
+// next makes the head that follows h.
 func (h head) next() head {
 	h.Format = headFormat
 	h.Write = rand.Text()

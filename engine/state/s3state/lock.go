@@ -41,8 +41,8 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 	if info.ID == "" {
 		info.ID = state.NewLineage()
 	}
-	deadline := time.Now().Add(timeout)
-	for poll := lockPollFirst; ; poll = min(2*poll, lockPollMost) {
+	poll := state.NewPoll(timeout, lockPollFirst, lockPollMost)
+	for {
 		l, locked, left, err := b.take(ctx, info)
 		switch {
 		case err != nil:
@@ -50,16 +50,11 @@ func (b *Backend) Lock(ctx context.Context, info state.LockInfo, timeout time.Du
 		case l != nil:
 			return b.hold(ctx, l), nil
 		}
-		pause := min(poll, max(left, lockPollFirst))
-		if time.Now().Add(pause).After(deadline) {
+		switch again, err := poll.Again(ctx, max(left, lockPollFirst)); {
+		case err != nil:
+			return nil, fmt.Errorf("lock state: %w", err)
+		case !again:
 			return nil, locked
-		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return nil, fmt.Errorf("lock state: %w", ctx.Err())
-		case <-wait.C:
 		}
 	}
 }
