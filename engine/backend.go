@@ -99,11 +99,14 @@ func (w *Workspace) open(b *config.Backend, named bool, workspace string, keys *
 		if err != nil {
 			return nil, fmt.Errorf("lease: %w", err)
 		}
-		return s3state.Open(s3state.Options{
-			Bucket: text("bucket"), Key: text("key"), Workspace: workspace, WorkspacePrefix: text("workspace_key_prefix"), Region: text("region"), Endpoint: text("endpoint"),
-			PathStyle: b.Value.GetAttr("path_style").True(),
+		o := s3state.Options{
+			Bucket: text("bucket"), Key: text("key"), Workspace: workspace, WorkspacePrefix: text("workspace_key_prefix"),
+			Region: text("region"), Endpoint: text("endpoint"),
 			AccessKey: text("access_key"), SecretKey: text("secret_key"), Lease: lease, Keys: keys,
-		}.WithEnviron(environ))
+		}.WithEnviron(environ)
+		// Every server understands the path; AWS alone would rather not.
+		o.PathStyle = backendBool(b.Value, "path_style", o.Endpoint != "")
+		return s3state.Open(o)
 	default:
 		return nil, fmt.Errorf("this version of mailform does not have the backend %q", b.Type)
 	}
@@ -116,6 +119,15 @@ func backendText(obj cty.Value, name string) string {
 		return ""
 	}
 	return v.AsString()
+}
+
+// backendBool is an argument that is true or false; without where it is null.
+func backendBool(obj cty.Value, name string, without bool) bool {
+	v, _ := obj.GetAttr(name).Unmark()
+	if v.IsNull() || !v.IsKnown() {
+		return without
+	}
+	return v.True()
 }
 
 // fromEnviron is the value of a variable of the environment; empty: it has none.

@@ -26,9 +26,10 @@ func TestBackendIsWhatTheFilesSay(t *testing.T) {
 		"pg":                        {`backend "pg" { conn_str = "postgres://x/y" }`, nil, "*pgstate.Backend"},
 		"pg from the environment":   {`backend "pg" { lease = "30s" }`, []string{"PG_CONN_STR=host=x"}, "*pgstate.Backend"},
 		"pg with a wrong address":   {`backend "pg" { conn_str = "mysql://u:hunter2@x/y" }`, nil, "error: conn_str is no URL"},
-		"s3":                        {"backend \"s3\" {\n bucket = \"b\"\n key = \"k\"\n}", []string{"AWS_REGION=eu-central-1"}, "*s3state.Backend"},
-		"s3 with half a key":        {"backend \"s3\" {\n bucket = \"b\"\n key = \"k\"\n secret_key = \"hunter2\"\n}", nil, "error: go together"},
-		"s3 with no URL":            {"backend \"s3\" {\n bucket = \"b\"\n key = \"k\"\n endpoint = \"s3.example\"\n}", nil, "error: endpoint is no URL"},
+		"s3":                        {"backend \"s3\" {\n bucket = \"mail\"\n key = \"k\"\n}", []string{"AWS_REGION=eu-central-1"}, "*s3state.Backend"},
+		"s3 with half a key":        {"backend \"s3\" {\n bucket = \"mail\"\n key = \"k\"\n secret_key = \"hunter2\"\n}", nil, "error: go together"},
+		"s3 with no bucket's name":  {"backend \"s3\" {\n bucket = \"b\"\n key = \"k\"\n}", nil, "error: bucket is no name of one"},
+		"s3 with no URL":            {"backend \"s3\" {\n bucket = \"mail\"\n key = \"k\"\n endpoint = \"s3.example\"\n}", nil, "error: endpoint is no URL"},
 		"pg with a wrong lease":     {`backend "pg" { lease = "soon" }`, nil, "error: lease"},
 	} {
 		t.Run(name, func(t *testing.T) {

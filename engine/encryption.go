@@ -37,13 +37,13 @@ func (w *Workspace) keyring(e *config.Encryption, environ []string) (*seal.Keyri
 	if err != nil {
 		return nil, err
 	}
-	plain := e.Value.GetAttr("plain").True()
+	plain := backendBool(e.Value, "plain", false)
 	if !plain {
 		if err := main.environ(environ); err != nil {
 			return nil, err
 		}
 	}
-	keys := &seal.Keyring{Enforced: e.Value.GetAttr("enforced").True()}
+	keys := &seal.Keyring{Enforced: backendBool(e.Value, "enforced", false)}
 	switch {
 	case plain && (keys.Enforced || main.passphrase != "" || main.age()):
 		return nil, errors.New("plain = true encrypts nothing, so that enforced and a key do not go with it; keys to read with stand in blocks fallback")

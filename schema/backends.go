@@ -88,10 +88,9 @@ var backends = []*BlockType{
 			"when its holder gives no sign of life, and a holder that comes back late cannot write. A server that overlooks conditions is refused.",
 		Example: `mailform {
   backend "s3" {
-    bucket     = "states"
-    key        = "mail/${var.stage}.mfstate"
-    endpoint   = "https://s3.example.com"
-    path_style = true
+    bucket   = "states"
+    key      = "mail/${var.stage}.mfstate"
+    endpoint = "https://s3.example.com"
   }
 }`,
 		Attributes: []Attribute{
@@ -103,8 +102,8 @@ var backends = []*BlockType{
 			{Name: "region", Type: cty.String, Doc: "Region. Left out: `AWS_REGION` or `AWS_DEFAULT_REGION` from the environment, or else `us-east-1`."},
 			{Name: "endpoint", Type: cty.String,
 				Doc: "URL of the server. Left out: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` from the environment, or else AWS."},
-			{Name: "path_style", Type: cty.Bool, Default: cty.False,
-				Doc: "Put the bucket into the path of URLs instead of their host. Most servers other than AWS want that."},
+			{Name: "path_style", Type: cty.Bool,
+				Doc: "Put the bucket into the path of URLs instead of their host. Left out: true with an endpoint, false at AWS."},
 			{Name: "access_key", Type: cty.String, Doc: "Access key. Left out: `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` from the environment, " +
 				"or else the profile in AWS's files, or else, at AWS, the role of the machine."},
 			{Name: "secret_key", Type: cty.String, Sensitive: true, Doc: "Secret key of `access_key`. It is stored nowhere."},

@@ -48,7 +48,7 @@ func places(t *testing.T) map[string]func(t *testing.T) place {
 		"s3": func(t *testing.T) place {
 			return place{name: "s3", lease: true,
 				env:   []string{"AWS_ACCESS_KEY_ID=" + statetest.S3AccessKey, "AWS_SECRET_ACCESS_KEY=" + statetest.S3SecretKey, "AWS_ENDPOINT_URL_S3=" + sharedS3.Get(t).Endpoint()},
-				block: fmt.Sprintf("backend \"s3\" {\n    bucket = %q\n    key = %q\n    path_style = true\n    lease = \"3s\"\n  }", statetest.S3Bucket, key)}
+				block: fmt.Sprintf("backend \"s3\" {\n    bucket = %q\n    key = %q\n    lease = \"3s\"\n  }", statetest.S3Bucket, key)}
 		},
 	}
 }

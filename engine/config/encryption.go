@@ -26,16 +26,6 @@ func (m *Module) decodeEncryption(hb *hcl.Block) hcl.Diagnostics {
 	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, typ.Blocks, false))
 	b := &block{typ: typ, header: hb.DefRange}
 	diags = append(diags, b.decode(content, typ.Attributes, typ.Blocks)...)
-	for _, n := range b.nested["fallback"] {
-		if n.generator != nil {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Dynamic block in encryption",
-				Detail:   "The keys of the block encryption are read before everything else. Write each block fallback in full.",
-				Subject:  n.header.Ptr(),
-			})
-		}
-	}
 	m.encryption = b
 	return diags
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/mailform/mailform/engine/state"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // Options say where the state is.
@@ -82,6 +83,9 @@ func Open(o Options) (*Backend, error) {
 		return nil, errors.New("key is the name of an object, such as mail/production.mfstate, without a / at its beginning or end")
 	case (o.AccessKey == "") != (o.SecretKey == ""):
 		return nil, errors.New("access_key and secret_key (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) go together, and one of them is missing")
+	}
+	if err := s3utils.CheckValidBucketName(o.Bucket); err != nil {
+		return nil, fmt.Errorf("bucket is no name of one: %w", err)
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"
