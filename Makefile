@@ -59,10 +59,11 @@ bench: peers build
 	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 20m ./schema/... ./engine/... ./providers/...
 
 # The engine on many users, beside Terraform and OpenTofu where they are on the
-# PATH: the table of docs/benchmarks.md.
+# PATH and as far as they can follow: the tables of docs/benchmarks.md.
 USERS ?= 1000,10000,100000
+PEERS ?= 1000
 bench-engine:
-	$(GO) test -run '^$$' -bench '^BenchmarkEngine$$' -benchtime 1x -timeout 120m ./cmd/mailform -engine.users $(USERS)
+	$(GO) test -run '^$$' -bench '^BenchmarkEngine$$' -benchtime 1x -timeout 120m ./cmd/mailform -engine.users $(USERS) -engine.peers $(PEERS)
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

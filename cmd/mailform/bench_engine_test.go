@@ -18,8 +18,11 @@ import (
 	"time"
 )
 
-// engineUsers are the sizes that BenchmarkEngine measures.
-var engineUsers = flag.String("engine.users", "1000,10000", "numbers of users for BenchmarkEngine, from the smallest")
+// What BenchmarkEngine measures. Left alone it is done in seconds.
+var (
+	engineUsers = flag.String("engine.users", "1000", "numbers of users for BenchmarkEngine, from the smallest")
+	enginePeers = flag.Int("engine.peers", 0, "up to how many users Terraform and OpenTofu are measured beside it; 0: not at all")
+)
 
 // perFile is how many blocks stand in a file.
 const perFile = 500
@@ -153,7 +156,8 @@ type engineFigures struct {
 
 // BenchmarkEngine measures the real binary on many users in both shapes, into
 // the embedded server, and prints a table: the figures of docs/benchmarks.md.
-// Terraform and OpenTofu are measured beside it where they are on the PATH.
+// Terraform and OpenTofu are measured beside it on demand, where they are on the
+// PATH.
 func BenchmarkEngine(b *testing.B) {
 	var sizes []int
 	for text := range strings.SplitSeq(*engineUsers, ",") {
@@ -172,7 +176,9 @@ func BenchmarkEngine(b *testing.B) {
 		}
 		printEngine(sizes, all)
 		for _, peer := range []string{"terraform", "tofu"} {
-			comparePeer(b, peer, sizes)
+			if *enginePeers > 0 {
+				comparePeer(b, peer, sizes)
+			}
 		}
 	}
 }

@@ -10,10 +10,6 @@ import (
 	"text/tabwriter"
 )
 
-// peerMost is the largest size at which the peers are measured: beyond, one of
-// their steps takes longer than all of ours together.
-const peerMost = 10_000
-
 // comparePeer measures Terraform or OpenTofu on as many objects of the size of a
 // user, which exist in the state alone: no provider, no network.
 func comparePeer(b *testing.B, program string, sizes []int) {
@@ -26,7 +22,7 @@ func comparePeer(b *testing.B, program string, sizes []int) {
 	defer out.Flush()
 	for _, shape := range []string{"for_each", "blocks"} {
 		for _, n := range sizes {
-			if n > peerMost {
+			if n > *enginePeers {
 				continue
 			}
 			dir := b.TempDir()

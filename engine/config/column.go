@@ -19,6 +19,10 @@ func (e *evaluator) column(b *evaluated, name string) *column {
 	at := b.header
 	if a := b.attrs.named(name); a != nil {
 		at = a.nameRange
+	} else if s := b.typ.Attribute(name); s != nil && !s.Required && !s.Providers && b.state == done && c.state == untouched {
+		// Most arguments of most blocks are left out: nothing can go wrong here.
+		c.values, c.state = e.defaults(s), done
+		return c
 	}
 	if !e.enter(&c.state, b.address()+"."+name, at) {
 		return c

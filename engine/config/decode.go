@@ -106,7 +106,7 @@ var fileSchema = func() *hcl.BodySchema {
 func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 	content, diags := contentOf(file.Body, fileSchema)
 	for _, hb := range content.Blocks {
-		if i := slices.IndexFunc(hb.Labels, func(l string) bool { return !hclsyntax.ValidIdentifier(l) }); i >= 0 {
+		if i := slices.IndexFunc(hb.Labels, func(l string) bool { return !isIdentifier(l) }); i >= 0 {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError,
 				Summary:  "Invalid name",
@@ -143,6 +143,22 @@ func (m *Module) decodeFile(file *hcl.File) hcl.Diagnostics {
 		}
 	}
 	return diags
+}
+
+// isIdentifier is hclsyntax.ValidIdentifier, quick for names without letters of
+// other scripts.
+func isIdentifier(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_':
+		case i > 0 && (c == '-' || c >= '0' && c <= '9'):
+		case c < 0x80:
+			return false
+		default:
+			return hclsyntax.ValidIdentifier(name)
+		}
+	}
+	return name != ""
 }
 
 // decodeBlock takes in a block that describes something, or asks for it.

@@ -102,8 +102,8 @@ func (e *expression) shrink() {
 	if !ok || !t.IsStringLiteral() {
 		return
 	}
-	if v, diags := t.Value(nil); !diags.HasErrors() {
-		e.Expression = &hclsyntax.LiteralValueExpr{Val: v, SrcRange: t.SrcRange}
+	if part, ok := t.Parts[0].(*hclsyntax.LiteralValueExpr); ok && part.Val.Type() == cty.String {
+		e.Expression = &hclsyntax.LiteralValueExpr{Val: part.Val, SrcRange: t.SrcRange}
 	}
 }
 

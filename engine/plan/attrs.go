@@ -148,21 +148,21 @@ func shown(a *schema.KindAttribute, v cty.Value) cty.Value {
 	return v
 }
 
-// showKnown is show for something that the state remembers as was, if at all.
-// In a large world nearly all is as it was, and what is there need not be
-// copied.
-func showKnown(k *schema.Kind, st *state.Resource, have cty.Value) cty.Value {
+// showKnown is show for something that the state remembers as was, if at all,
+// and reports whether it still is as it was. In a large world nearly all is, and
+// what is there need not be copied.
+func showKnown(k *schema.Kind, st *state.Resource, have cty.Value) (v cty.Value, as bool) {
 	if st == nil || !st.Attrs.Type().Equals(k.Type()) {
-		return show(k, have)
+		return show(k, have), false
 	}
 	for i := range k.Attributes {
 		a := &k.Attributes[i]
 		w := st.Attrs.GetAttr(a.Name)
 		if a.Info && !w.IsNull() || !a.Info && !w.RawEquals(shown(a, have.GetAttr(a.Name))) {
-			return show(k, have)
+			return show(k, have), false
 		}
 	}
-	return st.Attrs
+	return st.Attrs, true
 }
 
 // show is an object as a plan holds it: without secrets, and without what

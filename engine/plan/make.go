@@ -102,6 +102,8 @@ type maker struct {
 	former   map[string][]schema.ID
 	moves    map[string][]renaming
 	selected selection
+	// asWas are those that were found to be what the state remembers.
+	asWas map[schema.ID]bool
 	// replaced are the old identities that some Replace takes away.
 	replaced map[schema.ID]bool
 }
@@ -125,6 +127,7 @@ func newMaker(in Input) *maker {
 	if m.prior == nil {
 		m.prior = &state.State{}
 	}
+	m.asWas = make(map[schema.ID]bool, len(m.prior.Resources))
 	m.plan.Lineage, m.plan.Serial = m.prior.Lineage, m.prior.Serial
 	m.indexDesired()
 	for target, list := range in.Observed {
@@ -208,7 +211,10 @@ func (m *maker) want(r *schema.Resource) {
 	k := schema.KindByName(r.Kind)
 	have := conform(k, obs.Attrs)
 	want, changed := settle(k, declared(r, have), have, m.sourceChanges(r))
-	c.Before = showKnown(k, st, have)
+	var as bool
+	if c.Before, as = showKnown(k, st, have); as {
+		m.asWas[id] = true
+	}
 	c.After = c.Before
 	if len(changed) > 0 {
 		c.After = show(k, want)
@@ -373,7 +379,7 @@ func (m *maker) drift() {
 		if k == nil || !m.selected.either(st.Address) {
 			continue
 		}
-		if m.plan.Mode == Destroy || m.plan.Mode == Normal && r == nil {
+		if m.plan.Mode == Destroy || m.plan.Mode == Normal && r == nil || m.asWas[id] {
 			continue
 		}
 		d := Drift{Address: st.Address, ID: id, Action: Delete, Before: conform(k, st.Attrs), After: cty.NullVal(k.Type())}
