@@ -49,6 +49,7 @@ type Module struct {
 	// incomplete is set where a file could not be read in full: what seems not to
 	// be declared may be declared there.
 	incomplete bool
+	names      map[string][]string     // of the blocks by type, once there is an error to suggest one
 	syntax     map[string]map[int]bool // lines with syntax errors, by file
 	failed     bool                    // Load reported errors
 

@@ -170,12 +170,13 @@ func (m *Module) undeclared(typ *schema.BlockType, name string, at hcl.Range) hc
 	if m.incomplete {
 		return nil
 	}
-	var names []string
-	for id := range m.blocks {
-		if id.typ == typ.Type {
-			names = append(names, id.name)
+	if m.names == nil { // all errors look through the same names
+		m.names = map[string][]string{}
+		for id := range m.blocks {
+			m.names[id.typ] = append(m.names[id.typ], id.name)
 		}
 	}
+	names := m.names[typ.Type]
 	return hcl.Diagnostics{{
 		Severity: hcl.DiagError,
 		Summary:  "Reference to undeclared " + noun(typ),
