@@ -69,6 +69,7 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 			}
 			return byAddress, diags
 		},
+		Written: func(outputs map[string]state.Output) { s.written = outputs },
 		Outputs: func(known map[schema.ID]cty.Value) ([]config.Output, hcl.Diagnostics) {
 			d, diags := s.describe(knownFrom(known))
 			if diags.HasErrors() {

@@ -45,8 +45,9 @@ type Session struct {
 	unlock  func() error
 	prior   *state.State
 	targets map[string]providers.Provider
-	cfg     *config.Config // what the targets were configured from
-	planned *described     // what the last plan was made from
+	cfg     *config.Config          // what the targets were configured from
+	planned *described              // what the last plan was made from
+	written map[string]state.Output // outputs that an apply has written; nil: as in prior
 }
 
 // Open locks and reads the state for a module that has been loaded. The error
@@ -97,6 +98,15 @@ func (s *Session) Keyring() *seal.Keyring { return s.keys }
 
 // Prior is the state as it was when the session was opened.
 func (s *Session) Prior() *state.State { return s.prior }
+
+// Outputs are those of the state as it is now, without reading it again: it is
+// as large as all that was applied.
+func (s *Session) Outputs() map[string]state.Output {
+	if s.written != nil {
+		return s.written
+	}
+	return s.prior.Outputs
+}
 
 // State reads the state as it is now.
 func (s *Session) State(ctx context.Context) (*state.State, error) {

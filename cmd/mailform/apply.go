@@ -149,7 +149,7 @@ func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module,
 	if len(diags) > 0 {
 		a.report(o, m, diags)
 	}
-	if err := a.showApplied(context.WithoutCancel(ctx), s, o, opts.Plan, sum, !diags.HasErrors()); err != nil {
+	if err := a.showApplied(s, o, opts.Plan, sum, !diags.HasErrors()); err != nil {
 		return a.fail(err)
 	}
 	if diags.HasErrors() {
@@ -159,11 +159,8 @@ func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module,
 }
 
 // showApplied tells what was done, and the outputs if all of it was.
-func (a *app) showApplied(ctx context.Context, s *engine.Session, o *operation, p *plan.Plan, sum apply.Summary, whole bool) error {
-	st, err := s.State(ctx)
-	if err != nil {
-		return err
-	}
+func (a *app) showApplied(s *engine.Session, o *operation, p *plan.Plan, sum apply.Summary, whole bool) error {
+	outputs := s.Outputs()
 	if o.json {
 		operation := "apply"
 		if p.Mode == plan.Destroy {
@@ -171,18 +168,18 @@ func (a *app) showApplied(ctx context.Context, s *engine.Session, o *operation, 
 		}
 		a.events().Applied(operation, sum)
 		if whole {
-			a.events().Outputs(st.Outputs)
+			a.events().Outputs(outputs)
 		}
 		return a.events().Err()
 	}
 	if err := text.Applied(a.stdout, p, sum, a.style(a.stdout)); err != nil {
 		return err
 	}
-	if !whole || len(st.Outputs) == 0 {
+	if !whole || len(outputs) == 0 {
 		return nil
 	}
 	fmt.Fprint(a.stdout, "\nOutputs:\n\n")
-	return a.printOutputs(st.Outputs, formText)
+	return a.printOutputs(outputs, formText)
 }
 
 // applySaved carries out a plan file: exactly that, or nothing.

@@ -32,6 +32,9 @@ type Options struct {
 	Resolve func(known map[schema.ID]cty.Value) (map[string]schema.Resource, hcl.Diagnostics)
 	// Outputs is the same for outputs.
 	Outputs func(known map[schema.ID]cty.Value) ([]config.Output, hcl.Diagnostics)
+	// Written is told the outputs when other ones than before are in the state;
+	// it may be nil.
+	Written func(map[string]state.Output)
 	// Observer may be nil.
 	Observer Observer
 	// Parallelism is how many targets are worked at side by side; 0: all.

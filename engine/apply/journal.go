@@ -119,8 +119,12 @@ func (r *run) finish(ctx context.Context) {
 	if r.Record != nil && begun && p.Mode != plan.RefreshOnly {
 		entries = append(entries, state.Entry{End: true})
 	}
-	if len(entries) > 0 {
-		r.journal(ctx, entries)
+	if len(entries) == 0 {
+		return
+	}
+	r.journal(ctx, entries)
+	if out := entries[0].Outputs; out != nil && !r.broken && r.Written != nil {
+		r.Written(out)
 	}
 }
 
