@@ -37,10 +37,10 @@ func contentOf(b hcl.Body, s *hcl.BodySchema) (*hcl.BodyContent, hcl.Diagnostics
 	return content, withoutEchoes(diags)
 }
 
-// named finds the name that a message of package hcl is about.
-var named = regexp.MustCompile(`(?:named|of type) "([^"]*)"`)
+// mentioned finds the name that a message of package hcl is about.
+var mentioned = regexp.MustCompile(`(?:named|of type) "([^"]*)"`)
 
-// labels are what a message about labels says there has to be.
+// labelsOf finds what a message about labels says there has to be.
 var labelsOf = regexp.MustCompile(`^(?:Missing (\S+) for|Extraneous label for) (\S+)$`)
 
 // maxListed bounds how many names are listed where none of them is near.
@@ -50,7 +50,7 @@ const maxListed = 12
 func expected(d *hcl.Diagnostic, names []string) {
 	switch d.Summary {
 	case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
-		m := named.FindStringSubmatch(d.Detail)
+		m := mentioned.FindStringSubmatch(d.Detail)
 		if m == nil || strings.Contains(d.Detail, "Did you mean") {
 			return
 		}
