@@ -45,10 +45,10 @@ check: peers
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... || echo "govulncheck: not clean, or its database cannot be reached"
 	$(MAKE) generate
-	@git diff --exit-code -- docs/reference
+	@git diff --exit-code -- docs/reference docs/schema
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 40m ./...
 
-# The reference documentation, from the package schema.
+# The reference documentation and the JSON Schema of files, from the package schema.
 generate:
 	MAILFORM_UPDATE=1 $(GO) test -count=1 ./schema/...
 

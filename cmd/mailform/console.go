@@ -26,6 +26,7 @@ func (a *app) console(ctx context.Context, args []string) int {
 	var o operation
 	fs := flag.NewFlagSet("console", flag.ContinueOnError)
 	varFlags(fs, &o.vars)
+	fs.BoolVar(&o.allowCommands, "allow-commands", false, "run the commands that variables take their values from; look at them first")
 	withPlan := fs.Bool("plan", false, "look at what is there, and have the plan as \"plan\": plan.resources, plan.records")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
@@ -48,7 +49,10 @@ func (a *app) newConsole(ctx context.Context, o *operation, withPlan bool) (*con
 	if err != nil {
 		return nil, err
 	}
-	opts := config.Options{Vars: o.vars, Environ: a.environ, AllowUnset: true}
+	opts := a.lookOptions(o)
+	if !withPlan {
+		ws.NewDataSource = nil
+	}
 	module, diags := ws.Load(opts)
 	check := func(diags hcl.Diagnostics) error {
 		if len(diags) > 0 {

@@ -51,6 +51,10 @@ func subcommands(name string) []command {
 		return stateCommands()
 	case "workspace":
 		return workspaceCommands()
+	case "providers":
+		return providersCommands()
+	case "metadata":
+		return metadataCommands()
 	default:
 		return nil
 	}

@@ -77,6 +77,8 @@ func commands() []command {
 		{"start", "", "Start the daemon of the embedded servers", (*app).start},
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},
 		{"serve", "", "Run the daemon in the foreground", (*app).serve},
+		{"providers", "[schema]", "Tell where things are kept; describe what can be kept", (*app).providers},
+		{"metadata", "functions|json-schema", "Describe the language to programs", (*app).metadata},
 		{"completion", "bash|zsh|fish", "Print what makes a shell complete mailform's words", (*app).completion},
 		{"version", "", "Print the version", (*app).version},
 	}

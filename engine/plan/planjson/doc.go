@@ -16,3 +16,6 @@ const (
 	// terraformVersion is the version of Terraform whose form this is.
 	terraformVersion = "1.9.0"
 )
+
+// TerraformVersion is the version of Terraform whose forms the documents have.
+const TerraformVersion = terraformVersion
