@@ -145,7 +145,7 @@ func (a *app) commandHelp(fs *flag.FlagSet) {
 
 // placeholder is what stands at the beginning of a flag's usage for its value:
 // "FILE: save the plan".
-var placeholder = regexp.MustCompile(`^([A-Z]+(?:=[A-Z]+)?|[a-z]+(?:\|[a-z]+)*): `)
+var placeholder = regexp.MustCompile(`^([A-Z]+(?:=[A-Z]+)?|[a-z-]+(?:\|[a-z-]+)*): `)
 
 // valueOf says what a flag's value stands for, "" for a flag without one, and
 // what the flag does.

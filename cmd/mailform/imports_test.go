@@ -26,6 +26,7 @@ var importRules = []struct {
 	{"engine/config", []string{"schema", "engine/source$", "engine/config"}},
 	{"engine/expand", []string{"schema", "engine/config", "engine/expand"}},
 	{"engine/console", []string{"schema", "engine/config"}},
+	{"engine/graph", []string{"schema", "engine/config", "engine/plan$"}},
 	{"engine/order", []string{"schema", "engine/order"}},
 	{"engine/seal", []string{"engine/seal"}},
 	{"engine/state", []string{"schema", "engine/seal", "engine/state"}},

@@ -77,6 +77,7 @@ func commands() []command {
 		{"start", "", "Start the daemon of the embedded servers", (*app).start},
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},
 		{"serve", "", "Run the daemon in the foreground", (*app).serve},
+		{"graph", "", "Draw the blocks and their references, or a plan and its phases", (*app).graph},
 		{"providers", "[schema]", "Tell where things are kept; describe what can be kept", (*app).providers},
 		{"metadata", "functions|json-schema", "Describe the language to programs", (*app).metadata},
 		{"completion", "bash|zsh|fish", "Print what makes a shell complete mailform's words", (*app).completion},
