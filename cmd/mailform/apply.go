@@ -14,6 +14,7 @@ import (
 	"github.com/mailform/mailform/engine/apply"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/engine/seal"
 )
@@ -31,7 +32,10 @@ func (a *app) apply(ctx context.Context, args []string) int {
 	if err != nil {
 		return usageExit(err)
 	}
-	a.json = o.json
+	if err := a.beginEvents(&o); err != nil {
+		return a.fail(err)
+	}
+	defer a.endEvents()
 	if len(rest) == 1 {
 		return a.applySaved(ctx, rest[0], &o)
 	}
@@ -48,7 +52,10 @@ func (a *app) destroy(ctx context.Context, args []string) int {
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
-	a.json = o.json
+	if err := a.beginEvents(&o); err != nil {
+		return a.fail(err)
+	}
+	defer a.endEvents()
 	return a.applyNew(ctx, &o, *approve)
 }
 
@@ -161,15 +168,24 @@ func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module,
 // showApplied tells what was done, and the outputs if all of it was.
 func (a *app) showApplied(s *engine.Session, o *operation, p *plan.Plan, sum apply.Summary, whole bool) error {
 	outputs := s.Outputs()
-	if o.json {
+	tell := func(events *planjson.Stream) {
 		operation := "apply"
 		if p.Mode == plan.Destroy {
 			operation = "destroy"
 		}
-		a.events().Applied(operation, sum)
+		events.Applied(operation, sum)
 		if whole {
-			a.events().Outputs(outputs)
+			events.Outputs(outputs)
 		}
+	}
+	if a.into != nil {
+		tell(a.into)
+		if err := a.intoError(); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		tell(a.events())
 		return a.events().Err()
 	}
 	if err := text.Applied(a.stdout, p, sum, a.style(a.stdout)); err != nil {

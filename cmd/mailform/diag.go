@@ -29,6 +29,7 @@ func (a *app) diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) {
 			return x.Start.Byte < y.Start.Byte
 		}
 	})
+	a.intoDiagnostics(diags, files)
 	if a.json {
 		a.events().Diagnostics(diags, files)
 		return

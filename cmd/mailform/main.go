@@ -45,8 +45,10 @@ type app struct {
 	// completing is set where only the flags of the command are asked for.
 	completing **flag.FlagSet
 
-	json   bool             // whether the command tells of itself in events
-	stream *planjson.Stream // under -json, see events
+	json     bool             // whether the command tells of itself in events
+	stream   *planjson.Stream // under -json, see events
+	into     *planjson.Stream // under -json-into, see beginEvents
+	intoFile *os.File
 }
 
 // A command is one verb of the command line.
@@ -222,6 +224,7 @@ func (a *app) fail(err error) int {
 // code. Under -json it is an event, as all else.
 func (a *app) problem(summary, detail string) int {
 	diags := hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail}}
+	a.intoDiagnostics(diags, nil)
 	switch {
 	case a.json:
 		a.events().Diagnostics(diags, nil)

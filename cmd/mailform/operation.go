@@ -33,6 +33,7 @@ type operation struct {
 	compact       bool // warnings by their summaries alone
 	lockTimeout   time.Duration
 	input         bool
+	into          string // file for events
 	json          bool
 	destroy       bool
 	bare          bool // work without configuration files
@@ -107,6 +108,7 @@ func (o *operation) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&o.input, "input", true, "ask where something is missing")
 	fs.BoolVar(&o.compact, "compact-warnings", false, "print warnings, where there are no errors, by their summaries alone")
 	fs.BoolVar(&o.json, "json", false, "print events as JSON, one a line")
+	fs.StringVar(&o.into, "json-into", "", "FILE: write these events into a file, beside the text for people")
 }
 
 func (o *operation) mode() (plan.Mode, error) {
@@ -236,6 +238,7 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 // report prints diagnostics as text, or as events under -json.
 func (a *app) report(o *operation, m *config.Module, diags hcl.Diagnostics) {
 	if o.compact && !o.json && !diags.HasErrors() {
+		a.intoDiagnostics(diags, m.Files())
 		a.compactWarnings(diags)
 		return
 	}

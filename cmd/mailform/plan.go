@@ -40,7 +40,10 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
-	a.json = o.json
+	if err := a.beginEvents(&o); err != nil {
+		return a.fail(err)
+	}
+	defer a.endEvents()
 	if err := a.draftImports(ctx, &o, &gen); err != nil {
 		return a.failed(err)
 	}
@@ -134,6 +137,9 @@ func (a *app) style(w io.Writer) text.Style {
 
 // showPlan prints a plan as text, or as events under -json.
 func (a *app) showPlan(o *operation, p *plan.Plan) error {
+	if err := a.intoPlan(p); err != nil {
+		return err
+	}
 	if o.json {
 		a.events().Plan(p)
 		a.events().Diagnostics(brakeWarnings(p), nil)

@@ -21,6 +21,13 @@ type view interface {
 // progress chooses the view: events under -json, one line that is drawn anew on
 // a terminal when there is much to do, else a line for each change.
 func (a *app) progress(o *operation, p *plan.Plan) view {
+	if a.into != nil {
+		return both{a.progressFor(o, p), newTelling(a.into)}
+	}
+	return a.progressFor(o, p)
+}
+
+func (a *app) progressFor(o *operation, p *plan.Plan) view {
 	const much = 30
 	switch {
 	case o.json:
