@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -137,7 +138,10 @@ func formatted(paths []string, recursive bool) ([]string, error) {
 	for _, path := range paths {
 		st, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("look for %s: %w", path, cause(err))
+		}
+		if !st.IsDir() && strings.HasSuffix(path, ".json") {
+			return nil, fmt.Errorf("the file %s is JSON, which has no style of ours: fmt takes files that end in .mf.hcl, .mfvars and %s", path, tests.Suffix)
 		}
 		if !st.IsDir() {
 			files = append(files, path)
@@ -159,4 +163,13 @@ func formatted(paths []string, recursive bool) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// cause leaves out the path of an error of package os, which the message around
+// it names already.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
 }

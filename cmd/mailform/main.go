@@ -82,7 +82,7 @@ func commands() []command {
 		{"graph", "", "Draw the blocks and their references, or a plan and its phases", (*app).graph},
 		{"providers", "[schema]", "Tell where things are kept; describe what can be kept", (*app).providers},
 		{"metadata", "functions|json-schema", "Describe the language to programs", (*app).metadata},
-		{"completion", "bash|zsh|fish", "Print what makes a shell complete mailform's words", (*app).completion},
+		{"completion", "bash|zsh|fish", "Print what makes a shell complete words: . <(mailform completion bash)", (*app).completion},
 		{"version", "", "Print the version", (*app).version},
 	}
 }
@@ -114,6 +114,9 @@ func (a *app) main(ctx context.Context, args []string) int {
 		if c, _ := find(args[1:]); c != nil {
 			return c.run(a, ctx, []string{"-help"})
 		}
+		if len(args) > 1 {
+			return a.noCommand(args[1])
+		}
 		a.help(a.stdout)
 		return exitOK
 	case "v":
@@ -122,21 +125,25 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if name == completeWord {
 		return a.complete(ctx, args[1:])
 	}
-	var names []string
 	for _, c := range commands() {
 		if c.name == name {
-			if c.name != "serve" { // which has no end to wait for
-				boundMemory()
-			}
 			return c.run(a, ctx, args[1:])
 		}
+	}
+	return a.noCommand(args[0])
+}
+
+// noCommand tells that there is no such command.
+func (a *app) noCommand(given string) int {
+	var names []string
+	for _, c := range commands() {
 		names = append(names, c.name)
 	}
 	hint := ""
-	if s := suggest(name, names); s != "" {
+	if s := suggest(strings.TrimLeft(given, "-"), names); s != "" {
 		hint = fmt.Sprintf(" Did you mean %q?", s)
 	}
-	return a.fail(fmt.Errorf("there is no command %q.%s Run \"mailform help\" for the list", args[0], hint))
+	return a.fail(fmt.Errorf("there is no command %q.%s Run \"mailform help\" for the list", given, hint))
 }
 
 // globalFlags takes -chdir and -no-color out of the arguments: they are
