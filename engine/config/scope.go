@@ -57,8 +57,7 @@ func (s *Scope) Value(x hcl.Expression) (cty.Value, hcl.Diagnostics) {
 
 // A Read is something that an expression has read.
 type Read struct {
-	// Range is where the expression names it.
-	Range hcl.Range
+	Name  string // as a reference is written
 	Value cty.Value
 }
 
@@ -78,7 +77,7 @@ func (s *Scope) Reads(x hcl.Expression) []Read {
 			continue
 		}
 		seen[name] = true
-		reads = append(reads, Read{Range: t.SourceRange(), Value: v})
+		reads = append(reads, Read{Name: name, Value: v})
 	}
 	return reads
 }

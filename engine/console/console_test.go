@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/console"
+	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -75,6 +76,23 @@ func TestFormat(t *testing.T) {
 		`"\u001b[31m"`:                        cty.StringVal("\x1b[31m"),
 	} {
 		if got := console.Format(v); got != strings.ReplaceAll(want, `${`, `$${`) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestTypeString(t *testing.T) {
+	for want, typ := range map[string]cty.Type{
+		"any":                              cty.DynamicPseudoType,
+		"map(list(string))":                cty.Map(cty.List(cty.String)),
+		"set(number)":                      cty.Set(cty.Number),
+		"tuple([])":                        cty.EmptyTuple,
+		"object({})":                       cty.EmptyObject,
+		"reference":                        schema.RefType,
+		"object({\n  a = bool\n})":         cty.Object(map[string]cty.Type{"a": cty.Bool}),
+		"object({\n  \"a.b\" = string\n})": cty.Object(map[string]cty.Type{"a.b": cty.String}),
+	} {
+		if got := console.TypeString(typ, ""); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

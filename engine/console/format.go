@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/schema"
@@ -187,6 +188,10 @@ func TypeString(t cty.Type, indent string) string {
 		var b strings.Builder
 		b.WriteString("object({")
 		for _, name := range names {
+			if !hclsyntax.ValidIdentifier(name) {
+				b.WriteString("\n" + inner + text(name, inner) + " = " + TypeString(t.AttributeType(name), inner))
+				continue
+			}
 			b.WriteString("\n" + inner + name + " = " + TypeString(t.AttributeType(name), inner))
 		}
 		if len(names) > 0 {

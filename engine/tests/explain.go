@@ -115,7 +115,7 @@ func (e *explainer) side(x hclsyntax.Expression) {
 // reads tells what an expression refers to.
 func (e *explainer) reads(x hcl.Expression) {
 	for _, r := range e.scope.Reads(x) {
-		e.say(e.source(r.Range), brief(r.Value))
+		e.say(shorten(r.Name), brief(r.Value))
 	}
 }
 

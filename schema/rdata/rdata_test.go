@@ -377,3 +377,24 @@ func FuzzParseName(f *testing.F) {
 		}
 	})
 }
+
+// What a line was made of is read back from it; any other text is an error and
+// no panic.
+func FuzzParseLine(f *testing.F) {
+	for _, line := range []string{
+		"example.com. 3600 IN MX 10 mail.example.com.", "_dmarc.example.com. 60 IN TXT \"v=DMARC1; p=none\"",
+		"x. 1 IN TXT \"a\" \"b\"", "; a comment", "", "x", "x. IN A 192.0.2.1", "$ORIGIN x.", "x. 1 IN A 192.0.2.1 ; y",
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		name, ttl, rrtype, value, err := rdata.ParseLine(line)
+		if err != nil {
+			return
+		}
+		name2, ttl2, rrtype2, value2, err := rdata.ParseLine(rdata.Line(name, ttl, rrtype, value))
+		if err != nil || name2 != name || ttl2 != ttl || rrtype2 != rrtype || value2 != value {
+			t.Errorf("%q is %s %d %s %q, and read again %s %d %s %q, %v", line, name, ttl, rrtype, value, name2, ttl2, rrtype2, value2, err)
+		}
+	})
+}
