@@ -473,6 +473,11 @@ func TestMovesAndSuchInModules(t *testing.T) {
 		import {
 		  to = module.a["x"].user.bob
 		  id = "x-bob@example.com"
+		}
+		import {
+		  for_each = toset(["y"])
+		  to       = module.a[each.key].module.in.user.carol["c"]
+		  id       = each.key
 		}`,
 		"a/main.mf.hcl", `
 		variable "domain" {}
@@ -484,7 +489,17 @@ func TestMovesAndSuchInModules(t *testing.T) {
 		  from = user.robert
 		  to   = user.bob
 		}
-		removed { from = user.carol }`)
+		removed { from = user.carol }
+		module "in" {
+		  source = "./in"
+		  domain = var.domain
+		}`, "a/in/main.mf.hcl", `
+		variable "domain" {}
+		user "carol" {
+		  for_each = toset(["c"])
+		  domain   = var.domain
+		  name     = each.key
+		}`)
 	var got []string
 	for _, m := range cfg.Moved {
 		got = append(got, fmt.Sprintf("%s > %s", m.From, m.To))
@@ -499,7 +514,7 @@ func TestMovesAndSuchInModules(t *testing.T) {
 		`user.bob > module.a["x"].user.bob`, `module.old > module.a["y"]`,
 		`module.a["x"].user.robert > module.a["x"].user.bob`, `module.a["y"].user.robert > module.a["y"].user.bob`,
 		"module.gone", `module.a["x"].user.carol`, `module.a["y"].user.carol`,
-		`module.a["x"].user.bob = x-bob@example.com`,
+		`module.a["x"].user.bob = x-bob@example.com`, `module.a["y"].module.in.user.carol["c"] = y`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))

@@ -95,12 +95,12 @@ func namedProvider(e hclsyntax.Expression) (providerRef, hcl.Diagnostics) {
 	ref := providerRef{rng: at}
 	var t hcl.Traversal
 	if x, ok := bare(e).(*hclsyntax.IndexExpr); ok {
-		t, ref.key = staticTraversal(x.Collection), &expression{Expression: x.Key}
+		t, ref.key = staticTraversal(x.Collection), &expression{Expression: x.Key, uses: noUses}
 	} else {
 		t = staticTraversal(e)
 		if n := len(t) - 1; n > 0 {
 			if index, ok := t[n].(hcl.TraverseIndex); ok {
-				t, ref.key = t[:n], &expression{Expression: &hclsyntax.LiteralValueExpr{Val: index.Key, SrcRange: index.SrcRange}}
+				t, ref.key = t[:n], &expression{Expression: &hclsyntax.LiteralValueExpr{Val: index.Key, SrcRange: index.SrcRange}, uses: noUses}
 			}
 		}
 	}
