@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,12 +34,20 @@ func seed(f *testing.F, name string) {
 // load does with a file all that is done with one, and holds what has to be
 // true of the result whatever is in it.
 func load(t *testing.T, name string, src []byte) {
-	if len(src) > 1<<16 {
-		t.Skip("too long to be quick")
-	}
+	loadAll(t, map[string][]byte{name: src})
+}
+
+// loadAll does the same with several files, by their names.
+func loadAll(t *testing.T, files map[string][]byte) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, name), src, 0o600); err != nil {
-		t.Fatal(err)
+	for name, src := range files {
+		if len(src) > 1<<16 {
+			t.Skip("too long to be quick")
+		}
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, src, 0o600)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m, diags := Load(dir)
 	check := func(diags hcl.Diagnostics) {
@@ -46,7 +55,7 @@ func load(t *testing.T, name string, src []byte) {
 			if d.Summary == "Expression cannot be evaluated" {
 				t.Errorf("an expression took the evaluator down: %s", d.Subject)
 			}
-			if s := d.Subject; s != nil && s.Filename == name && s.End.Byte < s.Start.Byte {
+			if s := d.Subject; s != nil && files[s.Filename] != nil && s.End.Byte < s.Start.Byte {
 				t.Errorf("a range that ends before it begins: %v", s)
 			}
 		}
@@ -150,5 +159,50 @@ func FuzzValuesEncrypted(f *testing.F) {
 				t.Errorf("a message shows what is encrypted: %s", d.Detail)
 			}
 		}
+	})
+}
+
+// A module that calls another, whatever is in the two.
+func FuzzModules(f *testing.F) {
+	files, err := filepath.Glob("testdata/wrong/module-*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var root, child []byte
+		for _, part := range archive.Files {
+			switch part.Name {
+			case "main.mf.hcl":
+				root = part.Data
+			case "a/main.mf.hcl":
+				child = part.Data
+			}
+		}
+		f.Add(root, child)
+	}
+	f.Add([]byte(`module "a" {
+		source   = "./a"
+		for_each = toset(["x"])
+		domain   = domain.d
+	}
+	domain "d" {
+		name       = "example.com"
+		postmaster = module.a["x"].user
+	}
+	moved {
+		from = module.b
+		to   = module.a["y"].user.u
+	}`), []byte(`variable "domain" {}
+	user "u" {
+		domain = var.domain
+		name   = replace(var.domain.name, ".", "-")
+	}
+	output "user" { value = user.u }`))
+	f.Fuzz(func(t *testing.T, root, child []byte) {
+		loadAll(t, map[string][]byte{"main.mf.hcl": root, "a/main.mf.hcl": child})
 	})
 }
