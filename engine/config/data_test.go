@@ -143,3 +143,51 @@ func TestDataThatCannotBeReadIsAnErrorAtItsBlock(t *testing.T) {
 		}
 	}
 }
+
+// The data blocks of all instances of modules are asked for in one round, and
+// each knows its own answer.
+func TestDataInModules(t *testing.T) {
+	w := &world{}
+	_, cfg := evaluate(t, Options{Data: w.ask}, "main.mf.hcl", `
+		domain "example" { name = "example.com" }
+		data "dns" "own" { name = "own.example" }
+		module "a" {
+		  source   = "./a"
+		  for_each = toset(["x", "y"])
+		  domain   = domain.example
+		  name     = each.key
+		}
+		alias "all" {
+		  domain  = domain.example
+		  name    = "all"
+		  members = concat(["${data.dns.own.values[0]}@example.net"], [for m in module.a : "${m.found}@example.net"])
+		}`,
+		"a/main.mf.hcl", `
+		variable "domain" {}
+		variable "name" {}
+		data "dns" "it" { name = "${var.name}.example" }
+		output "found" { value = data.dns.it.values[0] }`)
+	if len(w.rounds) != 1 || strings.Join(w.rounds[0], " ") != "own.example x.example y.example" {
+		t.Errorf("asked for %v", w.rounds)
+	}
+	members := cfg.instance(t, "alias.all").Body.Object().GetAttr("members")
+	if got := members.Index(cty.NumberIntVal(2)).AsString(); got != "mx.y.example@example.net" {
+		t.Errorf("got %s", got)
+	}
+
+	m, diags := Load(write(t, "main.mf.hcl", `
+		module "a" {
+		  source = "./a"
+		  name   = "broken.example"
+		}`,
+		"a/main.mf.hcl", `
+		variable "name" {}
+		data "dns" "it" { name = var.name }`))
+	if diags.HasErrors() {
+		t.Fatal(sentences(diags))
+	}
+	_, diags = m.Evaluate(Options{Data: w.ask}, nil)
+	if got := sentences(diags); !strings.Contains(got, "a/main.mf.hcl:3") || !strings.Contains(got, "module.a.data.dns.it could not be read") {
+		t.Errorf("got %s", got)
+	}
+}
