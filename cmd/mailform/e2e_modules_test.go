@@ -121,6 +121,10 @@ func TestModulesInAllCommands(t *testing.T) {
 		t.Errorf("state rm:\n%s", got)
 	}
 
+	w.ok("state", "rm", `module.client["example.org"].user.staff["bert"]`)
+	w.ok("import", `module.client["example.org"].user.staff["bert"]`, "bert@example.org")
+	w.noChanges()
+
 	// A block moves out of the root module into one.
 	w.write("moved.mf.hcl", "module \"extra\" {\n  source = \"./extra\"\n  domain = module.client[\"example.org\"].domain\n  to     = [for c in module.client : c.contact]\n}\n\n"+
 		"moved {\n  from = alias.contacts\n  to   = module.extra.alias.contacts\n}\n")

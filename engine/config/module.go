@@ -188,7 +188,7 @@ func (m *Module) checkArguments(c *call) hcl.Diagnostics {
 		}
 	}
 	for _, name := range keys(c.child.variables) {
-		if v := c.child.variables[name]; v.def == cty.NilVal && c.attrs.named(name) == nil && !m.damaged(c.header) {
+		if v := c.child.variables[name]; v.def == cty.NilVal && c.attrs.named(name) == nil && !m.incomplete {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError,
 				Summary:  "Missing required argument",
