@@ -215,3 +215,22 @@ func (m *Module) checkArguments(c *call) hcl.Diagnostics {
 	}
 	return diags
 }
+
+// checkModuleDependency holds an element of depends_on to the called modules.
+func (m *Module) checkModuleDependency(d dependency) hcl.Diagnostics {
+	c := m.calls[d.ref.Module.Name()]
+	switch {
+	case c == nil && m.incomplete:
+		return nil
+	case c == nil:
+		return hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  "Reference to undeclared module",
+			Detail:   fmt.Sprintf("There is no module %q in this configuration.%s", d.ref.Module.Name(), suggestion(d.ref.Module.Name(), keys(m.calls))),
+			Subject:  &d.rng,
+		}}
+	case d.ref.Module.Key() != cty.NilVal && !c.multiple():
+		return hcl.Diagnostics{noInstances(c.block, d.rng)}
+	}
+	return nil
+}

@@ -147,25 +147,6 @@ func (m *Module) checkDependency(d dependency) hcl.Diagnostics {
 	return nil
 }
 
-// checkModuleDependency does the same for a called module.
-func (m *Module) checkModuleDependency(d dependency) hcl.Diagnostics {
-	c := m.calls[d.ref.Module.Name()]
-	switch {
-	case c == nil && m.incomplete:
-		return nil
-	case c == nil:
-		return hcl.Diagnostics{{
-			Severity: hcl.DiagError,
-			Summary:  "Reference to undeclared module",
-			Detail:   fmt.Sprintf("There is no module %q in this configuration.%s", d.ref.Module.Name(), suggestion(d.ref.Module.Name(), keys(m.calls))),
-			Subject:  &d.rng,
-		}}
-	case d.ref.Module.Key() != cty.NilVal && !c.multiple():
-		return hcl.Diagnostics{noInstances(c.block, d.rng)}
-	}
-	return nil
-}
-
 func (m *Module) undeclared(typ *schema.BlockType, name string, at hcl.Range) hcl.Diagnostics {
 	if m.incomplete {
 		return nil
