@@ -19,7 +19,7 @@ var moduleBlock = &BlockType{
 		{Name: "source", Type: cty.String, Required: true,
 			Doc: "Where the module is: a path that begins with `./` or `../`, relative to the file's directory, or a git repository " +
 				"(`git::https://example.com/mail.git//customer?ref=v1.2`, `github.com/org/repo//customer?ref=v1.2`), which `mailform init` fetches. " +
-				"In the root module it can be made of variables, and of local values that are made of those."},
+				"It can be made of variables, and of local values that are made of those."},
 		{Name: "for_each", Type: cty.DynamicPseudoType, Doc: "A map, an object or a set of strings: one instance of the module for each element."},
 		{Name: "count", Type: cty.Number, Doc: "How many instances there are."},
 		{Name: "depends_on", Type: cty.DynamicPseudoType, Doc: "What has to be there before anything of the module: blocks and modules."},

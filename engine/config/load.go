@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // The names of what is read.
@@ -41,7 +42,10 @@ type Module struct {
 	path string // from the root module's directory, with slashes; "." for that
 	// root is the module that Load was asked for, maybe this one. What a command
 	// is told about files, it is told by that one.
-	root    *Module
+	root *Module
+	// early are the values of the variables that sources in a called module are
+	// made of.
+	early   map[string]cty.Value
 	all     []*Module                    // of the root module: all modules, each once
 	texts   map[string]*text             // all files read so far, by name, of all modules
 	sources map[string][sha256.Size]byte // of those of the configuration

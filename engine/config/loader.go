@@ -14,7 +14,8 @@ import (
 )
 
 // loadCalls loads the modules that the root module calls, those that these
-// call, and so on, each directory once.
+// call, and so on: each directory once, or once for each combination of values
+// that the sources in it are made of.
 func (m *Module) loadCalls(opts Options) hcl.Diagnostics {
 	l := &loader{root: m, opts: opts, byDir: map[string]*Module{}}
 	diags := l.calls(m, []*Module{m}, "")
@@ -24,8 +25,10 @@ func (m *Module) loadCalls(opts Options) hcl.Diagnostics {
 
 // A loader finds and reads modules.
 type loader struct {
-	root  *Module
-	opts  Options
+	root *Module
+	opts Options
+	// byDir are the modules by their directories and what earlyKey makes of the
+	// values that their sources are made of.
 	byDir map[string]*Module
 	vars  map[string]cty.Value // of the root module, for sources
 	lock  *source.Lock
@@ -96,7 +99,15 @@ func (l *loader) call(m *Module, c *call, way []*Module, bound string) hcl.Diagn
 			return append(diags, refuse("Module calls itself", "The module in %s would be part of itself, without end: %s.", names[0], strings.Join(names, " → "))...)
 		}
 	}
-	if c.child = l.byDir[real]; c.child != nil {
+	key, values := real, map[string]cty.Value(nil)
+	if first := l.byDir[real]; first != nil {
+		var more hcl.Diagnostics
+		if values, more = l.early(m, c, first); more.HasErrors() {
+			return append(diags, more...)
+		}
+		key += earlyKey(values)
+	}
+	if c.child = l.byDir[key]; c.child != nil {
 		return diags
 	}
 	child, more := l.read(dir, c, text)
@@ -105,7 +116,16 @@ func (l *loader) call(m *Module, c *call, way []*Module, bound string) hcl.Diagn
 		return diags
 	}
 	child.real = real
-	c.child, l.byDir[real] = child, child
+	if values == nil {
+		if values, more = l.early(m, c, child); more.HasErrors() {
+			return append(diags, more...)
+		}
+	}
+	child.early = values
+	c.child, l.byDir[real+earlyKey(values)] = child, child
+	if l.byDir[real] == nil {
+		l.byDir[real] = child
+	}
 	diags = append(diags, l.calls(child, append(slices.Clone(way), child), bound)...)
 	l.root.all = append(l.root.all, child)
 	return diags

@@ -258,6 +258,43 @@ func TestModules(t *testing.T) {
 				}`, "staff/main.mf.hcl", staff},
 			all: `domain.example server.main module.a.user.staff["bob"]`,
 		},
+		"a source in a module made of its variables": {
+			files: []string{"main.mf.hcl", house + `
+				locals { kind = "staff" }
+				module "a" {
+				  source = "./outer"
+				  kind   = local.kind
+				  domain = domain.example
+				}
+				module "b" {
+				  source = "./outer"
+				  kind   = "guests"
+				  domain = domain.example
+				}
+				module "c" {
+				  source = "./outer"
+				  domain = domain.example
+				}`,
+				"outer/main.mf.hcl", `
+				variable "kind" { default = "guests" }
+				variable "domain" {}
+				locals { path = "../${var.kind}" }
+				module "in" {
+				  source = local.path
+				  domain = var.domain
+				  names  = ["bob"]
+				}`,
+				"staff/main.mf.hcl", staff,
+				"guests/main.mf.hcl", `
+				variable "domain" {}
+				variable "names" {}
+				alias "guests" {
+				  domain  = var.domain
+				  name    = "guests"
+				  members = ["guests@example.net"]
+				}`},
+			all: `domain.example server.main module.a.module.in.user.staff["bob"] module.b.module.in.alias.guests module.c.module.in.alias.guests`,
+		},
 		"providers are handed over": {
 			files: []string{"main.mf.hcl", `
 				provider "embedded" {

@@ -32,9 +32,7 @@ func (l *loader) sourceOf(m *Module, c *call) (string, hcl.Diagnostics) {
 }
 
 // static evaluates an expression that is needed before anything is: it can be
-// made of variables and of local values that are made of those, in the root
-// module. A module that is called is loaded once for all of its callers, so that
-// its variables mean nothing yet.
+// made of variables and of local values that are made of those.
 func (l *loader) static(m *Module, e *expression, around map[string]bool) (cty.Value, hcl.Diagnostics) {
 	refuse := func(at hcl.Range, detail string) (cty.Value, hcl.Diagnostics) {
 		e.broken = true
@@ -58,10 +56,12 @@ func (l *loader) static(m *Module, e *expression, around map[string]bool) (cty.V
 		case root == "mailform":
 			ctx.Variables[root] = m.workspaceOf(l.opts.Environ)
 			continue
-		case root == "var" && m != l.root:
-			return refuse(t.SourceRange(), "The source of a module is read before anything else. In a module that is called itself, it cannot be made of variables: it is loaded once for all who call it.")
-		case root == "var" && m.variables[name] != nil:
+		case root == "var" && m.variables[name] != nil && m == l.root:
 			v = l.variable(name)
+		case root == "var" && m.variables[name] != nil:
+			if early, ok := m.early[name]; ok {
+				v = early
+			}
 		case root == "local" && m.locals[name] != nil:
 			if around[name] {
 				return refuse(t.SourceRange(), fmt.Sprintf("local.%s is made of itself.", name))
@@ -102,4 +102,73 @@ func (l *loader) variable(name string) cty.Value {
 		l.vars, _ = l.root.variableValues(opts)
 	}
 	return l.vars[name]
+}
+
+// early finds the values that a call gives for the variables that sources in
+// the called module are made of.
+func (l *loader) early(m *Module, c *call, child *Module) (map[string]cty.Value, hcl.Diagnostics) {
+	needed := map[string]bool{}
+	for _, inner := range child.calls {
+		if inner.source != nil {
+			child.madeOf(inner.source, needed, map[string]bool{})
+		}
+	}
+	values := make(map[string]cty.Value, len(needed))
+	for _, name := range keys(needed) {
+		v, a := child.variables[name], c.attrs.named(name)
+		if v == nil {
+			continue // reported
+		}
+		val := cty.UnknownVal(v.typ)
+		switch {
+		case a != nil:
+			given, diags := l.static(m, a.expr, map[string]bool{})
+			if diags.HasErrors() {
+				for _, d := range diags {
+					d.Detail += fmt.Sprintf(" A source in that module is made of the argument %q of %s.", name, c.address())
+				}
+				return nil, diags
+			}
+			if converted, err := v.convert(given); err == nil { // else reported with the other arguments
+				val = converted
+			}
+		case v.def != cty.NilVal:
+			val = v.def
+		}
+		if v.sensitive || v.ephemeral {
+			val = val.Mark(Sensitive)
+		}
+		values[name] = val
+	}
+	return values, nil
+}
+
+// madeOf finds the variables that an expression is made of, directly or through
+// local values.
+func (m *Module) madeOf(e *expression, names, seen map[string]bool) {
+	for _, t := range e.Variables() {
+		name := ""
+		if len(t) > 1 {
+			if step, ok := t[1].(hcl.TraverseAttr); ok {
+				name = step.Name
+			}
+		}
+		switch l := m.locals[name]; {
+		case t.RootName() == "var":
+			names[name] = true
+		case t.RootName() == "local" && l != nil && !seen[name]:
+			seen[name] = true
+			m.madeOf(l.expr, names, seen)
+		}
+	}
+}
+
+// earlyKey tells apart the values that sources are made of; it is empty for none.
+func earlyKey(values map[string]cty.Value) string {
+	key := ""
+	for _, name := range keys(values) {
+		v, _ := values[name].UnmarkDeep()
+		key += fmt.Sprintf("\x00%s=%#v", name, v)
+	}
+	return key
 }
