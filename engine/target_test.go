@@ -148,3 +148,95 @@ func TestTarget(t *testing.T) {
 		})
 	}
 }
+
+// TestTargetInModules does the same across the borders of modules.
+func TestTargetInModules(t *testing.T) {
+	const module = `
+variable "domain" {}
+variable "names" {
+  type = list(string)
+}
+user "staff" {
+  for_each = toset(var.names)
+  domain   = var.domain
+  name     = each.key
+}
+user "broken" {
+  for_each = toset(var.names)
+  domain   = var.domain
+  name     = [][0]
+}
+output "staff" {
+  value = user.staff
+}
+`
+	const call = `
+module "m" {
+  source   = "./m"
+  for_each = { x = ["a", "b"], y = ["c"] }
+  domain   = domain.example
+  names    = each.value
+}
+alias "all" {
+  domain  = domain.example
+  name    = "all"
+  members = values(module.m["y"].staff)
+}
+user "broken" {
+  domain = domain.example
+  name   = [][0]
+}
+`
+	for target, want := range map[string][]string{
+		`module.m["x"].user.staff["a"]`: {`create module.m["x"].user.staff["a"].mailbox`},
+		`module.m["x"].user.staff`:      {`create module.m["x"].user.staff["a"].mailbox`, `create module.m["x"].user.staff["b"].mailbox`},
+		`module.m["y"].user.st*`:        {`create module.m["y"].user.staff["c"].mailbox`},
+		"alias.all":                     {"create alias.all.route"},
+	} {
+		t.Run(target, func(t *testing.T) {
+			w := &engine.Workspace{Dir: t.TempDir(), Version: "0.1.0", NewProvider: memories{}.provider}
+			if err := os.Mkdir(filepath.Join(w.Dir, "m"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			plans := func(text string, targets ...string) (*engine.Session, *plan.Plan) {
+				for name, text := range map[string]string{"main.mf.hcl": targetBase + text, "m/main.mf.hcl": module} {
+					if err := os.WriteFile(filepath.Join(w.Dir, name), []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				module, diags := w.Load(config.Options{})
+				if diags.HasErrors() {
+					t.Fatal(diags)
+				}
+				s, err := w.Open(context.Background(), module, engine.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, diags := s.Plan(context.Background(), engine.PlanOptions{Targets: targets})
+				if diags.HasErrors() {
+					t.Fatal(diags)
+				}
+				return s, p
+			}
+			s, p := plans("")
+			if _, diags := s.Apply(context.Background(), engine.ApplyOptions{Plan: p}); diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s, p = plans(call, target)
+			defer s.Close()
+			var got []string
+			for _, c := range p.Changes {
+				if c.Action != plan.NoOp {
+					got = append(got, string(c.Action)+" "+c.Address)
+				}
+			}
+			slices.Sort(got)
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}

@@ -71,8 +71,10 @@ func (e *evaluator) evaluatorOf(m *schema.ModuleInstance) *evaluator {
 // expandCall evaluates a module for all instances of a call.
 func (e *evaluator) expandCall(cfg *Config, c *evaluatedCall) {
 	e.keys(&c.evaluated)
-	for i := range c.attrs {
-		e.argument(c, c.attrs[i].schema.Name)
+	if e.opts.Narrow == nil {
+		for i := range c.attrs {
+			e.argument(c, c.attrs[i].schema.Name)
+		}
 	}
 	failed := 0
 	for _, child := range e.instancesOf(c) {
@@ -88,6 +90,10 @@ func (e *evaluator) expandCall(cfg *Config, c *evaluatedCall) {
 
 // all evaluates everything in an instance of a module.
 func (e *evaluator) all(cfg *Config) {
+	if e.opts.Narrow != nil {
+		e.expandAll(cfg)
+		return
+	}
 	for _, name := range keys(e.m.variables) {
 		e.variable(name)
 	}

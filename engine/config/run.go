@@ -26,6 +26,7 @@ type run struct {
 	// left and leftBlocks are the columns of what blocks left out.
 	left       map[*schema.Attribute][]cty.Value
 	leftBlocks map[*schema.NestedBlock][]cty.Value
+	looked     map[sight]bool  // under Options.Narrow; nil: not found out yet
 	stack      []string        // addresses of what is being evaluated, for cycles
 	selected   cty.Value       // what the word mailform stands for; cty.NilVal: not asked yet
 	told       map[string]bool // what was reported of the text of modules
