@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
@@ -135,6 +136,17 @@ func (i *installer) folder() error {
 	folder := filepath.Join(i.dir, filepath.FromSlash(source.Folder))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
+	}
+	left, err := filepath.Glob(filepath.Join(folder, git.Unfinished))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left { // of a fetch that was killed, not of one that runs
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+		}
 	}
 	ignore := filepath.Join(folder, ".gitignore")
 	if _, err := os.Stat(ignore); err == nil {

@@ -28,6 +28,10 @@ var commitID = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 // not what was locked.
 var ErrContent = errors.New("its content is not what the lock file says")
 
+// Unfinished is the pattern of names of directories that a fetch works in, beside
+// the one that it fills. One that was killed leaves its own behind.
+const Unfinished = ".fetch-*"
+
 // Fetch puts the content of a repository at its ref, or as it is locked where
 // want is not empty, into a directory, whose content it replaces. Nothing is left
 // of a fetch that fails. What is in place then has no history and no .git.
@@ -39,7 +43,7 @@ func Fetch(ctx context.Context, r source.Repository, want source.Locked, dir str
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return source.Locked{}, err
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".fetch-*")
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), Unfinished)
 	if err != nil {
 		return source.Locked{}, err
 	}
