@@ -81,8 +81,11 @@ const defaultProvider = "embedded"
 // none is named, and the default one is meant that the root module knows.
 func (e *evaluator) providerColumn(b *evaluated, a *attribute, s *schema.Attribute) []cty.Value {
 	if a == nil {
-		target, _ := e.target(providerRef{providerID: providerID{name: defaultProvider}}, nil)
-		if target == defaultProvider {
+		target, ok := e.target(providerRef{providerID: providerID{name: defaultProvider}, rng: b.header}, nil)
+		switch {
+		case !ok:
+			return []cty.Value{cty.UnknownVal(s.Type)}
+		case target == defaultProvider:
 			return e.defaults(s)
 		}
 		return []cty.Value{cty.ListVal([]cty.Value{cty.StringVal(target)})}
@@ -151,10 +154,14 @@ func (e *evaluator) target(ref providerRef, ctx *hcl.EvalContext) (string, bool)
 		return "", false
 	}
 	p := e.declaredProvider(id)
-	if p == nil || p.forEach == nil {
-		return target, true
-	}
-	if strings.HasSuffix(target, "]") { // one of its instances was handed over
+	if p == nil || p.forEach == nil || strings.HasSuffix(target, "]") { // one alone, or one that was handed over
+		if ref.key != nil && e.parent == nil {
+			return "", false // reported
+		}
+		if ref.key != nil {
+			e.reportProvider(ref, "What is called %s here is the provider %s, which has no instances with keys.", ref, target)
+			return "", false
+		}
 		return target, true
 	}
 	if p.unknown {
@@ -165,19 +172,13 @@ func (e *evaluator) target(ref providerRef, ctx *hcl.EvalContext) (string, bool)
 		return "", false
 	}
 	if _, ok := p.find(key); !ok {
-		e.reportProvider(ref, "There is no %s%s.%s", target, schema.IndexString(key), suggestionForKey(key, p.keyNames()))
+		problem := p.noSuchInstance(keyUse{key, ref.rng}) // as it says of a block
+		problem.Summary = "Invalid provider"
+		problem.Detail = strings.ReplaceAll(problem.Detail, "provider."+p.name, p.name)
+		e.report(problem)
 		return "", false
 	}
 	return target + schema.IndexString(key), true
-}
-
-// keyNames are the keys of a block with for_each.
-func (b *evaluated) keyNames() []string {
-	names := make([]string, len(b.instances))
-	for i := range b.instances {
-		names[i] = b.instances[i].key.AsString()
-	}
-	return names
 }
 
 func (e *evaluator) reportProvider(ref providerRef, format string, args ...any) {
