@@ -45,6 +45,11 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 				"If all of it is meant, give -confirm=%s.", strings.Join(ids, " -confirm=")),
 		}}
 	}
+	if o.Plan.Unseen && !o.Plan.Empty() {
+		if diags := s.verify(ctx, o.Plan); diags.HasErrors() {
+			return apply.Summary{Cancelled: true}, diags
+		}
+	}
 	if diags := s.begin(ctx, o.Plan); diags.HasErrors() {
 		return apply.Summary{Cancelled: true}, diags
 	}
@@ -55,7 +60,7 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 		Providers:   s.targets,
 		Observer:    o.Observer,
 		Saved:       o.Saved,
-		Record:      state.NewApplied(state.OperationApply, who(), time.Now()),
+		Record:      state.NewApplied(operation(o.Plan), who(), time.Now()),
 		Parallelism: s.opts.Parallelism,
 		Resolve: func(known map[schema.ID]cty.Value) (map[string]schema.Resource, hcl.Diagnostics) {
 			d, diags := s.describe(knownFrom(known))
@@ -78,6 +83,14 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 			return d.outputs, diags
 		},
 	})
+}
+
+// operation is what the state calls the carrying out of a plan.
+func operation(p *plan.Plan) string {
+	if p.Mode == plan.Rollback {
+		return state.OperationRollback
+	}
+	return state.OperationApply
 }
 
 // begin makes the state's lineage before the first change, so that what the

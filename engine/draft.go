@@ -19,7 +19,7 @@ import (
 // cannot be described is an error.
 func (s *Session) Draft(ctx context.Context) (*draft.Draft, hcl.Diagnostics) {
 	s.wide = true
-	d, observed, diags := s.look(ctx, nil)
+	d, observed, diags := s.lookAll(ctx)
 	if diags.HasErrors() {
 		return nil, diags
 	}

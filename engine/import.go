@@ -44,7 +44,7 @@ func (s *Session) Import(ctx context.Context, o ImportOptions) (*Imported, hcl.D
 	if diags := s.widen(o); diags.HasErrors() {
 		return nil, diags
 	}
-	d, observed, diags := s.look(ctx, nil)
+	d, observed, diags := s.lookAll(ctx)
 	if diags.HasErrors() {
 		return nil, diags
 	}

@@ -16,6 +16,8 @@ type PlanOptions struct {
 	Mode plan.Mode // empty: plan.Normal
 	// Targets, Excludes and Replaces are -target, -exclude and -replace arguments.
 	Targets, Excludes, Replaces []string
+	// Unseen plans by the state, without a look at what is there.
+	Unseen bool
 	// Confirm are -confirm arguments: IDs of brakes, or plan.ConfirmAll.
 	Confirm []string
 	// Time that the plan is made for, to stand in it, and what plantimestamp is;
@@ -55,14 +57,14 @@ func grows(p *plan.Plan) bool {
 }
 
 func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diagnostics) {
-	d, observed, diags := s.look(ctx, o.Replaces)
+	d, w, diags := s.look(ctx, o)
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	s.planned = d
-	p, more := plan.Make(plan.Input{
+	s.planned, s.options = d, o
+	in := plan.Input{
 		Desired:  d.expand.Resources,
-		Observed: observed,
+		Observed: w.observed,
 		Prior:    s.prior,
 		Mode:     o.Mode,
 		Targets:  o.Targets,
@@ -73,13 +75,19 @@ func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 		Records:  d.expand.Records,
 		Config:   d.cfg,
 		Time:     o.Time,
-	})
+		Unseen:   o.Unseen,
+		Unread:   w.unread,
+	}
+	if o.Mode == plan.Rollback {
+		in.Undo, in.Unfinished = s.prior.Back()
+	}
+	p, more := plan.Make(in)
 	return p, append(diags, more...)
 }
 
 // look finds out what the files come to and what is there. The replaced ones
 // (-replace arguments) are taken as not born yet.
-func (s *Session) look(ctx context.Context, replaces []string) (*described, map[string][]providers.Observed, hcl.Diagnostics) {
+func (s *Session) look(ctx context.Context, o PlanOptions) (*described, *world, hcl.Diagnostics) {
 	known := map[schema.ID]cty.Value{}
 	for id, r := range s.prior.Resources {
 		if hasComputed(id.Kind) {
@@ -90,16 +98,16 @@ func (s *Session) look(ctx context.Context, replaces []string) (*described, map[
 	if diags.HasErrors() {
 		return nil, nil, diags
 	}
-	observed, more := s.read(ctx, d)
+	w, more := s.observe(ctx, d, o)
 	diags = append(diags, more...)
 	if diags.HasErrors() {
 		return nil, nil, diags
 	}
-	changed := refreshKnown(known, observed)
+	changed := refreshKnown(known, w.observed)
 	for i := range d.expand.Resources {
 		// What is made anew is born anew: the old one's values are no help.
 		r := &d.expand.Resources[i]
-		if have, ok := known[r.ID()]; ok && (plan.Reborn(r, have) || plan.Asked(replaces, r)) {
+		if have, ok := known[r.ID()]; ok && (plan.Reborn(r, have) || plan.Asked(o.Replaces, r)) {
 			delete(known, r.ID())
 			changed = true
 		}
@@ -110,7 +118,7 @@ func (s *Session) look(ctx context.Context, replaces []string) (*described, map[
 			return nil, nil, diags
 		}
 	}
-	return d, observed, diags
+	return d, w, diags
 }
 
 // refreshKnown takes over what the live systems say of computed values, and

@@ -15,8 +15,16 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// read asks all targets what they have, side by side.
-func (s *Session) read(ctx context.Context, d *described) (map[string][]providers.Observed, hcl.Diagnostics) {
+// A world is what there is, as far as it is known.
+type world struct {
+	observed map[string][]providers.Observed // by target
+	// unread says of targets that did not tell what they have why.
+	unread map[string]string
+}
+
+// read asks all targets what they have, side by side. If none of them tells, that
+// is an error.
+func (s *Session) read(ctx context.Context, d *described) (*world, hcl.Diagnostics) {
 	scopes := map[string]*providers.Scope{}
 	scope := func(target string) *providers.Scope {
 		if scopes[target] == nil {
@@ -42,10 +50,9 @@ func (s *Session) read(ctx context.Context, d *described) (map[string][]provider
 		return nil, diags
 	}
 	var (
-		wg       sync.WaitGroup
-		mu       sync.Mutex
-		observed = map[string][]providers.Observed{}
-		failed   = map[string]error{}
+		wg sync.WaitGroup
+		mu sync.Mutex
+		w  = &world{observed: map[string][]providers.Observed{}, unread: map[string]string{}}
 	)
 	limit := s.opts.Parallelism
 	if limit <= 0 {
@@ -59,23 +66,36 @@ func (s *Session) read(ctx context.Context, d *described) (map[string][]provider
 			list, err := s.targets[target].Read(ctx, *scopes[target])
 			mu.Lock()
 			defer mu.Unlock()
-			observed[target] = list
 			if err != nil {
-				failed[target] = err
+				w.unread[target] = err.Error()
+				return
 			}
+			w.observed[target] = list
 		})
 	}
 	wg.Wait()
-	for _, target := range names {
-		if err := failed[target]; err != nil {
-			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError,
-				Summary:  "Cannot read what is there",
-				Detail:   fmt.Sprintf("The provider %s could not tell what it has: %s.", target, err),
-			})
-		}
+	if len(w.unread) > 0 && (len(w.unread) == len(names) || ctx.Err() != nil) {
+		diags = append(diags, w.errors()...)
 	}
-	return observed, diags
+	return w, diags
+}
+
+// errors are those of the targets that did not tell what they have.
+func (w *world) errors() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, target := range slices.Sorted(maps.Keys(w.unread)) {
+		diags = append(diags, cannotRead(target, w.unread[target]))
+	}
+	return diags
+}
+
+// cannotRead is the error of a target that does not tell what it has.
+func cannotRead(target, why string) *hcl.Diagnostic {
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Cannot read what is there",
+		Detail:   fmt.Sprintf("The provider %s could not tell what it has: %s.", target, why),
+	}
 }
 
 // byTarget divides a list among targets. Where there is only one, it gets the

@@ -48,6 +48,7 @@ type Session struct {
 	cfg     *config.Config          // what the targets were configured from
 	planned *described              // what the last plan was made from
 	written map[string]state.Output // outputs that an apply has written; nil: as in prior
+	options PlanOptions             // of the last plan
 }
 
 // Open locks and reads the state for a module that has been loaded. The error

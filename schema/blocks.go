@@ -29,6 +29,21 @@ var mailformBlock = &BlockType{
 		{Name: "required_version", Type: cty.String, Static: true,
 			Doc: "Versions of mailform that may work with this directory, as constraints separated by commas: `>= 0.1, < 2.0`, `~> 1.4`."},
 	},
+	Blocks: []NestedBlock{{
+		Type: "brakes",
+		Doc: "When a plan that takes much away has to be confirmed. What these settings let through, and the defaults would not, " +
+			"the plan names all the same. That an MX set, the NS set of a zone, or a mail domain whose mailboxes hold mail goes, always has to be confirmed.",
+		Attributes: []Attribute{
+			{Name: "percent", Type: cty.Number, Static: true, Default: cty.NumberIntVal(30),
+				Doc: "A brake falls where more than this share goes of the record sets of a zone or of the mailboxes of a target, 1 to 100."},
+			{Name: "minimum", Type: cty.Number, Static: true, Default: cty.NumberIntVal(10),
+				Doc: "Where there are fewer things than this, their share is not looked at, 1 to 1000."},
+			{Name: "records", Type: cty.Bool, Static: true, Default: cty.True,
+				Doc: "Whether the share of the record sets is looked at."},
+			{Name: "mailboxes", Type: cty.Bool, Static: true, Default: cty.True,
+				Doc: "Whether the share of the mailboxes is looked at."},
+		},
+	}},
 }
 
 var variableBlock = &BlockType{

@@ -191,6 +191,9 @@ func (a *app) showApplied(s *engine.Session, o *operation, p *plan.Plan, sum app
 	if err := text.Applied(a.stdout, p, sum, a.style(a.stdout)); err != nil {
 		return err
 	}
+	if whole {
+		a.afterRollback(p)
+	}
 	if !whole || len(outputs) == 0 {
 		return nil
 	}
@@ -200,8 +203,8 @@ func (a *app) showApplied(s *engine.Session, o *operation, p *plan.Plan, sum app
 
 // applySaved carries out a plan file: exactly that, or nothing.
 func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
-	if o.destroy || o.refreshOnly || len(o.targets)+len(o.excludes)+len(o.replaces) > 0 {
-		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only, -target, -exclude and -replace go with \"mailform plan -out\""))
+	if o.destroy || o.refreshOnly || o.noRefresh || len(o.targets)+len(o.excludes)+len(o.replaces) > 0 {
+		return a.fail(errors.New("a saved plan says itself what is done: -destroy, -refresh-only, -refresh=false, -target, -exclude and -replace go with \"mailform plan -out\""))
 	}
 	saved, meta, err := a.readPlan(path, o.vars)
 	if err != nil {
@@ -214,13 +217,17 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 		return a.fail(fmt.Errorf("the saved plan %s has brakes that were not confirmed when it was made. Nothing has been changed. "+
 			"If all of it is meant, plan again with -confirm=%s", filepath.Base(path), strings.Join(ids, " -confirm=")))
 	}
+	if meta.Mailform != version {
+		return a.problem("Saved plan is of another version", fmt.Sprintf("The plan was made by mailform %s, and this is %s, which may do otherwise.\n"+
+			"Nothing has been changed. Make a new plan, or apply with that version.", meta.Mailform, version))
+	}
 	o.confirmed = saved.Confirmed()
 	// The plan has the public variables; secret ones come again from the
 	// command line, the environment or the files, and are compared.
 	o.vars = append(planVars(meta.Meta), o.vars...)
 	o.targets, o.excludes, o.replaces = saved.Targets, saved.Excludes, saved.Replaces
 	o.at, o.saved = saved.Time, true
-	o.destroy = saved.Mode == plan.Destroy
+	o.destroy, o.rollback, o.noRefresh = saved.Mode == plan.Destroy, saved.Mode == plan.Rollback, saved.Unseen
 	o.refreshOnly = saved.Mode == plan.RefreshOnly
 	s, m, err := a.open(ctx, o, "apply")
 	if err != nil {
@@ -235,7 +242,7 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 		return exitError
 	}
 	if why, same := plan.Same(saved, fresh); !same {
-		return a.problem("Saved plan is stale", fmt.Sprintf("Something has changed since %s was made, so that it no longer says what would\nhappen: %s. Nothing has been changed. Make a new plan.", filepath.Base(path), why))
+		return a.stale(path, why, fresh, meta.Meta, m)
 	}
 	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: fresh, Saved: true})
 }

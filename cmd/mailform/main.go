@@ -64,6 +64,7 @@ func commands() []command {
 		{"validate", "", "Check the files, without looking at anything else", (*app).validate},
 		{"plan", "", "Show what apply would change", (*app).plan},
 		{"apply", "[PLAN]", "Make it so", (*app).apply},
+		{"rollback", "", "Undo the last apply", (*app).rollback},
 		{"destroy", "", "Take away all that was applied; stored mail is kept", (*app).destroy},
 		{"import", "ADDRESS ID|-all|zone NAME FILE|users FILE", "Take over what exists already, into the state or as blocks", (*app).importCommand},
 		{"show", "[PLAN]", "Show the state, or a saved plan", (*app).show},

@@ -39,6 +39,8 @@ type operation struct {
 	bare          bool // work without configuration files
 	drafts        bool // have the blocks written that import blocks miss
 	refreshOnly   bool
+	noRefresh     bool
+	rollback      bool
 	saved         bool      // the plan is in a file, and not shown again
 	at            time.Time // of the plan; zero: none
 }
@@ -76,15 +78,36 @@ func (f listFlag) Set(arg string) error {
 	return nil
 }
 
-// A refreshFlag takes the -refresh that pipelines give out of habit.
-type refreshFlag struct{}
+// A refreshFlag is -refresh, which is on unless told otherwise.
+type refreshFlag struct{ off *bool }
 
 func (refreshFlag) String() string   { return "" }
 func (refreshFlag) IsBoolFlag() bool { return true }
 
-func (refreshFlag) Set(arg string) error {
-	if on, err := strconv.ParseBool(arg); err != nil || !on {
-		return errors.New("a plan always looks at what is there")
+func (f refreshFlag) Set(arg string) error {
+	on, err := strconv.ParseBool(arg)
+	if err != nil {
+		return errors.New("it is true or false")
+	}
+	*f.off = !on
+	return nil
+}
+
+// A fileFlag adds the lines of a file to a list: addresses, one a line. Blank
+// lines and those that begin with # are left out.
+type fileFlag struct{ to *[]string }
+
+func (fileFlag) String() string { return "" }
+
+func (f fileFlag) Set(arg string) error {
+	text, err := os.ReadFile(arg)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			*f.to = append(*f.to, line)
+		}
 	}
 	return nil
 }
@@ -101,7 +124,9 @@ func (o *operation) flags(fs *flag.FlagSet) {
 	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
 	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
 	fs.Var(listFlag{&o.replaces}, "replace", "ADDRESS: make this block or resource anew, even if nothing of it changes; as -target")
-	fs.Var(refreshFlag{}, "refresh", "look at what is there; always so, -refresh=false is not supported")
+	fs.Var(fileFlag{&o.targets}, "target-file", "FILE: the same for each line of a file")
+	fs.Var(fileFlag{&o.excludes}, "exclude-file", "FILE: the same for each line of a file")
+	fs.Var(refreshFlag{&o.noRefresh}, "refresh", "look at what is there; with -refresh=false the plan is made by the state, and what others have changed is not seen")
 	fs.IntVar(&o.parallelism, "parallelism", 0, "work at so many targets at once; 0: at all")
 	fs.Var(listFlag{&o.confirmed}, "confirm", "ID: confirm a brake that the plan shows, or \"all\"; may be given several times")
 	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
@@ -115,6 +140,14 @@ func (o *operation) mode() (plan.Mode, error) {
 	switch {
 	case o.destroy && o.refreshOnly:
 		return "", errors.New("-destroy and -refresh-only exclude each other")
+	case o.refreshOnly && o.noRefresh:
+		return "", errors.New("-refresh-only and -refresh=false exclude each other: the one does nothing but look, the other does not")
+	case o.rollback && o.noRefresh:
+		return "", errors.New("a rollback looks at what is there: -refresh=false is not for it")
+	case o.rollback && len(o.targets)+len(o.excludes)+len(o.replaces) > 0:
+		return "", errors.New("a rollback undoes the last apply as a whole: -target, -exclude and -replace are not for it")
+	case o.rollback:
+		return plan.Rollback, nil
 	case o.destroy:
 		return plan.Destroy, nil
 	case o.refreshOnly:
@@ -224,7 +257,7 @@ func (a *app) makePlan(ctx context.Context, s *engine.Session, m *config.Module,
 		a.fail(err)
 		return nil, errReported
 	}
-	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Excludes: o.excludes, Replaces: o.replaces, Confirm: o.confirmed, Time: o.at})
+	p, diags := s.Plan(ctx, engine.PlanOptions{Mode: mode, Targets: o.targets, Excludes: o.excludes, Replaces: o.replaces, Unseen: o.noRefresh, Confirm: o.confirmed, Time: o.at})
 	if diags.HasErrors() {
 		a.report(o, m, diags)
 		return nil, errReported

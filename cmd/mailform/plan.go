@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -59,6 +58,9 @@ func (a *app) plan(ctx context.Context, args []string) int {
 	if err := a.showPlan(&o, p); err != nil {
 		return a.fail(err)
 	}
+	if err := a.unread(p); err != nil {
+		return exitError
+	}
 	if *out != "" {
 		if err := a.savePlan(*out, p, m, s.Keyring(), &o); err != nil {
 			return a.fail(err)
@@ -68,6 +70,21 @@ func (a *app) plan(ctx context.Context, args []string) int {
 		return exitChanges
 	}
 	return exitOK
+}
+
+// unread tells of targets that could not be read: what is shown of them is by
+// the state, so that a plan which is not applied at once is of no use.
+func (a *app) unread(p *plan.Plan) error {
+	targets := p.UnreadTargets()
+	if len(targets) == 0 {
+		return nil
+	}
+	var detail strings.Builder
+	for _, t := range targets {
+		fmt.Fprintf(&detail, "The provider %s could not tell what it has: %s.\n", t, p.Unread[t])
+	}
+	a.problem("Cannot read what is there", detail.String()+"The plan is not whole, and is not saved.")
+	return errReported
 }
 
 // A timeFlag takes a time in RFC 3339, or the word now.
@@ -106,7 +123,7 @@ func (a *app) uiFlag(fs *flag.FlagSet) {
 // asksForEvents reports whether a command line asks for JSON events, whatever is
 // wrong with the rest of it: then the error is an event, too.
 func asksForEvents(args []string) bool {
-	if len(args) == 0 || !slices.Contains([]string{"plan", "apply", "destroy"}, args[0]) {
+	if len(args) == 0 || !slices.Contains([]string{"plan", "apply", "destroy", "rollback"}, args[0]) {
 		return false
 	}
 	for _, arg := range args[1:] {
@@ -166,6 +183,9 @@ func brakeWarnings(p *plan.Plan) hcl.Diagnostics {
 			})
 		}
 	}
+	for _, b := range p.Waived {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Let through by settings of the files", Detail: b.Detail})
+	}
 	return diags
 }
 
@@ -173,7 +193,7 @@ func brakeWarnings(p *plan.Plan) hcl.Diagnostics {
 func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, keys *seal.Keyring, o *operation) error {
 	p.Outline = m.Outline()
 	var buf bytes.Buffer
-	if err := planfile.Save(&buf, p, planMeta(m, o.vars)); err != nil {
+	if err := planfile.Save(&buf, p, a.planMeta(m, p, o.vars)); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
 	data, err := sealPlan(keys, p, buf.Bytes())
@@ -197,22 +217,32 @@ func (a *app) savePlan(path string, p *plan.Plan, m *config.Module, keys *seal.K
 
 // planMeta says what a plan was made from: variables by their values where they
 // are public, by their names alone where not.
-func planMeta(m *config.Module, vars []config.VarArg) planfile.Meta {
-	meta := planfile.Meta{Mailform: version, Vars: map[string]string{}, Files: map[string]string{}}
+func (a *app) planMeta(m *config.Module, p *plan.Plan, vars []config.VarArg) planfile.Meta {
+	meta := planfile.Meta{Mailform: version, Vars: map[string]string{}, Config: m.Snapshot(p.Secrets())}
 	for _, v := range vars {
 		switch {
 		case v.File != "":
-			meta.VarFiles = append(meta.VarFiles, v.File)
+			meta.VarFiles = append(meta.VarFiles, a.portable(v.File))
 		case m.SensitiveVariable(v.Name) || schema.HoldsPasswordHash(v.Value):
 			meta.SensitiveVars = append(meta.SensitiveVars, v.Name)
 		default:
 			meta.Vars[v.Name] = v.Value
 		}
 	}
-	for name, sum := range m.Sources() {
-		meta.Files[name] = hex.EncodeToString(sum[:])
-	}
 	return meta
+}
+
+// portable is the path of a file so that another checkout finds it: below the
+// directory of the configuration relative to it.
+func (a *app) portable(path string) string {
+	dir, err := a.dir()
+	if err != nil || !filepath.IsAbs(path) {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }
 
 // planVars is the other way round: what a saved plan's variables were.

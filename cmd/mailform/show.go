@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/plan/markdown"
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
@@ -25,6 +27,7 @@ func (a *app) show(ctx context.Context, args []string) int {
 	asJSON := fs.Bool("json", false, "print JSON, in the form of Terraform's")
 	records := fs.Bool("records", false, "print the DNS records of domains without a nameserver, as a zone file")
 	asMarkdown := fs.Bool("markdown", false, "print a saved plan for a pull request: folded, and never too long for a comment")
+	changesOnly := fs.Bool("changes-only", false, "with -json and a saved plan: leave out what does not change")
 	a.uiFlag(fs)
 	varFlags(fs, &o.vars)
 	rest, err := a.parse(fs, args, 1)
@@ -34,12 +37,18 @@ func (a *app) show(ctx context.Context, args []string) int {
 	switch {
 	case *records:
 		return a.showRecords(ctx, &o)
+	case *changesOnly && (len(rest) == 0 || !*asJSON):
+		return a.fail(fmt.Errorf("-changes-only goes with -json and a saved plan: mailform show -json -changes-only PLAN"))
 	case *asMarkdown && (len(rest) == 0 || *asJSON):
 		return a.fail(fmt.Errorf("-markdown needs a saved plan, and excludes -json: mailform show -markdown PLAN"))
 	case *asMarkdown:
 		return a.showMarkdown(rest[0], o.vars)
+	case *changesOnly:
+		return a.showPlanFile(rest[0], o.vars, changesAsJSON)
+	case len(rest) == 1 && *asJSON:
+		return a.showPlanFile(rest[0], o.vars, planAsJSON)
 	case len(rest) == 1:
-		return a.showPlanFile(rest[0], o.vars, *asJSON)
+		return a.showPlanFile(rest[0], o.vars, a.planForm)
 	}
 	st, _, err := a.readState(ctx, o.vars)
 	if err != nil {
@@ -56,21 +65,23 @@ func (a *app) show(ctx context.Context, args []string) int {
 	return exitOK
 }
 
-func (a *app) showPlanFile(path string, vars []config.VarArg, asJSON bool) int {
+// showPlanFile prints a saved plan in one of the forms.
+func (a *app) showPlanFile(path string, vars []config.VarArg, write func(io.Writer, *plan.Plan) error) int {
 	p, _, err := a.readPlan(path, vars)
 	if err != nil {
 		return a.failed(err)
 	}
-	if asJSON {
-		err = planjson.Plan(a.stdout, p, version)
-	} else {
-		err = text.Plan(a.stdout, p, a.style(a.stdout))
-	}
-	if err != nil {
+	if err := write(a.stdout, p); err != nil {
 		return a.fail(err)
 	}
 	return exitOK
 }
+
+// planForm is how show prints a plan.
+func (a *app) planForm(w io.Writer, p *plan.Plan) error { return text.Plan(w, p, a.style(w)) }
+
+func planAsJSON(w io.Writer, p *plan.Plan) error    { return planjson.Plan(w, p, version) }
+func changesAsJSON(w io.Writer, p *plan.Plan) error { return planjson.Changes(w, p, version) }
 
 // showMarkdown prints a saved plan for a pull request.
 func (a *app) showMarkdown(path string, vars []config.VarArg) int {

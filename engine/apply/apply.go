@@ -63,13 +63,17 @@ type Summary struct {
 	Imported, Added, Changed, Destroyed, Forgotten int
 	// Failed and Skipped count changes that were not done.
 	Failed, Skipped int
+	// Unread counts targets that could not be read, so that nothing was tried there.
+	Unread int
 	// Cancelled is set when the plan did not come to its end for another reason
 	// than its changes: the context ended, the state could not be written.
 	Cancelled bool
 }
 
 // Complete reports whether all of the plan was done.
-func (s Summary) Complete() bool { return s.Failed == 0 && s.Skipped == 0 && !s.Cancelled }
+func (s Summary) Complete() bool {
+	return s.Failed == 0 && s.Skipped == 0 && s.Unread == 0 && !s.Cancelled
+}
 
 // Run carries out a plan. The summary tells what was done, whatever happened;
 // the diagnostics why the rest was not.
@@ -106,6 +110,7 @@ func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) {
 		r.sum.Cancelled = true
 		r.errorf(nil, "Interrupted", "%d changes were not tried. The next plan and apply go on from here.", r.sum.Skipped)
 	}
+	r.unread()
 	if r.sum.Complete() && !r.diags.HasErrors() {
 		r.finish(work)
 	}
@@ -159,6 +164,13 @@ func (r *run) ready(ctx context.Context) bool {
 		r.Prior = st
 	}
 	p := r.Plan
+	if p.Unseen && !p.Empty() {
+		r.errorf(nil, "Plan without a look", "The plan was made by the state, and was not held against what is there. Nothing has been changed. This is a bug in mailform.")
+		return false
+	}
+	for target := range p.Unread {
+		r.closed[target] = target + " could not be read"
+	}
 	begun := p.Lineage == "" && p.Serial == 0 // before the first write
 	if p.Serial != r.Prior.Serial || (p.Lineage != r.Prior.Lineage && !begun) {
 		r.errorf(nil, "Saved plan is stale",
@@ -196,6 +208,15 @@ func (r *run) ready(ctx context.Context) bool {
 		}
 	}
 	return len(names) == 0
+}
+
+// unread tells of the targets at which nothing was tried.
+func (r *run) unread() {
+	for _, target := range r.Plan.UnreadTargets() {
+		r.sum.Unread++
+		r.errorf(nil, "Cannot read what is there",
+			"The provider %s could not tell what it has: %s. Nothing was tried there; the next plan and apply go on from here.", target, r.Plan.Unread[target])
+	}
 }
 
 func (r *run) errorf(at *hcl.Range, summary, format string, args ...any) {

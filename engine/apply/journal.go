@@ -33,9 +33,12 @@ func (r *run) resource(c *plan.Change, attrs cty.Value) *state.Resource {
 // What comes first tells of the apply that it belongs to.
 func (r *run) journal(ctx context.Context, entries []state.Entry) bool {
 	count := len(entries)
-	if r.Record != nil && !r.begun && len(entries) > 0 && r.Plan.Mode != plan.RefreshOnly && !r.Plan.Empty() {
+	if r.Record != nil && !r.begun && r.Plan.Mode != plan.RefreshOnly && !r.Plan.Empty() {
 		r.begun = true
 		entries = append([]state.Entry{{Begin: r.Record}}, entries...)
+	}
+	if len(entries) == 0 {
+		return true
 	}
 	if err := r.Backend.Append(ctx, entries); err != nil {
 		r.broken = true
@@ -48,7 +51,9 @@ func (r *run) journal(ctx context.Context, entries []state.Entry) bool {
 
 // record writes down what concerns the state alone: what was moved, adopted as
 // it is or has gone, and for what stays as it is whatever the state has
-// otherwise or not at all. It reports whether the run can go on.
+// otherwise or not at all. Before the first change the state knows that an apply
+// has begun: whoever finds it killed knows that there may be more than it says.
+// It reports whether the run can go on.
 func (r *run) record(ctx context.Context) bool {
 	var entries []state.Entry
 	var sum Summary
@@ -73,7 +78,7 @@ func (r *run) record(ctx context.Context) bool {
 			}
 		}
 	}
-	if len(entries) > 0 && !r.journal(ctx, entries) {
+	if !r.journal(ctx, entries) {
 		return false
 	}
 	r.sum.Forgotten, r.sum.Imported = sum.Forgotten, sum.Imported

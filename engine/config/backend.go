@@ -45,6 +45,7 @@ func (m *Module) decodeBackend(hb *hcl.Block) hcl.Diagnostics {
 	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, nil, false))
 	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
 	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
+	m.redact(b)
 	m.backend = b
 	return diags
 }

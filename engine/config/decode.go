@@ -364,18 +364,28 @@ func staticValue(a *hcl.Attribute, typ cty.Type, target any) hcl.Diagnostics {
 		*t = v.True()
 	case *string:
 		*t = v.AsString()
+	case *int:
+		n, accuracy := v.AsBigFloat().Int64()
+		if accuracy != 0 { // no whole number, or out of bounds
+			n = -1
+		}
+		*t = int(n)
 	}
 	return nil
 }
 
 func (m *Module) decodeMailform(hb *hcl.Block) hcl.Diagnostics {
-	allowed := bodySchema(schema.BlockByType("mailform").Attributes, nil, false)
+	typ := schema.BlockByType("mailform")
+	allowed := bodySchema(typ.Attributes, typ.Blocks, false)
 	allowed.Blocks = append(allowed.Blocks, backendHeader, encryptionHeader)
 	content, diags := contentOf(hb.Body, allowed)
 	for _, b := range content.Blocks {
-		if b.Type == backendHeader.Type {
+		switch b.Type {
+		case backendHeader.Type:
 			diags = append(diags, m.decodeBackend(b)...)
-		} else {
+		case "brakes":
+			diags = append(diags, m.decodeBrakes(b)...)
+		default:
 			diags = append(diags, m.decodeEncryption(b)...)
 		}
 	}

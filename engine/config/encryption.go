@@ -26,6 +26,7 @@ func (m *Module) decodeEncryption(hb *hcl.Block) hcl.Diagnostics {
 	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, typ.Blocks, false))
 	b := &block{typ: typ, header: hb.DefRange}
 	diags = append(diags, b.decode(content, typ.Attributes, typ.Blocks)...)
+	m.redact(b)
 	m.encryption = b
 	return diags
 }

@@ -155,6 +155,7 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 	cfg.Providers = e.providers(hcl.Range{})
 	e.expandAll(cfg)
 	cfg.Moved, cfg.Removed, cfg.Imports = e.moved(), e.removed(), e.imports()
+	cfg.Brakes = e.m.root.brakes
 	e.diags = sortDiagnostics(e.diags)
 	return cfg, e.diags
 }

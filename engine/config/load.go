@@ -58,7 +58,8 @@ type Module struct {
 	failed     bool                    // Load reported errors
 
 	required  []requirement
-	backend   *block // nil: none is declared
+	backend   *block  // nil: none is declared
+	brakes    *Brakes // nil: the block is not there
 	variables map[string]*variable
 	locals    map[string]*local
 	outputs   map[string]*output

@@ -40,6 +40,7 @@ func (m *Module) decodeProvider(hb *hcl.Block) hcl.Diagnostics {
 	content, diags := contentOf(hb.Body, allowed)
 	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
 	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
+	m.redact(b)
 	id := providerID{name: name}
 	if a := content.Attributes["alias"]; a != nil {
 		more := staticValue(a, cty.String, &id.alias)

@@ -13,11 +13,18 @@ import (
 // redact blanks out what is written as the value of a sensitive attribute, in
 // the copy of the file that diagnostics show. An error about a password that was
 // written in plain text, or about its neighbour on the same line, must not show it.
-func (m *Module) redact(b *block) {
+func (m *Module) redact(b *block) { m.redactBody(&b.body) }
+
+func (m *Module) redactBody(b *body) {
 	for i := range b.attrs {
 		a := &b.attrs[i]
 		if a.schema.Sensitive {
 			m.blank(a.expr)
+		}
+	}
+	for _, list := range b.nested {
+		for _, n := range list {
+			m.redactBody(&n.body)
 		}
 	}
 }

@@ -33,6 +33,9 @@ type Config struct {
 	Removed []Removed
 	Imports []Import
 
+	// Brakes is nil where the files say nothing of them.
+	Brakes *Brakes
+
 	evaluator *evaluator    // for Outputs
 	checked   []CheckResult // for Checks
 }

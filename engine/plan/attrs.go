@@ -34,11 +34,13 @@ func conform(k *schema.Kind, v cty.Value) cty.Value {
 //
 // What the target decides, and what is declared only after apply, stays as it
 // is; but if the source of an unknown value changes, the value stays unknown.
-// The sensitive values in it are the real ones.
+// The sensitive values in it are the real ones, as far as either side has them:
+// a state has only fingerprints.
 func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value, []string) {
 	var (
 		vals    map[string]cty.Value // made once something differs from have
 		changed []string
+		secrets []string
 	)
 	for i := range k.Attributes {
 		a := &k.Attributes[i]
@@ -55,6 +57,13 @@ func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value
 			}
 		case w.RawEquals(h):
 			continue
+		case a.Sensitive && state.Fingerprint(w).RawEquals(state.Fingerprint(h)):
+			// The same. Where only what is wanted has the value, it is to be taken
+			// from there.
+			if !w.RawEquals(state.Fingerprint(w)) {
+				secrets = append(secrets, a.Name)
+			}
+			continue
 		}
 		if vals == nil {
 			vals = have.AsValueMap()
@@ -64,6 +73,9 @@ func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value
 	}
 	if vals == nil {
 		return have, nil
+	}
+	for _, name := range secrets {
+		vals[name] = want.GetAttr(name)
 	}
 	return cty.ObjectVal(vals), changed
 }

@@ -1,12 +1,13 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -25,6 +26,9 @@ type Brake struct {
 	// Detail is a sentence with the numbers.
 	Detail    string
 	Confirmed bool
+	// Setting is the place of the block that says where the threshold is,
+	// "main.mf.hcl:3"; empty where it is the default, and for rules without one.
+	Setting string
 }
 
 // A Rule is a reason for a brake.
@@ -37,13 +41,6 @@ const (
 	RuleDomain    Rule = "domain"    // a mail domain goes whose mailboxes hold mail
 	RuleRecords   Rule = "records"   // a large part of a zone's record sets goes
 	RuleMailboxes Rule = "mailboxes" // a large part of a target's mailboxes goes
-)
-
-// What RuleRecords and RuleMailboxes take for a large part: more than
-// BrakePercent of what is there, where that is BrakeMinimum things or more.
-const (
-	BrakeMinimum = 10
-	BrakePercent = 30
 )
 
 // ConfirmAll confirms every brake of a plan.
@@ -99,7 +96,7 @@ func newTally() tally { return tally{map[holder]int{}, map[holder]int{}} }
 // brakes marks what is rarely meant. Whoever destroys has said what he wants,
 // so that a plan for it has none.
 func (m *maker) brakes() {
-	if m.plan.Mode != Normal {
+	if m.plan.Mode != Normal && m.plan.Mode != Rollback {
 		return
 	}
 	var gone []schema.ID
@@ -189,29 +186,52 @@ func (m *maker) brakesFor(gone []schema.ID) {
 	m.share(RuleMailboxes, boxes, func(h holder) (name, what string) {
 		return h.target, "mailboxes at " + h.target
 	})
+	sortBrakes(m.plan.Brakes)
+	sortBrakes(m.plan.Waived)
+}
+
+func sortBrakes(brakes []Brake) {
 	order := []Rule{RuleMX, RuleNS, RuleDomain, RuleRecords, RuleMailboxes}
-	sort.Slice(m.plan.Brakes, func(i, j int) bool {
-		a, b := &m.plan.Brakes[i], &m.plan.Brakes[j]
-		if a.Rule != b.Rule {
-			return slices.Index(order, a.Rule) < slices.Index(order, b.Rule)
-		}
-		if a.ID != b.ID {
-			return a.ID < b.ID
-		}
-		return a.Target < b.Target
+	slices.SortFunc(brakes, func(a, b Brake) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.Rule), slices.Index(order, b.Rule)), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Target, b.Target))
 	})
 }
 
-// share marks the holders that lose a large part of what they hold.
+// share marks the holders that lose a large part of what they hold: more than
+// the files say, or the defaults where they say nothing. What only the defaults
+// would stop is named as well, so that nobody loosens a threshold unseen.
 func (m *maker) share(rule Rule, t tally, describe func(holder) (name, what string)) {
+	set := config.Brakes{Percent: config.BrakePercent, Minimum: config.BrakeMinimum, Records: true, Mailboxes: true}
+	setting := ""
+	if m.in.Config != nil && m.in.Config.Brakes != nil {
+		set = *m.in.Config.Brakes
+		setting = fmt.Sprintf("%s:%d", set.Range.Filename, set.Range.Start.Line)
+	}
+	looked := set.Records
+	if rule == RuleMailboxes {
+		looked = set.Mailboxes
+	}
 	for h, removed := range t.removed {
 		total := t.total[h]
-		if total < BrakeMinimum || removed*100 <= total*BrakePercent {
-			continue
-		}
+		falls := looked && total >= set.Minimum && removed*100 > total*set.Percent
+		would := total >= config.BrakeMinimum && removed*100 > total*config.BrakePercent
 		name, what := describe(h)
-		m.brake(Brake{Rule: rule, Target: h.target, Removed: removed, Total: total,
-			Detail: fmt.Sprintf("%d of the %d %s go: more than %d %%.", removed, total, what, BrakePercent)}, name)
+		b := Brake{Rule: rule, ID: string(rule) + ":" + plainName(name), Target: h.target, Removed: removed, Total: total, Setting: setting,
+			Detail: fmt.Sprintf("%d of the %d %s go: more than %d %%.", removed, total, what, set.Percent)}
+		switch {
+		case falls && setting != "":
+			b.Detail = fmt.Sprintf("%d of the %d %s go: more than %d %%, the threshold set at %s.", removed, total, what, set.Percent, setting)
+			fallthrough
+		case falls:
+			m.plan.Brakes = append(m.plan.Brakes, b)
+		case would:
+			why := fmt.Sprintf("the threshold there is %d %% of %d or more", set.Percent, set.Minimum)
+			if !looked {
+				why = "it is not looked at there"
+			}
+			b.Detail = fmt.Sprintf("%d of the %d %s go. Without the settings at %s that would have to be confirmed; %s.", removed, total, what, setting, why)
+			m.plan.Waived = append(m.plan.Waived, b)
+		}
 	}
 }
 

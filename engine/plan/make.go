@@ -27,6 +27,15 @@ type Input struct {
 	// Targets, Excludes and Replaces are -target, -exclude and -replace
 	// arguments: addresses of resources or of blocks, with * and ? as wildcards.
 	Targets, Excludes, Replaces []string
+	// Unseen says that Observed was taken from the state; Unread of which targets,
+	// and why they could not be read.
+	Unseen bool
+	Unread map[string]string
+	// Undo is the apply that a Rollback undoes. Desired then only serves to find
+	// the values of secrets.
+	Undo *state.Applied
+	// Unfinished is set where it did not come to its end.
+	Unfinished bool
 	// Confirm are -confirm arguments: IDs of brakes, or ConfirmAll.
 	Confirm []string
 	Outputs []config.Output
@@ -43,12 +52,20 @@ type Input struct {
 // under another address is moved, another mailbox under the same address is a
 // replacement.
 func Make(in Input) (*Plan, hcl.Diagnostics) {
+	var back *rollback
+	var before hcl.Diagnostics
+	if in.Mode == Rollback {
+		if in, back, before = formerly(in); before.HasErrors() {
+			return nil, before
+		}
+	}
 	m := newMaker(in)
+	m.back, m.diags = back, append(before, m.diags...)
 	if m.diags.HasErrors() {
 		return nil, m.diags
 	}
 	switch m.plan.Mode {
-	case Normal:
+	case Normal, Rollback:
 		for _, r := range m.desired {
 			if m.selected.wants(r.Address) {
 				m.want(r)
@@ -106,6 +123,8 @@ type maker struct {
 	asWas map[schema.ID]bool
 	// replaced are the old identities that some Replace takes away.
 	replaced map[schema.ID]bool
+	// back is set for a rollback.
+	back *rollback
 }
 
 func newMaker(in Input) *maker {
@@ -128,6 +147,11 @@ func newMaker(in Input) *maker {
 		m.prior = &state.State{}
 	}
 	m.asWas = make(map[schema.ID]bool, len(m.prior.Resources))
+	m.plan.Unseen, m.plan.Unread = in.Unseen, in.Unread
+	m.plan.Latest = latest(m.prior)
+	if in.Undo != nil {
+		m.plan.Back = &Back{Operation: in.Undo.Operation, Who: in.Undo.Who, At: in.Undo.At, Unfinished: in.Unfinished}
+	}
 	m.plan.Lineage, m.plan.Serial = m.prior.Lineage, m.prior.Serial
 	m.indexDesired()
 	for target, list := range in.Observed {
@@ -203,6 +227,9 @@ func (m *maker) want(r *schema.Resource) {
 	c := Change{
 		Address: r.Address, ID: id, PrevID: id,
 		Observed: obs, DependsOn: r.DependsOn, PreventDestroy: r.PreventDestroy,
+	}
+	if m.back != nil {
+		c.Notes = append(c.Notes, m.back.notes[id]...)
 	}
 	if obs == nil {
 		m.create(r, c)
@@ -305,7 +332,7 @@ func (m *maker) predecessor(r *schema.Resource) (schema.ID, bool) {
 // takeAway plans what is ours and no longer wanted.
 func (m *maker) takeAway() {
 	for _, id := range m.ours() {
-		if m.replaced[id] || (m.plan.Mode != Destroy && m.byID[id] != nil) {
+		if m.replaced[id] || (m.plan.Mode != Destroy && m.byID[id] != nil) || (m.back != nil && !m.undoes(id)) {
 			continue
 		}
 		st, obs := m.prior.Resources[id], m.observed[id]
@@ -323,10 +350,13 @@ func (m *maker) takeAway() {
 			c.Action = Forget
 			c.Before = st.Attrs
 			c.Notes = []string{"it is gone already"}
-		} else if k != nil && m.stays(c.Address) {
+		} else if k != nil && (m.stays(c.Address) || m.leaves(st)) {
 			c.Action = Forget
 			c.Before = show(k, conform(k, obs.Attrs))
 			c.Notes = []string{"it stays as it is, and is no longer managed"}
+			if m.leaves(st) {
+				c.Notes = []string{"it was there before mailform took it over, so it stays as it is, and is no longer managed"}
+			}
 		} else if k == nil {
 			c.Before = obs.Attrs
 		} else {
@@ -357,6 +387,10 @@ func (m *maker) ours() []schema.ID {
 func (m *maker) guard(r *schema.Resource, id schema.ID, address string) {
 	st := m.prior.Resources[id]
 	switch {
+	case m.back != nil && (r != nil && r.PreventDestroy || st != nil && st.PreventDestroy):
+		m.errorf(nil, "Protected from deletion",
+			"The rollback would delete the %s %s (%s), which has lifecycle.prevent_destroy set%s. "+
+				"Apply it once without prevent_destroy first if it is really to go.", id.Kind, id.Key, address, declaredAt(st))
 	case r != nil && r.PreventDestroy:
 		m.errorf(r, "Protected from deletion",
 			"The plan would delete the %s %s (%s), but its block has lifecycle.prevent_destroy set. "+
@@ -364,9 +398,18 @@ func (m *maker) guard(r *schema.Resource, id schema.ID, address string) {
 	case st != nil && st.PreventDestroy && r == nil:
 		m.errorf(nil, "Protected from deletion",
 			"The plan would delete the %s %s (%s): its block is gone from the files, but had lifecycle.prevent_destroy set "+
-				"when it was last applied. Put the block back; if it is really to go, apply it once without prevent_destroy first.",
-			id.Kind, id.Key, address)
+				"when it was last applied%s. Put the block back; if it is really to go, apply it once without prevent_destroy first.",
+			id.Kind, id.Key, address, declaredAt(st))
 	}
+}
+
+// declaredAt says where a block stood when it was last applied, as the end of a
+// sentence.
+func declaredAt(st *state.Resource) string {
+	if st == nil || st.Declared == "" {
+		return ""
+	}
+	return ", at " + st.Declared
 }
 
 // drift lists what is no longer as it was last applied. Unless the plan only
@@ -379,7 +422,7 @@ func (m *maker) drift() {
 		if k == nil || !m.selected.either(st.Address) {
 			continue
 		}
-		if m.plan.Mode == Destroy || m.plan.Mode == Normal && r == nil || m.asWas[id] {
+		if m.plan.Mode == Destroy || m.plan.Mode != RefreshOnly && r == nil || m.asWas[id] {
 			continue
 		}
 		d := Drift{Address: st.Address, ID: id, Action: Delete, Before: conform(k, st.Attrs), After: cty.NullVal(k.Type())}
@@ -389,7 +432,7 @@ func (m *maker) drift() {
 				continue
 			}
 			d.Action, d.After = Update, show(k, have)
-			if m.plan.Mode == Normal {
+			if m.plan.Mode != RefreshOnly {
 				if _, changed := settle(k, declared(r, have), have, false); len(changed) == 0 {
 					continue
 				}
@@ -402,7 +445,7 @@ func (m *maker) drift() {
 
 // foreign lists what is not ours and stays as it is.
 func (m *maker) foreign() {
-	if m.selected.some {
+	if m.selected.some || m.back != nil || m.plan.Unseen {
 		return // whoever looks at a part does not want the whole
 	}
 	for id, o := range m.observed {

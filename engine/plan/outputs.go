@@ -16,7 +16,7 @@ func (m *maker) outputs() {
 		return
 	}
 	declared := map[string]bool{}
-	if m.plan.Mode == Normal {
+	if m.plan.Mode != Destroy {
 		for _, o := range m.in.Outputs {
 			declared[o.Name] = true
 			after, marked := state.Plain(o.Value)

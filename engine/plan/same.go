@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
 // differencesShown is how many differences Same lists.
@@ -23,7 +26,7 @@ const differencesShown = 5
 func Same(a, b *Plan) (diff string, ok bool) {
 	var d differences
 	if a.Serial != b.Serial {
-		d.addf("the state is at serial %d, the plan was made from serial %d", b.Serial, a.Serial)
+		d.addf("the state is at serial %d, the plan was made from serial %d%s", b.Serial, a.Serial, b.lastApply())
 	}
 	unwritten := a.Serial == 0 && b.Serial == 0 && (a.Lineage == "" || b.Lineage == "")
 	if a.Lineage != b.Lineage && !unwritten {
@@ -38,12 +41,28 @@ func Same(a, b *Plan) (diff string, ok bool) {
 	if !slices.Equal(a.Excludes, b.Excludes) || !slices.Equal(a.Replaces, b.Replaces) {
 		d.addf("the plan was made with other -exclude or -replace arguments")
 	}
+	if a.Unseen != b.Unseen {
+		d.addf("the one plan was made by the state alone, the other not")
+	}
+	d.variables(a.Variables, b.Variables)
 	d.changes(a.Changes, b.Changes)
 	d.outputs(a.Outputs, b.Outputs)
 	if a.Mode == RefreshOnly {
 		d.drift(a.Drift, b.Drift)
 	}
 	return d.String(), len(d) == 0
+}
+
+// lastApply says who applied last, as the end of a sentence.
+func (p *Plan) lastApply() string {
+	if p.Latest == nil || p.Latest.Who == "" {
+		return ""
+	}
+	what := "apply"
+	if p.Latest.Operation == state.OperationRollback {
+		what = "rollback"
+	}
+	return fmt.Sprintf("; the last %s was by %s, at %s", what, p.Latest.Who, p.Latest.At.UTC().Format(time.RFC3339))
 }
 
 type differences []string
@@ -85,11 +104,13 @@ func (d *differences) changes(saved, now []Change) {
 			d.addf("%s: to %s now, to %s when the plan was made", a.Address, b.Action, a.Action)
 		case a.PrevID != b.PrevID || a.PrevAddress != b.PrevAddress:
 			d.addf("%s: takes the place of something else now", a.Address)
-		case revision(a) != revision(b):
-			d.addf("%s: changed since the plan was made", a.Address)
 		default:
-			d.values(a.Address, "is there", a.ID.Kind, a.Before, b.Before)
-			d.values(a.Address, "is wanted", a.ID.Kind, a.After, b.After)
+			before := len(*d)
+			d.values(a, "is there", a.Before, b.Before)
+			if len(*d) == before && revision(a) != revision(b) {
+				d.addf("%s: somebody has written the %s %s at %s since the plan was made", a.Address, a.ID.Kind, a.ID.Key, a.ID.Target)
+			}
+			d.values(a, "is wanted", a.After, b.After)
 		}
 	}
 	for i := range now { // in order, not as the map has it
@@ -101,25 +122,86 @@ func (d *differences) changes(saved, now []Change) {
 }
 
 // values compares what a change has before or after it.
-func (d *differences) values(address, what, kind string, a, b cty.Value) {
+func (d *differences) values(c *Change, what string, a, b cty.Value) {
+	kind := c.ID.Kind
 	a, b = state.Keep(kind, a), state.Keep(kind, b)
 	if a.RawEquals(b) {
 		return
 	}
-	var names []string
+	var parts []string
 	if k := schema.KindByName(kind); k != nil && !a.IsNull() && !b.IsNull() {
 		a, b = conform(k, a), conform(k, b)
 		for _, attr := range k.Attributes {
-			if !a.GetAttr(attr.Name).RawEquals(b.GetAttr(attr.Name)) {
-				names = append(names, attr.Name)
+			was, is := a.GetAttr(attr.Name), b.GetAttr(attr.Name)
+			switch {
+			case was.RawEquals(is):
+			case attr.Sensitive || !was.IsWhollyKnown() || !is.IsWhollyKnown():
+				parts = append(parts, fmt.Sprintf("another %s %s", attr.Name, what))
+			default:
+				parts = append(parts, fmt.Sprintf("%s = %s %s, and was %s", attr.Name, inline(is), what, inline(was)))
 			}
 		}
 	}
-	if len(names) == 0 {
-		d.addf("%s: what %s is another", address, what)
+	if len(parts) == 0 {
+		d.addf("%s: what %s is another", c.Address, what)
 		return
 	}
-	d.addf("%s: another %s %s", address, list(names), what)
+	d.addf("%s (%s %s at %s): %s", c.Address, kind, c.ID.Key, c.ID.Target, strings.Join(parts, "; "))
+}
+
+// inlineShown is how much of a value a sentence has, in bytes.
+const inlineShown = 60
+
+// inline writes a known value for a sentence.
+func inline(v cty.Value) string {
+	raw, err := ctyjson.Marshal(v, v.Type())
+	if err != nil || v.IsNull() {
+		return "none"
+	}
+	if len(raw) > inlineShown {
+		return strings.ToValidUTF8(string(raw[:inlineShown]), "") + "…"
+	}
+	return string(raw)
+}
+
+// variables compares what the files were evaluated with.
+func (d *differences) variables(saved, now []config.VariableValue) {
+	was := make(map[string]config.VariableValue, len(saved))
+	for _, v := range saved {
+		was[v.Name] = v
+	}
+	for _, v := range now {
+		w, ok := was[v.Name]
+		delete(was, v.Name)
+		switch {
+		case !ok:
+			d.addf("var.%s: the files did not have this variable when the plan was made", v.Name)
+		case v.Sensitive || w.Sensitive:
+		case !sameValue(w.Value, v.Value):
+			d.addf("var.%s is %s, and was %s when the plan was made", v.Name, inline(v.Value), inline(w.Value))
+		}
+	}
+	for _, v := range saved {
+		if _, gone := was[v.Name]; gone {
+			d.addf("var.%s: the files no longer have this variable", v.Name)
+		}
+	}
+}
+
+// sameValue compares values of which one went through a file.
+func sameValue(a, b cty.Value) bool {
+	if a == cty.NilVal || b == cty.NilVal {
+		return a == b
+	}
+	return a.RawEquals(b) || inlineWhole(a) == inlineWhole(b)
+}
+
+func inlineWhole(v cty.Value) string {
+	raw, err := ctyjson.Marshal(v, v.Type())
+	if err != nil {
+		return "?"
+	}
+	return string(raw)
 }
 
 func revision(c *Change) string {

@@ -44,7 +44,7 @@ func TestASavedPlanIsStaleOnceAnythingItSaysIsOther(t *testing.T) {
 		"it is another state":           {func(in *plan.Input) { in.Prior.Lineage = "x" }, "another state"},
 		"the files want another quota": {func(in *plan.Input) {
 			in.Desired[0].Attrs = attr(in.Desired[0].Attrs, "quota", cty.NumberIntVal(2))
-		}, "user.alice.mailbox: another quota is wanted"},
+		}, "quota = 2 is wanted, and was 1"},
 		"the password is another": {func(in *plan.Input) {
 			in.Desired[0].Attrs = attr(in.Desired[0].Attrs, "password_hash", cty.ListVal([]cty.Value{cty.StringVal("SECRET2")}))
 		}, "another password_hash is wanted"},
@@ -56,10 +56,10 @@ func TestASavedPlanIsStaleOnceAnythingItSaysIsOther(t *testing.T) {
 		"a block is gone": {func(in *plan.Input) { in.Desired = in.Desired[:1] }, "user.bob.mailbox: no longer to create"},
 		"what is to be changed was changed": {func(in *plan.Input) {
 			in.Observed["embedded"][0].Revision = "2"
-		}, "user.alice.mailbox: changed since"},
+		}, "user.alice.mailbox: somebody has written"},
 		"what is to be deleted was changed": {func(in *plan.Input) {
 			in.Observed["embedded"][1].Revision = "2"
-		}, "user.carol.mailbox: changed since"},
+		}, "user.carol.mailbox: somebody has written"},
 		"what is to be deleted is gone": {func(in *plan.Input) {
 			in.Observed["embedded"] = in.Observed["embedded"][:1]
 		}, "user.carol.mailbox: to forget now"},

@@ -76,6 +76,16 @@ type OutputChange struct {
 	Sensitive     bool
 }
 
+// Back names the apply that a rollback undoes.
+type Back struct {
+	// Operation is one of the state's: undoing a rollback goes forward again.
+	Operation string
+	Who       string
+	At        time.Time
+	// Unfinished is set where that apply did not come to its end.
+	Unfinished bool
+}
+
 // A Phase is a set of changes that run before the next one begins: a batch for
 // each target.
 type Phase struct {
@@ -98,6 +108,7 @@ const (
 	Normal      Mode = "normal"
 	Destroy     Mode = "destroy"
 	RefreshOnly Mode = "refresh-only"
+	Rollback    Mode = "rollback" // to what was described before the last apply
 )
 
 // A Plan is ready to be shown, saved and carried out.
@@ -116,6 +127,20 @@ type Plan struct {
 	Phases  []Phase
 	// Brakes are what has to be confirmed before the plan may be applied.
 	Brakes []Brake
+	// Waived are brakes that the settings of the files let through, and the
+	// defaults would not. They are to be seen, and need no confirmation.
+	Waived []Brake
+	// Unseen is set where nothing was looked at: what is there is what the state
+	// says. Such a plan is held against what is there before it is carried out.
+	Unseen bool
+	// Unread says of targets that could not be read why. What is planned there is
+	// by the state, and not tried.
+	Unread map[string]string
+	// Back says what a rollback undoes; nil for other plans.
+	Back *Back
+	// Latest is the last apply that the state knows of when the plan is made; nil
+	// in a plan read from a file.
+	Latest *Back
 	// Records are what the one who runs the zone must enter, for domains
 	// without a nameserver: lines of a zone file, by domain name.
 	Records map[string][]string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
@@ -20,6 +21,7 @@ import (
 // A world is read from the sections of a txtar archive, a line for each thing:
 //
 //	-- desired --   ADDRESS TARGET KIND KEY {attributes} [words]
+//	-- undo --      what a rollback goes back to, the same; or "made TARGET KIND KEY"
 //	-- state --     the same
 //	-- observed --  TARGET KIND KEY {attributes} [words]
 //	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
@@ -27,10 +29,10 @@ import (
 //	-- removed --    ADDRESS [destroy]
 //	-- imports --    ADDRESS ID
 //	-- options --   mode, target=, exclude= and replace=ADDRESS, confirm=ID,
-//	                unknown=OUTPUT
+//	                unknown=OUTPUT, brakes=PERCENT,MINIMUM,RECORDS,MAILBOXES, unseen, unread=TARGET, unfinished
 //
 // Words: after=ADDRESS, prevent_destroy, ignore=ATTRIBUTE, unknown=ATTRIBUTE, owner=ADDRESS,
-// revision=R, retained, sensitive. Attributes that are left out are null.
+// revision=R, retained, adopted, declared=PLACE, sensitive. Attributes that are left out are null.
 func world(t testing.TB, data []byte) plan.Input {
 	t.Helper()
 	in := plan.Input{
@@ -47,6 +49,61 @@ func world(t testing.TB, data []byte) plan.Input {
 			}
 		}
 	}
+	return lastApply(t, data, in)
+}
+
+// lastApply gives the state of a world a last apply, which began from what the
+// section undo says.
+func lastApply(t testing.TB, data []byte, in plan.Input) plan.Input {
+	t.Helper()
+	before := in.Prior.Clone()
+	var entries []state.Entry
+	for _, f := range txtar.Parse(data).Files {
+		if f.Name != "undo" && f.Name != "undooutputs" {
+			continue
+		}
+		for text := range strings.Lines(string(f.Data)) {
+			text = strings.TrimSpace(text)
+			if f.Name == "undooutputs" {
+				was := plan.Input{Prior: &state.State{Outputs: map[string]state.Output{}}}
+				if err := addNamed(&was, "stateoutputs", text); err != nil {
+					t.Fatal(err)
+				}
+				before.Outputs = was.Prior.Outputs
+				entries = append(entries, state.Entry{Outputs: in.Prior.Outputs})
+				continue
+			}
+			var id schema.ID
+			if rest, made := strings.CutPrefix(text, "made "); made {
+				f := strings.Fields(rest)
+				id = schema.ID{Target: f[0], Kind: f[1], Key: f[2]}
+				delete(before.Resources, id)
+			} else {
+				was := plan.Input{Prior: &state.State{Resources: map[schema.ID]*state.Resource{}}}
+				if err := add(&was, "state", text, 0); err != nil {
+					t.Fatal(err)
+				}
+				for id = range was.Prior.Resources {
+					before.Resources[id] = was.Prior.Resources[id]
+				}
+			}
+			if now := in.Prior.Resources[id]; now != nil {
+				entries = append(entries, state.Entry{Put: now})
+			} else {
+				entries = append(entries, state.Entry{Delete: &id})
+			}
+		}
+	}
+	if len(entries) == 0 {
+		return in
+	}
+	before.Apply([]state.Entry{{Begin: state.NewApplied(state.OperationApply, "ann@example", time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))}})
+	before.Apply(entries)
+	if !in.Unfinished {
+		before.Apply([]state.Entry{{End: true}})
+	}
+	in.Prior = before
+	in.Undo, in.Unfinished = before.Back()
 	return in
 }
 
@@ -64,6 +121,21 @@ func add(in *plan.Input, section, text string, n int) error {
 			in.Confirm = append(in.Confirm, id)
 		} else if name, ok := strings.CutPrefix(text, "unknown="); ok {
 			in.Outputs = append(in.Outputs, config.Output{Name: name, Value: cty.UnknownVal(cty.String)})
+		} else if target, ok := strings.CutPrefix(text, "unread="); ok {
+			in.Unread = map[string]string{target: "no answer"}
+		} else if rest, ok := strings.CutPrefix(text, "brakes="); ok {
+			if in.Config == nil {
+				in.Config = &config.Config{}
+			}
+			b := config.Brakes{Range: hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: 3}}}
+			if _, err := fmt.Sscanf(rest, "%d,%d,%t,%t", &b.Percent, &b.Minimum, &b.Records, &b.Mailboxes); err != nil {
+				return err
+			}
+			in.Config.Brakes = &b
+		} else if text == "unseen" {
+			in.Unseen = true
+		} else if text == "unfinished" {
+			in.Unfinished = true
 		} else {
 			in.Mode = plan.Mode(text)
 		}
@@ -104,8 +176,12 @@ func add(in *plan.Input, section, text string, n int) error {
 		in.Prior.Resources[id] = &state.Resource{
 			ID: id, Address: l.address, Attrs: state.Keep(l.kind, l.attrs),
 			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil,
+			Adopted: l.words["adopted"] != nil, Declared: l.word("declared"),
 		}
 	case "observed":
+		if in.Unseen { // the state has no secrets
+			l.attrs = state.Redact(l.kind, l.attrs)
+		}
 		in.Observed[l.target] = append(in.Observed[l.target], providers.Observed{
 			Kind: l.kind, Key: l.key, Attrs: l.attrs,
 			Owner: l.word("owner"), Revision: l.word("revision"), Retained: l.words["retained"] != nil,

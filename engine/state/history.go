@@ -82,6 +82,16 @@ func (a *Applied) decoded() (*undo, error) {
 	return u, nil
 }
 
+// Back is the apply that a rollback undoes; nil: there is none. It is unfinished
+// where it did not come to its end: then more may have been changed than the
+// state knows. A rollback that did not come to its end is gone on with.
+func (s *State) Back() (a *Applied, unfinished bool) {
+	if s.Open != nil && s.Open.Operation == OperationApply {
+		return s.Open, true
+	}
+	return s.Last, false
+}
+
 // An appliedRecord is an Applied in a file. In a journal, where the entries
 // themselves follow, it has no undo.
 type appliedRecord struct {

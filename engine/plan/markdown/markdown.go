@@ -120,6 +120,10 @@ func headline(p *plan.Plan) string {
 }
 
 func (d *document) brakes(p *plan.Plan) {
+	if len(p.Waived) > 0 {
+		d.add("\n**Let through by settings of the files:**\n\n")
+		d.list(len(p.Waived), func(i int) string { return prose(p.Waived[i].Detail) })
+	}
 	if len(p.Brakes) == 0 {
 		return
 	}

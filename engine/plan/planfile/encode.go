@@ -26,11 +26,24 @@ type planFile struct {
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
 	Brakes  []brake             `json:"brakes,omitempty"`
+	Waived  []brake             `json:"waived,omitempty"`
 
-	Time      time.Time       `json:"time,omitzero"`
-	Variables []variable      `json:"variables,omitempty"`
-	Checks    []check         `json:"checks,omitempty"`
-	Outline   *config.Outline `json:"outline,omitempty"`
+	Unseen bool `json:"unseen,omitempty"`
+	// Unread is there to be shown: such a plan is not for applying later.
+	Unread    map[string]string `json:"unread,omitempty"`
+	Back      *back             `json:"back,omitempty"`
+	Time      time.Time         `json:"time,omitzero"`
+	Variables []variable        `json:"variables,omitempty"`
+	Checks    []check           `json:"checks,omitempty"`
+	Outline   *config.Outline   `json:"outline,omitempty"`
+}
+
+// A back names the apply that a rollback undoes.
+type back struct {
+	Operation  string    `json:"operation"`
+	Who        string    `json:"who,omitempty"`
+	At         time.Time `json:"at"`
+	Unfinished bool      `json:"unfinished,omitempty"`
 }
 
 type brake struct {
@@ -41,6 +54,7 @@ type brake struct {
 	Total     int       `json:"total"`
 	Detail    string    `json:"detail"`
 	Confirmed bool      `json:"confirmed,omitempty"`
+	Setting   string    `json:"setting,omitempty"`
 }
 
 type identity struct {
@@ -95,6 +109,11 @@ type batch struct {
 
 func encodePlan(p *plan.Plan) (*planFile, error) {
 	f := &planFile{Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Lineage: p.Lineage, Serial: p.Serial, Records: p.Records}
+	f.Unseen, f.Unread = p.Unseen, p.Unread
+	if p.Back != nil {
+		b := back(*p.Back)
+		f.Back = &b
+	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		out, err := encodeChange(c)
@@ -132,6 +151,9 @@ func encodePlan(p *plan.Plan) (*planFile, error) {
 	for _, b := range p.Brakes {
 		f.Brakes = append(f.Brakes, brake(b))
 	}
+	for _, b := range p.Waived {
+		f.Waived = append(f.Waived, brake(b))
+	}
 	if err := f.encodeInputs(p); err != nil {
 		return nil, err
 	}
@@ -162,6 +184,11 @@ func encodeChange(c *plan.Change) (change, error) {
 
 func (f *planFile) decode() (*plan.Plan, error) {
 	p := &plan.Plan{Mode: f.Mode, Targets: f.Targets, Excludes: f.Exclude, Replaces: f.Replace, Lineage: f.Lineage, Serial: f.Serial, Records: f.Records}
+	p.Unseen, p.Unread = f.Unseen, f.Unread
+	if f.Back != nil {
+		b := plan.Back(*f.Back)
+		p.Back = &b
+	}
 	for i := range f.Changes {
 		c, err := f.Changes[i].decode()
 		if err != nil {
@@ -202,6 +229,9 @@ func (f *planFile) decode() (*plan.Plan, error) {
 	}
 	for _, b := range f.Brakes {
 		p.Brakes = append(p.Brakes, plan.Brake(b))
+	}
+	for _, b := range f.Waived {
+		p.Waived = append(p.Waived, plan.Brake(b))
 	}
 	if err := f.decodeInputs(p); err != nil {
 		return nil, err

@@ -25,9 +25,9 @@ type Meta struct {
 	SensitiveVars []string `json:"sensitive_vars,omitempty"`
 	// VarFiles are the -var-file arguments.
 	VarFiles []string `json:"var_files,omitempty"`
-	// Files holds a digest of each configuration file, by its path below the
-	// configuration's directory.
-	Files map[string]string `json:"files,omitempty"`
+	// Config are the configuration files without secrets, by their paths below the
+	// configuration's directory; a part of its own.
+	Config map[string]string `json:"-"`
 }
 
 // ErrDamaged is the error for what is no plan file, or no longer one.
@@ -41,6 +41,7 @@ const (
 
 	metaName     = "meta.json"
 	planName     = "plan.json"
+	configName   = "config.json"
 	checksumName = "sha256"
 )
 
@@ -72,6 +73,10 @@ func Save(w io.Writer, p *plan.Plan, m Meta) error {
 	if err != nil {
 		return fmt.Errorf("save plan: %w", err)
 	}
+	files, err := json.Marshal(m.Config)
+	if err != nil {
+		return fmt.Errorf("save plan: %w", err)
+	}
 	z := zip.NewWriter(w)
 	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
 		return flate.NewWriter(w, flate.BestSpeed)
@@ -79,7 +84,7 @@ func Save(w io.Writer, p *plan.Plan, m Meta) error {
 	for _, part := range []struct {
 		name string
 		data []byte
-	}{{metaName, meta}, {planName, body}, {checksumName, checksum(meta, body)}} {
+	}{{metaName, meta}, {planName, body}, {configName, files}, {checksumName, checksum(meta, body, files)}} {
 		f, err := z.CreateHeader(&zip.FileHeader{Name: part.name, Method: zip.Deflate, Modified: epoch})
 		if err != nil {
 			return fmt.Errorf("save plan: %w", err)
@@ -94,12 +99,16 @@ func Save(w io.Writer, p *plan.Plan, m Meta) error {
 	return nil
 }
 
-// checksum is over both parts, each with its length.
-func checksum(meta, body []byte) []byte {
+// checksum is over all parts, each with its length.
+func checksum(parts ...[]byte) []byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "mailform plan\x00%d\x00%d\x00", len(meta), len(body))
-	h.Write(meta)
-	h.Write(body)
+	fmt.Fprint(h, "mailform plan\x00")
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d\x00", len(p))
+	}
+	for _, p := range parts {
+		h.Write(p)
+	}
 	return []byte(hex.EncodeToString(h.Sum(nil)) + "\n")
 }
 
@@ -141,8 +150,15 @@ func read(r io.Reader, lim limits) (*plan.Plan, Meta, error) {
 	if err != nil {
 		return nil, Meta{}, err
 	}
-	if !bytes.Equal(sum, checksum(rawMeta, body)) {
+	files, err := part(z, configName, lim.part)
+	if err != nil {
+		return nil, Meta{}, err
+	}
+	if !bytes.Equal(sum, checksum(rawMeta, body, files)) {
 		return nil, Meta{}, fmt.Errorf("%w: the checksum does not match", ErrDamaged)
+	}
+	if err := json.Unmarshal(files, &meta.Config); err != nil {
+		return nil, Meta{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	var encoded planFile
 	if err := json.Unmarshal(body, &encoded); err != nil {

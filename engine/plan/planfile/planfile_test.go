@@ -61,7 +61,7 @@ func save(t testing.TB, p *plan.Plan, m Meta) []byte {
 }
 
 func TestAPlanIsReadAsItWasSaved(t *testing.T) {
-	meta := Meta{Mailform: "1", Vars: map[string]string{"a": "b"}, SensitiveVars: []string{"s"}, VarFiles: []string{"f"}, Files: map[string]string{"x": "y"}}
+	meta := Meta{Mailform: "1", Vars: map[string]string{"a": "b"}, SensitiveVars: []string{"s"}, VarFiles: []string{"f"}, Config: map[string]string{"main.mf.hcl": "text"}}
 	data := save(t, example(), meta)
 	p, m, err := Read(bytes.NewReader(data))
 	if err != nil {
@@ -109,7 +109,7 @@ func archive(t testing.TB, meta, body string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for name, data := range map[string]string{metaName: meta, planName: body, checksumName: string(checksum([]byte(meta), []byte(body)))} {
+	for name, data := range map[string]string{metaName: meta, planName: body, configName: `{"a.mf.hcl":""}`, checksumName: string(checksum([]byte(meta), []byte(body), []byte(`{"a.mf.hcl":""}`)))} {
 		w, err := z.Create(name)
 		if err != nil {
 			t.Fatal(err)

@@ -40,6 +40,22 @@ type planExtra struct {
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
 	Brakes  []brake             `json:"brakes,omitempty"`
+	Waived  []brake             `json:"waived,omitempty"`
+	// Unseen is true where nothing was looked at (-refresh=false); Unread says of
+	// targets that could not be read why.
+	Unseen bool              `json:"unseen,omitempty"`
+	Unread map[string]string `json:"unread,omitempty"`
+	// Undoes is the apply that a rollback undoes.
+	Undoes *undoes `json:"undoes,omitempty"`
+	// ChangesOnly is true where what does not change is left out.
+	ChangesOnly bool `json:"changes_only,omitempty"`
+}
+
+type undoes struct {
+	Operation  string    `json:"operation"`
+	Who        string    `json:"who,omitempty"`
+	At         time.Time `json:"at"`
+	Unfinished bool      `json:"unfinished"`
 }
 
 type brake struct {
@@ -50,6 +66,7 @@ type brake struct {
 	Total     int       `json:"total"`
 	Detail    string    `json:"detail"`
 	Confirmed bool      `json:"confirmed"`
+	Setting   string    `json:"setting,omitempty"`
 }
 
 type identity struct {
@@ -108,12 +125,21 @@ type outputChange struct {
 
 // Plan writes the plan document of show -json: one line. version is mailform's.
 func Plan(w io.Writer, p *plan.Plan, version string) error {
+	doc, err := newPlanDocument(p, version)
+	if err != nil {
+		return err
+	}
+	return write(w, doc)
+}
+
+func newPlanDocument(p *plan.Plan, version string) (*planDocument, error) {
 	doc := planDocument{
 		FormatVersion: planFormat, TerraformVersion: terraformVersion, MailformVersion: version,
 		ResourceChanges: []resourceChange{},
 		PriorState:      newStateDocument(version),
 		Applyable:       !p.Empty(),
-		Complete:        len(p.Targets) == 0 && len(p.Excludes) == 0,
+		Complete:        len(p.Targets) == 0 && len(p.Excludes) == 0 && len(p.Unread) == 0,
+		Errored:         len(p.Unread) > 0,
 		Mailform:        extra(p),
 	}
 	if !p.Time.IsZero() {
@@ -121,10 +147,10 @@ func Plan(w io.Writer, p *plan.Plan, version string) error {
 	}
 	var err error
 	if doc.Configuration, err = newConfiguration(p.Outline); err != nil {
-		return err
+		return nil, err
 	}
 	if err := addVariables(&doc, p.Variables); err != nil {
-		return err
+		return nil, err
 	}
 	addChecks(&doc, p.Checks)
 	declared := declaredBlocks(p)
@@ -132,14 +158,14 @@ func Plan(w io.Writer, p *plan.Plan, version string) error {
 		c := &p.Changes[i]
 		rc, err := newResourceChange(c)
 		if err != nil {
-			return fmt.Errorf("write %s: %w", c.Address, err)
+			return nil, fmt.Errorf("write %s: %w", c.Address, err)
 		}
 		if c.Action == plan.Delete && p.Mode == plan.Normal {
 			rc.ActionReason = deleteReason(c.Address, declared)
 		}
 		doc.ResourceChanges = append(doc.ResourceChanges, rc)
 		if err := addValues(&doc, c); err != nil {
-			return fmt.Errorf("write %s: %w", c.Address, err)
+			return nil, fmt.Errorf("write %s: %w", c.Address, err)
 		}
 	}
 	for i := range p.Drift {
@@ -148,14 +174,14 @@ func Plan(w io.Writer, p *plan.Plan, version string) error {
 			Action: d.Action, Address: d.Address, ID: d.ID, PrevID: d.ID, Before: d.Before, After: d.After,
 		})
 		if err != nil {
-			return fmt.Errorf("write drift of %s: %w", d.Address, err)
+			return nil, fmt.Errorf("write drift of %s: %w", d.Address, err)
 		}
 		doc.ResourceDrift = append(doc.ResourceDrift, rc)
 	}
 	if err := addOutputs(&doc, p.Outputs); err != nil {
-		return err
+		return nil, err
 	}
-	return write(w, doc)
+	return &doc, nil
 }
 
 func write(w io.Writer, doc any) error {
@@ -309,12 +335,18 @@ func hide(v cty.Value, sensitive bool) cty.Value {
 }
 
 func extra(p *plan.Plan) planExtra {
-	x := planExtra{Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Records: p.Records}
+	x := planExtra{Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Records: p.Records, Unseen: p.Unseen, Unread: p.Unread}
+	if b := p.Back; b != nil {
+		x.Undoes = &undoes{b.Operation, b.Who, b.At, b.Unfinished}
+	}
 	for _, f := range p.Foreign {
 		x.Foreign = append(x.Foreign, identity(f.ID))
 	}
 	for _, b := range p.Brakes {
 		x.Brakes = append(x.Brakes, brake(b))
+	}
+	for _, b := range p.Waived {
+		x.Waived = append(x.Waived, brake(b))
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]

@@ -8,6 +8,15 @@ import (
 
 // brakes tells what has to be confirmed, and how that is done.
 func (w *writer) brakes(p *plan.Plan) {
+	if len(p.Waived) > 0 {
+		w.blank()
+		w.linef("%s", w.bold("Let through by settings of the files:"))
+		w.blank()
+		for _, b := range p.Waived {
+			w.linef("  ! %s", w.bold(printable(b.ID)))
+			w.linef("    %s", printable(b.Detail))
+		}
+	}
 	if len(p.Brakes) == 0 {
 		return
 	}
@@ -30,6 +39,10 @@ func (w *writer) brakes(p *plan.Plan) {
 		missing[i] = "-confirm=" + printable(id)
 	}
 	w.blank()
-	w.linef("To confirm, give this to \"mailform plan -out\", or to \"mailform apply\" without a saved plan:")
+	if p.Mode == plan.Rollback {
+		w.linef("To confirm, give this to \"mailform rollback\":")
+	} else {
+		w.linef("To confirm, give this to \"mailform plan -out\", or to \"mailform apply\" without a saved plan:")
+	}
 	w.linef("    %s", strings.Join(missing, " "))
 }

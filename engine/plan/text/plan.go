@@ -18,6 +18,7 @@ const foreignShown = 10
 // that counts it, the outputs, and what is for the reader to do or to know.
 func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	o := newWriter(w, s)
+	o.back(p)
 	o.drift(p)
 	changes := o.legend(p)
 	if changes {
@@ -36,6 +37,7 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	case p.Mode != plan.RefreshOnly && changes:
 		o.linef("%s %s", o.bold("Plan:"), p.Summary().Counts())
 	}
+	o.unlooked(p)
 	o.brakes(p)
 	o.outputs(p)
 	if !changes && !p.Empty() && p.Mode != plan.RefreshOnly {
@@ -68,6 +70,8 @@ func (w *writer) nothing(p *plan.Plan) {
 		w.linef("%s", w.bold("No changes.")+" No objects need to be destroyed.")
 	case plan.RefreshOnly:
 		w.linef("%s", w.bold("No changes.")+" Your infrastructure still matches the state.")
+	case plan.Rollback:
+		w.linef("%s", w.bold("No changes.")+" All is as it was described before the last apply.")
 	default:
 		w.linef("%s", w.bold("No changes.")+" Your infrastructure matches the configuration.")
 	}

@@ -156,7 +156,9 @@ func (t *tx) writeAccount(a *accountRow) error {
 	return err
 }
 
-// closeAccount takes login and password away and dates the end of the mail.
+// closeAccount dates the end of the mail. Nobody finds a closed account any more,
+// to log in or to deliver; its password verifiers stay as long as its mail, so
+// that it can come back as it was.
 func (t *tx) closeAccount(b *applyBatch, id int64, revision string) error {
 	if !b.known {
 		var err error
@@ -171,7 +173,7 @@ func (t *tx) closeAccount(b *applyBatch, id int64, revision string) error {
 	if err := t.forgetAccount(id); err != nil {
 		return err
 	}
-	_, err := t.exec(`UPDATE account SET revision = ?, hashes = '[]', closed_at = ?, purge_at = ? WHERE id = ?`,
+	_, err := t.exec(`UPDATE account SET revision = ?, closed_at = ?, purge_at = ? WHERE id = ?`,
 		revision, micros(b.now), micros(b.now.Add(b.retention)), id)
 	return err
 }
