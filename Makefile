@@ -9,7 +9,7 @@ GO ?= go
 export CGO_ENABLED = 0
 LDFLAGS = -s -w -X main.version=$(VERSION)
 
-.PHONY: all build quickstart stop-quickstart test check bench bench-engine fuzz generate peers clean
+.PHONY: all build quickstart stop-quickstart test soak check bench bench-engine fuzz generate peers clean
 
 all: build
 
@@ -37,6 +37,12 @@ peers:
 test: peers build
 	$(GO) vet ./...
 	$(GO) test -shuffle=on -timeout 30m ./...
+
+# Kill an apply of 10,000 users a hundred times, with the signal that nothing
+# catches (the tests do it ten times).
+KILLS ?= 100
+soak: build
+	MAILFORM_SOAK=$(KILLS) $(GO) test -count=1 -v -timeout 90m -run '^TestApplyOfManyKilledAtRandomInstantsForgetsNothing$$' ./cmd/mailform
 
 # What a change has to pass before it is pushed.
 check: peers

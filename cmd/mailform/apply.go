@@ -118,14 +118,20 @@ var errNotConfirmed = errors.New("apply was not confirmed; nothing has been chan
 // ask asks for a line.
 func (a *app) ask(ctx context.Context, question string) (string, error) {
 	fmt.Fprintf(a.stdout, "\n%s\n\n  Enter a value: ", question)
-	answer, err := await(ctx, func() (string, error) {
+	answer, err := a.readLine(ctx)
+	fmt.Fprintln(a.stdout)
+	return answer, err
+}
+
+// readLine reads a line from standard input, without the blanks around it.
+func (a *app) readLine(ctx context.Context) (string, error) {
+	line, err := await(ctx, func() (string, error) {
 		return bufio.NewReader(io.LimitReader(a.stdin, 1<<16)).ReadString('\n')
 	})
-	fmt.Fprintln(a.stdout)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	return strings.TrimSpace(answer), nil
+	return strings.TrimSpace(line), nil
 }
 
 // confirmBrakes asks for the brakes of a plan by their IDs; a mere yes, typed

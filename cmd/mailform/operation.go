@@ -231,6 +231,10 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 		return nil, nil, err
 	}
 	a.heedInterrupts()
+	if err := a.askVariables(ctx, module, o); err != nil {
+		a.fail(err)
+		return nil, nil, errReported
+	}
 	s, err := ws.Open(ctx, module, engine.Options{
 		Config:      a.configOptions(o),
 		Operation:   operation,

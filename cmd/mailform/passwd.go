@@ -8,10 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/mailform/mailform/providers/embedded/auth"
-	"golang.org/x/term"
 )
 
 // maxPassword bounds what passwd reads: longer than any password, short enough
@@ -38,29 +36,15 @@ func (a *app) passwd(ctx context.Context, args []string) int {
 }
 
 func (a *app) readPassword(ctx context.Context) ([]byte, error) {
-	f, ok := a.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(a.stdin) {
 		return passwordLine(a.stdin)
 	}
-	echoing, err := term.GetState(int(f.Fd()))
-	if err != nil {
-		return nil, err
-	}
 	a.heedInterrupts()
-	ask := func(prompt string) ([]byte, error) {
-		fmt.Fprint(a.stderr, prompt)
-		defer fmt.Fprintln(a.stderr)
-		p, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(int(f.Fd())) })
-		if errors.Is(err, errInterrupted) {
-			err = errors.Join(err, term.Restore(int(f.Fd()), echoing))
-		}
-		return p, err
-	}
-	first, err := ask("Password: ")
+	first, err := a.readHidden(ctx, "Password: ")
 	if err != nil {
 		return nil, err
 	}
-	second, err := ask("Once more: ")
+	second, err := a.readHidden(ctx, "Once more: ")
 	if err != nil {
 		return nil, err
 	}
