@@ -211,3 +211,50 @@ func (w *world) changeBehindOurBack(address, attribute string, value any) {
 	}
 	w.t.Fatalf("there is no mailbox %s", address)
 }
+
+// A plan that was saved in one checkout is applied in another of the same commit,
+// where the state and the data are elsewhere than in the checkout.
+func TestASavedPlanIsAppliedInAnotherCheckout(t *testing.T) {
+	w := newWorld(t, nil)
+	text := strings.Replace(w.withPorts(quickstart(t)), `data_dir = "./mail"`, fmt.Sprintf("data_dir = %q", filepath.Join(w.dir, "mail")), 1)
+	text = strings.Replace(text, "mailform {\n", fmt.Sprintf("mailform {\n  backend \"local\" {\n    path = %q\n  }\n", filepath.Join(w.dir, "state")), 1)
+	text = strings.Replace(text, `quota         = "2GiB"`, "quota         = var.size", 1) + "\nvariable \"size\" {\n  type = string\n}\n"
+	checkout := func() *world {
+		t.Helper()
+		c := *w
+		c.dir = t.TempDir()
+		for name, content := range map[string]string{"main.mf.hcl": text, "sizes/big.mfvars": "size = \"3GiB\"\n"} {
+			path := filepath.Join(c.dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return &c
+	}
+	first, second := checkout(), checkout()
+	artifact := filepath.Join(w.dir, "saved.mfplan")
+	first.ok("plan", "-out", artifact, "-var-file", filepath.Join(first.dir, "sizes", "big.mfvars"))
+	if err := os.RemoveAll(first.dir); err != nil { // the runner is gone
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(artifact); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the plan file: %v, %v", info, err)
+	}
+	if out := second.ok("apply", "-input=false", artifact); !strings.Contains(out, "Apply complete!") {
+		t.Errorf("the apply says %s", out)
+	}
+	if r := second.mailform("plan", "-detailed-exitcode", "-var-file", "sizes/big.mfvars"); r.code != exitOK {
+		t.Errorf("the second plan is not empty: %v", r)
+	}
+	// Without changes: it may be applied as long as there is nothing to do.
+	second.ok("plan", "-out", artifact, "-var-file", "sizes/big.mfvars")
+	second.ok("apply", "-input=false", artifact)
+	w.changeBehindOurBack("alice@example.com", "quota", 12345)
+	r := second.mailform("apply", "-input=false", artifact)
+	if r.code != exitError || !strings.Contains(r.stderr, "Saved plan is stale") || !strings.Contains(r.stderr, "user.alice.mailbox: to update now, nothing when the plan was made") {
+		t.Errorf("a plan without changes, when there is something to do: %v", r)
+	}
+}

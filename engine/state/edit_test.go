@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mailform/mailform/schema"
@@ -123,6 +124,7 @@ func FuzzReadDocument(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(buf.Bytes())
+	f.Add([]byte(`{"mailform_state":1,"lineage":"x","last_apply":{"operation":"apply","at":"2026-11-25T12:00:00Z","undo":{"was":[null],"made":[{"kind":"mailbox","keys":["a"]}]}},"open_apply":{"open":true},"resources":[]}`))
 	f.Add([]byte(`{"mailform_state":1,"lineage":"x","resources":[null,{"attrs":{"quota":[]}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := ReadDocument("x", data)
@@ -131,6 +133,13 @@ func FuzzReadDocument(f *testing.F) {
 		}
 		if err := WriteDocument(&bytes.Buffer{}, s); err != nil {
 			t.Errorf("what was read cannot be written: %v", err)
+		}
+		if a, _ := s.Back(); a != nil {
+			_, _, _ = a.Undo()
+		}
+		s.Apply([]Entry{{Begin: NewApplied(OperationApply, "", time.Time{})}, {Put: mailbox(1)}, {End: true}})
+		if err := WriteDocument(&bytes.Buffer{}, s); err != nil && s.Last != nil {
+			t.Errorf("after an apply it cannot be written: %v", err)
 		}
 	})
 }

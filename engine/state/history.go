@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"sort"
@@ -67,6 +68,9 @@ func (a *Applied) decoded() (*undo, error) {
 		u.outputs = map[string]Output{}
 	}
 	for _, raw := range r.Was {
+		if raw == nil || raw.Kind == "" || raw.Key == "" || raw.Address == "" {
+			return nil, errors.New("what the last apply changed cannot be read: kind, key or address is missing")
+		}
 		was, err := raw.resource()
 		if err != nil {
 			return nil, fmt.Errorf("what the last apply changed cannot be read: %w", err)
