@@ -43,7 +43,7 @@ func (m *Module) decodeBrakes(hb *hcl.Block) hcl.Diagnostics {
 		return hcl.Diagnostics{duplicate("A block brakes", m.brakes.Range, hb.DefRange)}
 	}
 	typ := schema.BlockByType("mailform").Block("brakes")
-	content, diags := hb.Body.Content(bodySchema(typ.Attributes, nil, false))
+	content, diags := contentOf(hb.Body, bodySchema(typ.Attributes, nil, false))
 	b := &Brakes{Percent: BrakePercent, Minimum: BrakeMinimum, Records: true, Mailboxes: true, Range: hb.DefRange}
 	m.brakes = b
 	for _, n := range []struct {
