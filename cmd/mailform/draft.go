@@ -152,7 +152,7 @@ func describeLeft(list []draft.Left) []string {
 
 // tellDraft tells what a draft does not describe as it is.
 func (a *app) tellDraft(made *draft.Draft) {
-	few(a.stdout, "Could not be written:", describeLeft(made.Left))
-	few(a.stdout, "Not as the written blocks say, so that the next apply changes it:", describeLeft(made.Differs))
-	few(a.stdout, "Not there, so that the next apply makes it:", describeLeft(made.Makes))
+	all(a.stdout, "Could not be written:", describeLeft(made.Left))
+	all(a.stdout, "Not as the written blocks say, so that the next apply changes it:", describeLeft(made.Differs))
+	all(a.stdout, "Not there, so that the next apply makes it:", describeLeft(made.Makes))
 }

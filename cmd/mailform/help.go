@@ -55,6 +55,8 @@ func subcommands(name string) []command {
 		return providersCommands()
 	case "metadata":
 		return metadataCommands()
+	case "import":
+		return importCommands()
 	default:
 		return nil
 	}

@@ -22,19 +22,25 @@ type importing struct {
 	dryRun bool
 }
 
+// importCommands are for what is elsewhere than at a target.
+func importCommands() []command {
+	return []command{
+		{"zone", "NAME FILE", "Write blocks for a zone that is in a file or at a name server", (*app).importZone},
+		{"users", "FILE", "Write blocks for users or aliases of another mail system", (*app).importUsers},
+	}
+}
+
 // importCommand takes over into the state what exists already.
 func (a *app) importCommand(ctx context.Context, args []string) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "zone":
-			return a.importZone(ctx, args[1:])
-		case "users":
-			return a.importUsers(args[1:])
+	for _, c := range importCommands() {
+		if len(args) > 0 && c.name == args[0] {
+			return c.run(a, ctx, args[1:])
 		}
 	}
 	o := importing{operation: operation{lock: true, input: true}}
 	fs := flag.NewFlagSet("import", flag.ContinueOnError)
 	varFlags(fs, &o.vars)
+	o.commandsFlag(fs)
 	fs.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for the state's lock, such as 30s")
 	fs.BoolVar(&o.compact, "compact-warnings", false, "print warnings, where there are no errors, by their summaries alone")
 	fs.BoolVar(&o.all, "all", false, "take over all that the files declare and that is there; with the name of a provider only what it has")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,12 +15,12 @@ import (
 
 // importUsers writes blocks for the users or aliases in a file of another mail
 // system.
-func (a *app) importUsers(args []string) int {
+func (a *app) importUsers(_ context.Context, args []string) int {
 	var o operation
 	var gen drafting
 	fs := flag.NewFlagSet("import users", flag.ContinueOnError)
 	varFlags(fs, &o.vars)
-	fs.BoolVar(&o.allowCommands, "allow-commands", false, "run the commands that variables take their values from; look at them first")
+	o.commandsFlag(fs)
 	fs.StringVar(&gen.out, "generate-config-out", "", "FILE: write the blocks to a new file, instead of printing them")
 	fs.StringVar(&gen.secrets, "secrets-out", "", "FILE: write the password hashes to another new file, which only its owner reads")
 	gen.csvFlag(fs)

@@ -24,9 +24,9 @@ func (a *app) importZone(ctx context.Context, args []string) int {
 	var gen drafting
 	fs := flag.NewFlagSet("import zone", flag.ContinueOnError)
 	varFlags(fs, &o.vars)
-	fs.BoolVar(&o.allowCommands, "allow-commands", false, "run the commands that variables take their values from; look at them first")
+	o.commandsFlag(fs)
 	fs.StringVar(&gen.out, "generate-config-out", "", "FILE: write the blocks to a new file, instead of printing them")
-	server := fs.String("axfr", "", "HOST[:PORT]: ask this name server for the zone, by a zone transfer, instead of reading a file")
+	server := fs.String("axfr", "", "HOST: ask this name server (or HOST:PORT) for the zone, by a zone transfer, instead of reading a file")
 	rest, err := a.parse(fs, args, 2)
 	if err != nil {
 		return usageExit(err)

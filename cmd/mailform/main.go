@@ -66,7 +66,7 @@ func commands() []command {
 		{"apply", "[PLAN]", "Make it so", (*app).apply},
 		{"rollback", "", "Undo the last apply", (*app).rollback},
 		{"destroy", "", "Take away all that was applied; stored mail is kept", (*app).destroy},
-		{"import", "ADDRESS ID|-all|zone NAME FILE|users FILE", "Take over what exists already, into the state or as blocks", (*app).importCommand},
+		{"import", "ADDRESS ID", "Take over what exists already, into the state or as blocks", (*app).importCommand},
 		{"show", "[PLAN]", "Show the state, or a saved plan", (*app).show},
 		{"output", "[NAME]", "Print outputs", (*app).output},
 		{"console", "", "Try expressions against the files and the state", (*app).console},

@@ -120,7 +120,7 @@ func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 func (o *operation) flags(fs *flag.FlagSet) {
 	varFlags(fs, &o.vars)
 	fs.Var(timeFlag{&o.at}, "at", "TIME: the time of the plan, such as 2026-01-02T15:04:05Z, or now, for plantimestamp() and to stand in it; without it equal plans are equal bytes")
-	fs.BoolVar(&o.allowCommands, "allow-commands", false, "run the commands that variables take their values from; look at them first")
+	o.commandsFlag(fs)
 	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
 	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
 	fs.Var(listFlag{&o.replaces}, "replace", "ADDRESS: make this block or resource anew, even if nothing of it changes; as -target")
@@ -194,6 +194,11 @@ func newDataSource(name, dir string) providers.DataSource {
 
 // errReported is an error that has been printed already.
 var errReported = errors.New("reported")
+
+// commandsFlag declares -allow-commands.
+func (o *operation) commandsFlag(fs *flag.FlagSet) {
+	fs.BoolVar(&o.allowCommands, "allow-commands", false, "run the commands that variables take their values from; look at them first")
+}
 
 // configOptions are what the command line says to the files.
 func (a *app) configOptions(o *operation) config.Options {

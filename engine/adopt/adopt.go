@@ -130,7 +130,7 @@ func One(in Input, address, id string) (*Result, error) {
 		return nil, a.undeclared(address, id)
 	}
 	if several := instances(address, below); len(several) > 1 {
-		return nil, errorf("Cannot import", "%s has instances with keys. Name the one that is meant, such as %s.", address, several[0])
+		return nil, errorf("Cannot import", "%s stands for several blocks. Name the one that is meant, such as %s.", address, several[0])
 	}
 	named := candidates(address, below)
 	meant := slices.DeleteFunc(slices.Clone(named), func(r *schema.Resource) bool { return !plan.Names(r, id) })
