@@ -128,6 +128,9 @@ func (a *app) main(ctx context.Context, args []string) int {
 	}
 	for _, c := range commands() {
 		if c.name == name {
+			if c.name != "serve" { // which has no end to wait for
+				boundMemory()
+			}
 			return c.run(a, ctx, args[1:])
 		}
 	}
