@@ -145,6 +145,8 @@ func block(defs node, b *schema.BlockType) node {
 	switch b.Type {
 	case "locals", "module": // arguments of any name
 		out["additionalProperties"] = true
+	case "provider":
+		properties["for_each"] = node{"description": "A map, an object or a set of strings: one provider for each element, named by the alias and the key."}
 	case "mailform":
 		var names []string
 		for _, b := range schema.Backends() {
