@@ -277,6 +277,9 @@ func (m *maker) want(r *schema.Resource) {
 		c.Action = Move
 	default:
 		c.Action = NoOp
+		// It is as it is to be: one copy of that does for all.
+		r.Attrs = want
+		c.Wanted = r
 	}
 	if r.Kind == schema.KindProcess && c.Action != NoOp && isFalse(have.GetAttr("running")) {
 		c.Notes = append(c.Notes, "the daemon is not running; apply starts it")
