@@ -322,10 +322,15 @@ func TestMailComesBackWithItsMailbox(t *testing.T) {
 			if !left.Retained || counts(left) != "1/25" {
 				t.Errorf("closed: retained %v, %s", left.Retained, counts(left))
 			}
-			if n := left.Attrs.GetAttr("password_hash").LengthInt(); n != 0 {
-				t.Error("the password of a closed account is kept")
+			if n := left.Attrs.GetAttr("password_hash").LengthInt(); n != 1 {
+				t.Errorf("closed: %d verifiers for one that is to come back", n)
 			}
-			back := d.do("L", providers.Change{Action: providers.Create, Resource: alice, Prior: &left})[0]
+			// The old password is good again only where it is declared again.
+			locked := mailbox("alice@example.com", attrs{"password_hash": list()})
+			back := d.do("L", providers.Change{Action: providers.Create, Resource: locked, Prior: &left})[0]
+			if n := back.Attrs.GetAttr("password_hash").LengthInt(); n != 0 {
+				t.Errorf("open again without a password: %d verifiers", n)
+			}
 			if back.Retained || counts(back) != "1/25" || back.Owner != alice.Address {
 				t.Errorf("open again: retained %v, %s, owner %q", back.Retained, counts(back), back.Owner)
 			}
