@@ -56,6 +56,21 @@ func KindByName(name string) *Kind { return kindsByName[name] }
 // Type is the object type of the kind's attributes.
 func (k *Kind) Type() cty.Type { return kindTypes[k.Name] }
 
+// Object is cty.ObjectVal, but that all objects of a kind share one type, where
+// each of cty's own has a description of its attributes to itself: of a hundred
+// thousand mailboxes these would be an eighth of all memory. Attributes that are
+// not those of the kind make an object of their own type.
+func (k *Kind) Object(attrs map[string]cty.Value) cty.Value {
+	v := cty.ObjectVal(attrs)
+	if !v.Type().Equals(k.Type()) {
+		return v
+	}
+	// A list has the type of its elements once, that of the first.
+	return cty.ListVal([]cty.Value{cty.NullVal(k.Type()), v}).Index(secondElement)
+}
+
+var secondElement = cty.NumberIntVal(1)
+
 // Attribute finds an attribute. It returns nil for a name that is none.
 func (k *Kind) Attribute(name string) *KindAttribute {
 	for i := range k.Attributes {

@@ -371,3 +371,21 @@ func FuzzParsers(f *testing.F) {
 		}
 	})
 }
+
+func TestObjectsOfAKindShareTheirType(t *testing.T) {
+	k := KindByName(KindMailDomain)
+	attrs := map[string]cty.Value{"name": cty.StringVal("example.com")}
+	for _, a := range k.Attributes {
+		if _, ok := attrs[a.Name]; !ok {
+			attrs[a.Name] = cty.NullVal(a.Type)
+		}
+	}
+	attrs["name"] = attrs["name"].Mark("secret")
+	if got, want := k.Object(attrs), cty.ObjectVal(attrs); !got.RawEquals(want) {
+		t.Errorf("%#v, want %#v", got, want)
+	}
+	attrs["other"] = cty.True
+	if got, want := k.Object(attrs), cty.ObjectVal(attrs); !got.RawEquals(want) {
+		t.Errorf("%#v, want %#v", got, want)
+	}
+}

@@ -11,7 +11,7 @@ import (
 // harder, in bytes. Up to there the heap may double between two collections,
 // which is quick; a plan of a hundred thousand users would take half as much
 // again as it needs.
-const softLimit = 900 << 20
+const softLimit = 1000 << 20
 
 // boundMemory sets the limit, unless whoever runs the program has set one. What
 // needs more gets more: the limit follows what is in use with some way between

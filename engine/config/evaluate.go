@@ -33,7 +33,9 @@ type evaluator struct {
 	calls  map[string]*evaluatedCall
 	// seen holds what references to a block or a module evaluate to.
 	seen map[string]cty.Value
-	outs map[string]*outcome // the outputs, as callers see them
+	// contexts are those of expressions that only name a block bare.
+	contexts map[blockID]*hcl.EvalContext
+	outs     map[string]*outcome // the outputs, as callers see them
 
 	// What follows is empty for the root module.
 	parent     *evaluator
@@ -163,7 +165,9 @@ func (m *Module) Evaluate(opts Options, computed Computed) (*Config, hcl.Diagnos
 // expandAll evaluates everything that describes something, in this module and
 // those that it calls, and holds it to its conditions.
 func (e *evaluator) expandAll(cfg *Config) {
-	for _, id := range e.narrowed(sortedBlocks(e.blocks)) {
+	ids := e.narrowed(sortedBlocks(e.blocks))
+	cfg.Instances = slices.Grow(cfg.Instances, len(ids))
+	for _, id := range ids {
 		if b := e.blocks[id]; isData(b.typ) {
 			e.expand(nil, b) // checks it; it describes nothing
 		} else {
@@ -320,6 +324,10 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 	if x.uses == noUses {
 		return literals
 	}
+	bare := x.uses.bareBlock()
+	if ctx := e.contexts[bare]; ctx != nil {
+		return ctx
+	}
 	if e.places == cty.NilVal {
 		e.places = e.m.pathOf()
 	}
@@ -355,7 +363,20 @@ func (e *evaluator) context(x *expression) *hcl.EvalContext {
 	if len(data) > 0 {
 		variables[blockData] = cty.ObjectVal(data)
 	}
-	return &hcl.EvalContext{Variables: variables, Functions: e.functions}
+	ctx := &hcl.EvalContext{Variables: variables, Functions: e.functions}
+	if bare != (blockID{}) && byRoot[bare.typ][bare.name].IsKnown() {
+		e.contexts[bare] = ctx
+	}
+	return ctx
+}
+
+// bareBlock is the block that an expression names bare where that is all it
+// reads: a hundred thousand users do with their domain. Else it is zero.
+func (u *uses) bareBlock() blockID {
+	if len(u.blocks) != 1 || len(u.roots) > 0 || len(u.modules) > 0 || len(u.blocks[0].attrs) > 0 || len(u.blocks[0].keys) > 0 {
+		return blockID{}
+	}
+	return u.blocks[0].id
 }
 
 // sortedReads orders by the addresses of the blocks.

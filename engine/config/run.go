@@ -49,11 +49,12 @@ func newRun(m *Module, opts Options, computed Computed) *evaluator {
 func (r *run) evaluator(m *Module, path *schema.ModuleInstance) *evaluator {
 	e := &evaluator{
 		run: r, m: m, path: path,
-		locals: make(map[string]*local, len(m.locals)),
-		blocks: make(map[blockID]*evaluated, len(m.blocks)),
-		calls:  make(map[string]*evaluatedCall, len(m.calls)),
-		seen:   map[string]cty.Value{},
-		outs:   map[string]*outcome{},
+		locals:   make(map[string]*local, len(m.locals)),
+		blocks:   make(map[blockID]*evaluated, len(m.blocks)),
+		calls:    make(map[string]*evaluatedCall, len(m.calls)),
+		seen:     map[string]cty.Value{},
+		contexts: map[blockID]*hcl.EvalContext{},
+		outs:     map[string]*outcome{},
 	}
 	for name, l := range m.locals {
 		fresh := *l

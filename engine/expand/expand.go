@@ -148,7 +148,7 @@ func (e *expander) add(b *block, suffix, kind, target, key string, attrs map[str
 		Kind:           kind,
 		Target:         target,
 		Key:            key,
-		Attrs:          cty.ObjectVal(attrs),
+		Attrs:          schema.KindByName(kind).Object(attrs),
 		PreventDestroy: b.inst.PreventDestroy,
 		IgnoreChanges:  ignored(b.inst, kind),
 		Range:          b.inst.Range,

@@ -26,7 +26,7 @@ func conform(k *schema.Kind, v cty.Value) cty.Value {
 			vals[a.Name] = got
 		}
 	}
-	return cty.ObjectVal(vals)
+	return k.Object(vals)
 }
 
 // settle brings together what is declared for a resource that is there with
@@ -77,7 +77,7 @@ func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value
 	for _, name := range secrets {
 		vals[name] = want.GetAttr(name)
 	}
-	return cty.ObjectVal(vals), changed
+	return k.Object(vals), changed
 }
 
 // Conform makes an object of the kind's type of what a provider has observed.
@@ -136,7 +136,7 @@ func born(k *schema.Kind, want cty.Value) cty.Value {
 	if vals == nil {
 		return want
 	}
-	return cty.ObjectVal(vals)
+	return k.Object(vals)
 }
 
 // drifted reports whether a thing differs from what the state remembers of it.

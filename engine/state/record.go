@@ -180,7 +180,7 @@ func decodeAttrs(kind string, raw json.RawMessage) (cty.Value, error) {
 		}
 		vals[a.Name] = v
 	}
-	return cty.ObjectVal(vals), nil
+	return k.Object(vals), nil
 }
 
 var null = []byte("null")

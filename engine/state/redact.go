@@ -49,7 +49,7 @@ func project(kind string, attrs cty.Value, drop func(*schema.KindAttribute) bool
 	if vals == nil {
 		return attrs
 	}
-	return cty.ObjectVal(vals)
+	return k.Object(vals)
 }
 
 // Fingerprint is what Redact puts in the place of the value of a sensitive

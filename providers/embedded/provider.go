@@ -219,7 +219,7 @@ func decodeAttrs(kind *schema.Kind, raw json.RawMessage) (cty.Value, error) {
 		}
 		vals[a.Name] = v
 	}
-	return cty.ObjectVal(vals), nil
+	return kind.Object(vals), nil
 }
 
 // decodeValue is ctyjson.Unmarshal, with a short way for what nearly all
