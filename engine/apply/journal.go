@@ -69,9 +69,8 @@ func (r *run) record(ctx context.Context) bool {
 			sum.Forgotten++
 		case c.Reaches():
 		default:
-			want := r.resource(c, c.After)
-			if was := r.Prior.Resources[c.ID]; was == nil || !equal(was, want) {
-				entries = append(entries, state.Entry{Put: want})
+			if was := r.Prior.Resources[c.ID]; was == nil || !remembered(was, c) {
+				entries = append(entries, state.Entry{Put: r.resource(c, c.After)})
 			}
 			if c.Action == plan.Adopt {
 				sum.Imported++
@@ -105,9 +104,10 @@ func (r *run) refresh() (entries []state.Entry, gone int) {
 	return entries, gone
 }
 
-func equal(a, b *state.Resource) bool {
-	return a.Address == b.Address && a.PreventDestroy == b.PreventDestroy &&
-		slices.Equal(a.DependsOn, b.DependsOn) && a.Attrs.RawEquals(b.Attrs)
+// remembered reports whether the state has what it would be told of a change.
+func remembered(was *state.Resource, c *plan.Change) bool {
+	return was.Address == c.Address && was.PreventDestroy == c.PreventDestroy &&
+		slices.Equal(was.DependsOn, c.DependsOn) && state.Keeps(c.ID.Kind, was.Attrs, c.After)
 }
 
 // finish writes down what is known only now that all has been done: the outputs,

@@ -184,3 +184,37 @@ func BenchmarkAppendOne(b *testing.B) {
 		appendTo(b, l, Entry{Put: mailbox(7)})
 	}
 }
+
+func TestKeepsSaysWhatKeepWouldMake(t *testing.T) {
+	obj := func(change map[string]cty.Value) cty.Value {
+		vals := map[string]cty.Value{
+			"address": cty.StringVal("a@example.com"), "password_hash": cty.ListVal([]cty.Value{cty.StringVal("$6$a$b")}), "quota": cty.NumberIntVal(1),
+			"protocols": cty.ListValEmpty(cty.String), "mail": cty.StringVal("enabled"), "messages": cty.NumberIntVal(7), "bytes": cty.NullVal(cty.Number),
+		}
+		for name, v := range change {
+			vals[name] = v
+		}
+		return cty.ObjectVal(vals)
+	}
+	kept := Keep(schema.KindMailbox, obj(nil))
+	for name, attrs := range map[string]cty.Value{
+		"the same":                  obj(nil),
+		"what was kept":             kept,
+		"another count":             obj(map[string]cty.Value{"messages": cty.NumberIntVal(8)}),
+		"another quota":             obj(map[string]cty.Value{"quota": cty.NumberIntVal(2)}),
+		"another password":          obj(map[string]cty.Value{"password_hash": cty.ListVal([]cty.Value{cty.StringVal("$6$a$c")})}),
+		"no password":               obj(map[string]cty.Value{"password_hash": cty.NullVal(cty.List(cty.String))}),
+		"one that is not known":     obj(map[string]cty.Value{"mail": cty.UnknownVal(cty.String)}),
+		"one attribute more":        obj(map[string]cty.Value{"more": cty.True}),
+		"nothing":                   cty.NullVal(schema.KindByName(schema.KindMailbox).Type()),
+		"an object of another type": cty.EmptyObjectVal,
+	} {
+		if got, want := Keeps(schema.KindMailbox, kept, attrs), Keep(schema.KindMailbox, attrs).RawEquals(kept); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	was := cty.ObjectVal(map[string]cty.Value{"messages": cty.NumberIntVal(7)})
+	if Keeps(schema.KindMailbox, obj(nil), obj(nil)) || Keeps(schema.KindMailbox, was, obj(nil)) {
+		t.Error("what has counts and passwords in it is not what is kept")
+	}
+}

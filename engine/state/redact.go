@@ -21,6 +21,33 @@ func Keep(kind string, attrs cty.Value) cty.Value {
 	return project(kind, attrs, func(a *schema.KindAttribute) bool { return a.Info })
 }
 
+// Keeps reports whether kept is what [Keep] makes of attributes, without making
+// it: an apply asks this of everything that stays as it is.
+func Keeps(kind string, kept, attrs cty.Value) bool {
+	k := schema.KindByName(kind)
+	if k == nil || attrs == cty.NilVal || kept == cty.NilVal || !attrs.Type().Equals(k.Type()) || !kept.Type().Equals(k.Type()) ||
+		attrs.IsNull() || kept.IsNull() || !attrs.IsKnown() || !kept.IsKnown() {
+		return Keep(kind, attrs).RawEquals(kept)
+	}
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		have, was := attrs.GetAttr(a.Name), kept.GetAttr(a.Name)
+		switch {
+		case a.Info:
+			if !was.IsNull() {
+				return false
+			}
+		case a.Sensitive:
+			if !Fingerprint(have).RawEquals(was) {
+				return false
+			}
+		case !have.RawEquals(was):
+			return false
+		}
+	}
+	return true
+}
+
 // project redacts and sets to null what drop says.
 func project(kind string, attrs cty.Value, drop func(*schema.KindAttribute) bool) cty.Value {
 	if attrs == cty.NilVal {
