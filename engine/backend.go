@@ -32,10 +32,9 @@ func (w *Workspace) backend(module *config.Module, opts config.Options) (state.B
 	}
 	name := config.Workspace(w.Dir, opts.Environ)
 	var backend state.Backend
-	var err error
+	err := config.CheckWorkspace(name)
 	switch {
-	case !config.ValidWorkspace(name):
-		err = fmt.Errorf("%q cannot be the name of a workspace: it has letters, digits, hyphens, underscores and dots, at most 90, and begins with none of - and .", name)
+	case err != nil:
 	case b == nil:
 		backend, err = w.openLocal(StateFile, name, keys)
 	default:

@@ -30,7 +30,7 @@ func boundMemory() {
 
 // afterEachCollection calls f then, in a goroutine of the runtime.
 func afterEachCollection(f func()) {
-	type token struct{ self *token } // a pointer, so that it shares its memory with nothing else
+	type token struct{ _ *token } // a pointer, so that it shares its memory with nothing else
 	var arm func(*token)
 	arm = func(*token) {
 		f()

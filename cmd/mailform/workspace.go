@@ -39,8 +39,8 @@ func (a *app) keeper(ws *engine.Workspace, vars []config.VarArg, name string) (i
 	state.Backend
 	state.Keeper
 }, error) {
-	if !config.ValidWorkspace(name) {
-		return nil, fmt.Errorf("%q cannot be the name of a workspace: it has letters, digits, hyphens, underscores and dots, at most 90, and begins with none of - and .", name)
+	if err := config.CheckWorkspace(name); err != nil {
+		return nil, err
 	}
 	other := *a
 	other.environ = append([]string{config.WorkspaceEnv + "=" + name}, a.environ...)

@@ -173,7 +173,7 @@ func TestEncryptedFilesThatAreWrong(t *testing.T) {
 		"a key that is none":      {good, "MF_AGE_KEY=hunter2", "MF_AGE_KEY gives no age key"},
 		"a key file that is none": {good, "SOPS_AGE_KEY_FILE=/nowhere/key", "the file that SOPS_AGE_KEY_FILE names cannot be read: no such file"},
 		"cut off":                 {good[:len(good)-3], key, "it is damaged, or was changed"},
-		"changed":                 {good[:len(good)-1] + "?", key, "it is damaged, or was changed"},
+		"changed":                 {good[:len(good)-1] + string([]byte{good[len(good)-1] ^ 1}), key, "it is damaged, or was changed"},
 		"only the header":         {good[:60], key, "it is damaged, or was changed"},
 		"not encrypted":           {"hash = \"hunter2\"\n", key, "it is not encrypted by age"},
 		"empty":                   {"", key, "it is not encrypted by age"},

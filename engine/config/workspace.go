@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ const (
 )
 
 // Workspace is the name of the workspace that is selected for a directory. The
-// name may be one that ValidWorkspace refuses.
+// name may be one that CheckWorkspace refuses.
 func Workspace(dir string, environ []string) string {
 	if name, set := WorkspaceOfEnviron(environ); set {
 		return name
@@ -41,15 +42,16 @@ func WorkspaceOfEnviron(environ []string) (name string, set bool) {
 	return "", false
 }
 
-// ValidWorkspace reports whether a name can be that of a workspace: it stands in
+// CheckWorkspace says why a name cannot be that of a workspace, which stands in
 // file names, URLs and keys of objects.
-func ValidWorkspace(name string) bool {
-	if name == "" || len(name) > 90 || name[0] == '.' || name[0] == '-' {
-		return false
-	}
-	return strings.IndexFunc(name, func(r rune) bool {
+func CheckWorkspace(name string) error {
+	odd := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
-	}) < 0
+	}
+	if name == "" || len(name) > 90 || name[0] == '.' || name[0] == '-' || strings.IndexFunc(name, odd) >= 0 {
+		return fmt.Errorf("%q cannot be the name of a workspace: it has at most 90 letters, digits, hyphens, underscores and dots, and does not begin with a hyphen or a dot", name)
+	}
+	return nil
 }
 
 // workspaceOf is what the word mailform stands for in expressions.
