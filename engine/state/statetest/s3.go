@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,27 +52,21 @@ func StartS3() (s *S3, err error) {
 	return s, s.Start()
 }
 
-// installed finds a program in the PATH or where "go install" puts it.
+// installed finds a program in the PATH or where .ci/peers puts what it builds.
 func installed(program string) (string, error) {
 	path, err := exec.LookPath(program)
 	if err == nil {
 		return path, nil
 	}
-	home, err := os.UserHomeDir()
+	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	gopath, _, _ := strings.Cut(os.Getenv("GOPATH"), string(filepath.ListSeparator))
-	if gopath == "" {
-		gopath = filepath.Join(home, "go")
+	path = filepath.Join(cache, "mailform", "tools", program)
+	if _, err := os.Stat(path); err != nil {
+		return "", &Missing{program}
 	}
-	for _, dir := range []string{os.Getenv("GOBIN"), filepath.Join(gopath, "bin")} {
-		path := filepath.Join(dir, program)
-		if _, err := os.Stat(path); dir != "" && err == nil {
-			return path, nil
-		}
-	}
-	return "", &Missing{program}
+	return path, nil
 }
 
 func (s *S3) data() string    { return filepath.Join(s.dir, "data") }
