@@ -65,18 +65,11 @@ func (a *app) drawing(ctx context.Context, o *operation, typ, saved string, inst
 		return graph.Plan(p, instances), nil
 	}
 	if typ == "blocks" {
-		s, m, err := a.look(ctx, o, "graph")
+		s, m, d, err := a.described(ctx, o, "graph")
 		if err != nil {
 			return nil, err
 		}
 		defer s.Close()
-		d, diags := s.Describe()
-		if len(diags) > 0 {
-			a.diagnostics(diags, m.Files())
-		}
-		if diags.HasErrors() {
-			return nil, errReported
-		}
 		return graph.Blocks(m.BlockNames(), m.References(), d.Config), nil
 	}
 	ws, m, err := a.load(o)

@@ -31,3 +31,19 @@ func (a *app) lookOptions(o *operation) config.Options {
 	opts.AllowUnset = true
 	return opts
 }
+
+// described is look, and what the files and the state come to.
+func (a *app) described(ctx context.Context, o *operation, operation string) (*engine.Session, *config.Module, *engine.Description, error) {
+	s, m, err := a.look(ctx, o, operation)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	d, diags := s.Describe()
+	if len(diags) > 0 {
+		a.diagnostics(diags, m.Files())
+	}
+	if diags.HasErrors() {
+		return nil, nil, nil, errors.Join(errReported, s.Close())
+	}
+	return s, m, d, nil
+}

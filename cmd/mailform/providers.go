@@ -95,18 +95,11 @@ func (t target) uses() string {
 }
 
 func (a *app) targets(ctx context.Context, o *operation) ([]target, error) {
-	s, m, err := a.look(ctx, o, "providers")
+	s, _, d, err := a.described(ctx, o, "providers")
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
-	d, diags := s.Describe()
-	if len(diags) > 0 {
-		a.diagnostics(diags, m.Files())
-	}
-	if diags.HasErrors() {
-		return nil, errReported
-	}
 	byName := map[string]*target{}
 	at := func(name string) *target {
 		if byName[name] == nil {

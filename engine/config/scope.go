@@ -72,7 +72,7 @@ func (s *Scope) Reads(x hcl.Expression) []Read {
 	seen := map[string]bool{}
 	for _, t := range x.Variables() {
 		v, diags := t.TraverseAbs(ctx)
-		name := traversalText(t)
+		name := TraversalText(t)
 		if diags.HasErrors() || seen[name] {
 			continue
 		}
@@ -136,8 +136,8 @@ func (s *Scope) Object(ref schema.Ref) (cty.Value, bool) {
 	return cty.ObjectVal(values), true
 }
 
-// traversalText tells traversals apart.
-func traversalText(t hcl.Traversal) string {
+// TraversalText is a traversal as it is written: user.staff["bob"].quota.
+func TraversalText(t hcl.Traversal) string {
 	text := ""
 	for _, step := range t {
 		switch step := step.(type) {

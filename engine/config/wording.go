@@ -151,7 +151,7 @@ func reword(diags hcl.Diagnostics) {
 				}
 				what := ""
 				if t, ok := bare(x.Collection).(*hclsyntax.ScopeTraversalExpr); ok {
-					what = traversalText(t.Traversal)
+					what = TraversalText(t.Traversal)
 				}
 				noSuchElement(d, what, c, k)
 				d.Expression = x.Key // the whole collection would be shown again
@@ -193,10 +193,10 @@ func noSuchStep(d *hcl.Diagnostic) {
 		switch step := t[i].(type) {
 		case hcl.TraverseAttr:
 			if around.Type().IsObjectType() || around.Type().IsMapType() {
-				noSuchElement(d, traversalText(t[:i]), around, cty.StringVal(step.Name))
+				noSuchElement(d, TraversalText(t[:i]), around, cty.StringVal(step.Name))
 			}
 		case hcl.TraverseIndex:
-			noSuchElement(d, traversalText(t[:i]), around, step.Key)
+			noSuchElement(d, TraversalText(t[:i]), around, step.Key)
 		}
 		return
 	}

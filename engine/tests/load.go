@@ -313,28 +313,13 @@ func addresses(x hcl.Expression) ([]expected, hcl.Diagnostics) {
 // addressOf is the address that an expression names.
 func addressOf(x hcl.Expression) (string, bool) {
 	if t, diags := hcl.AbsTraversalForExpr(x); !diags.HasErrors() {
-		return traversalText(t), true
+		return config.TraversalText(t), true
 	}
 	v, diags := x.Value(nil)
 	if diags.HasErrors() || v.IsNull() || v.Type() != cty.String {
 		return "", false
 	}
 	return v.AsString(), true
-}
-
-func traversalText(t hcl.Traversal) string {
-	text := ""
-	for _, step := range t {
-		switch step := step.(type) {
-		case hcl.TraverseRoot:
-			text += step.Name
-		case hcl.TraverseAttr:
-			text += "." + step.Name
-		case hcl.TraverseIndex:
-			text += schema.IndexString(step.Key)
-		}
-	}
-	return text
 }
 
 // wordOf is a bare word, or in JSON syntax a text.
