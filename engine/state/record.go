@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/rawjson"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
@@ -162,23 +163,25 @@ func decodeAttrs(kind string, raw json.RawMessage) (cty.Value, error) {
 		}
 		return ctyjson.Unmarshal(raw, ty)
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return cty.NilVal, err
-	}
 	vals := make(map[string]cty.Value, len(k.Attributes))
 	for i := range k.Attributes {
 		a := &k.Attributes[i]
-		field, ok := fields[a.Name]
-		if !ok || bytes.Equal(field, null) {
-			vals[a.Name] = cty.NullVal(a.Type)
-			continue
+		vals[a.Name] = cty.NullVal(a.Type)
+	}
+	err := rawjson.Fields(raw, func(name string, field []byte) error {
+		a := k.Attribute(name)
+		if a == nil || bytes.Equal(field, null) {
+			return nil
 		}
 		v, err := decodeValue(field, a.Type)
 		if err != nil {
-			return cty.NilVal, fmt.Errorf("%s: %w", a.Name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		vals[a.Name] = v
+		vals[name] = v
+		return nil
+	})
+	if err != nil {
+		return cty.NilVal, err
 	}
 	return k.Object(vals), nil
 }

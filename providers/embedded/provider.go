@@ -25,6 +25,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/rawjson"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
@@ -202,22 +203,25 @@ func (p *Provider) observed(r admin.Resource) (providers.Observed, error) {
 // decodeAttrs reads a JSON object as the kind's type. What is missing is null,
 // what is unknown to the kind is ignored: an older daemon may know less or more.
 func decodeAttrs(kind *schema.Kind, raw json.RawMessage) (cty.Value, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return cty.NilVal, fmt.Errorf("decode attributes: %w", err)
-	}
 	vals := make(map[string]cty.Value, len(kind.Attributes))
-	for _, a := range kind.Attributes {
-		field, ok := fields[a.Name]
-		if !ok {
-			vals[a.Name] = cty.NullVal(a.Type)
-			continue
+	for i := range kind.Attributes {
+		a := &kind.Attributes[i]
+		vals[a.Name] = cty.NullVal(a.Type)
+	}
+	err := rawjson.Fields(raw, func(name string, field []byte) error {
+		a := kind.Attribute(name)
+		if a == nil {
+			return nil
 		}
 		v, err := decodeValue(field, a.Type)
 		if err != nil {
-			return cty.NilVal, fmt.Errorf("decode %s: %w", a.Name, err)
+			return fmt.Errorf("decode %s: %w", name, err)
 		}
-		vals[a.Name] = v
+		vals[name] = v
+		return nil
+	})
+	if err != nil {
+		return cty.NilVal, fmt.Errorf("decode attributes: %w", err)
 	}
 	return kind.Object(vals), nil
 }

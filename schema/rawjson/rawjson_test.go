@@ -1,0 +1,76 @@
+package rawjson
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"testing"
+)
+
+func collect(raw []byte) (map[string]string, error) {
+	fields := map[string]string{}
+	err := Fields(raw, func(name string, value []byte) error {
+		fields[name] = string(value)
+		return nil
+	})
+	return fields, err
+}
+
+func TestFields(t *testing.T) {
+	for in, want := range map[string]map[string]string{
+		`{}`:                         {},
+		" {\n} ":                     {},
+		`{"a":1,"b":"x"}`:            {"a": "1", "b": `"x"`},
+		`{ "a" : [1, {"b": "]}"}] }`: {"a": `[1, {"b": "]}"}]`},
+		`{"a":"\"}","b":null}`:       {"a": `"\"}"`, "b": "null"},
+		`{"\u0061\"":true}`:          {`a"`: "true"},
+		`{"a":1,"a":2}`:              {"a": "2"},
+	} {
+		if got, err := collect([]byte(in)); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%s: %q, %v", in, got, err)
+		}
+	}
+}
+
+func TestWhatIsNoObject(t *testing.T) {
+	for _, in := range []string{``, ` `, `1`, `[]`, `{`, `{"a"}`, `{"a":}`, `{"a":1`, `{"a":1,}`, `{"a":1}x`, `{a:1}`, `{"a":"x}`, `{"a":[1}`, `{"a":1 "b":2}`, `{"\u":1}`} {
+		if got, err := collect([]byte(in)); !errors.Is(err, ErrSyntax) {
+			t.Errorf("%s: %q, %v", in, got, err)
+		}
+	}
+}
+
+func TestAnErrorEndsIt(t *testing.T) {
+	enough := errors.New("enough")
+	calls := 0
+	err := Fields([]byte(`{"a":1,"b":2}`), func(string, []byte) error { calls++; return enough })
+	if !errors.Is(err, enough) || calls != 1 {
+		t.Errorf("%v after %d fields", err, calls)
+	}
+}
+
+// FuzzFields holds it to encoding/json for whatever that takes for an object.
+func FuzzFields(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":[1,{"b":"]}"}],"c":"\"\\"}`, ` {"\u0061" : -1.5e3 , "x":{} } `, `{"a":tru}`, `[1]`, `{"a":"`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, err := collect(raw)
+		var want map[string]json.RawMessage
+		if json.Unmarshal(raw, &want) != nil || want == nil {
+			return // damaged: it must only not panic
+		}
+		if err != nil {
+			t.Fatalf("%q: %v", raw, err)
+		}
+		for name, value := range want {
+			// An odd octet in a name is something else to encoding/json.
+			if v, ok := got[name]; ok && v != string(value) {
+				t.Fatalf("%q: %s is %q, want %q", raw, name, v, value)
+			}
+		}
+		if len(got) < len(want) {
+			t.Fatalf("%q: %d fields of %d", raw, len(got), len(want))
+		}
+	})
+}
