@@ -192,8 +192,8 @@ var null = []byte("null")
 // attributes are: it makes loading a large state several times faster.
 func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 	switch {
-	case ty == cty.String && raw[0] == '"':
-		if s, ok := plainString(raw); ok {
+	case ty == cty.String:
+		if s, ok := rawjson.Text(raw); ok {
 			return cty.StringVal(s), nil
 		}
 	case ty == cty.Number:
@@ -201,6 +201,9 @@ func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 			return cty.NumberIntVal(n), nil
 		}
 	case ty.IsListType() && ty.ElementType() == cty.String:
+		if list, ok := rawjson.Texts(raw); ok {
+			return stringList(list), nil
+		}
 		var elems []*string
 		if err := json.Unmarshal(raw, &elems); err != nil {
 			return cty.NilVal, err
@@ -220,18 +223,15 @@ func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 	return ctyjson.Unmarshal(raw, ty)
 }
 
-// plainString unquotes a JSON string without escapes.
-func plainString(raw []byte) (string, bool) {
-	if len(raw) < 2 {
-		return "", false
+func stringList(list []string) cty.Value {
+	if len(list) == 0 {
+		return cty.ListValEmpty(cty.String)
 	}
-	body := raw[1 : len(raw)-1]
-	for _, c := range body {
-		if c == '\\' || c < 0x20 || c >= 0x80 {
-			return "", false
-		}
+	vals := make([]cty.Value, len(list))
+	for i, s := range list {
+		vals[i] = cty.StringVal(s)
 	}
-	return string(body), true
+	return cty.ListVal(vals)
 }
 
 // EncodeEntry is an entry as a journal keeps it, as JSON without a serial.

@@ -233,6 +233,9 @@ func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 	case string(raw) == "null":
 		return cty.NullVal(ty), nil
 	case ty == cty.String:
+		if s, ok := rawjson.Text(raw); ok {
+			return cty.StringVal(s), nil
+		}
 		var s string
 		err := json.Unmarshal(raw, &s)
 		return cty.StringVal(s), err
@@ -242,9 +245,11 @@ func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 			return cty.NumberIntVal(n), nil
 		}
 	case ty.Equals(cty.List(cty.String)):
-		var list []string
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return cty.NilVal, err
+		list, ok := rawjson.Texts(raw)
+		if !ok {
+			if err := json.Unmarshal(raw, &list); err != nil {
+				return cty.NilVal, err
+			}
 		}
 		if len(list) == 0 {
 			return cty.ListValEmpty(cty.String), nil

@@ -146,3 +146,39 @@ func text(b []byte) int {
 	}
 	return 0
 }
+
+// Text is the string that a JSON string without escapes stands for: what nearly
+// all are. It reports false for others, and for what is none.
+func Text(raw []byte) (string, bool) {
+	if text(raw) != len(raw) || len(raw) == 0 {
+		return "", false
+	}
+	body := raw[1 : len(raw)-1]
+	for _, c := range body {
+		if c == '\\' || c < 0x20 || c >= 0x80 {
+			return "", false
+		}
+	}
+	return string(body), true
+}
+
+// Texts are the strings of a JSON array of such strings. It reports false for
+// anything else.
+func Texts(raw []byte) ([]string, bool) {
+	s := scanner{raw}
+	if !s.sign('[') {
+		return nil, false
+	}
+	var list []string
+	for first := true; !s.sign(']'); first = false {
+		if !first && !s.sign(',') {
+			return nil, false
+		}
+		item, ok := Text(s.value())
+		if !ok {
+			return nil, false
+		}
+		list = append(list, item)
+	}
+	return list, s.end() == nil
+}

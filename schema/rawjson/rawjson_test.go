@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 )
 
@@ -71,6 +72,38 @@ func FuzzFields(f *testing.F) {
 		}
 		if len(got) < len(want) {
 			t.Fatalf("%q: %d fields of %d", raw, len(got), len(want))
+		}
+	})
+}
+
+func TestTexts(t *testing.T) {
+	for in, want := range map[string][]string{
+		`[]`: {}, ` [ ] `: {}, `["a"]`: {"a"}, `["a", "]," ]`: {"a", "],"}, `[""]`: {""},
+	} {
+		if got, ok := Texts([]byte(in)); !ok || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v", in, got, ok)
+		}
+	}
+	for _, in := range []string{``, `[`, `["a"`, `["a",]`, `[,"a"]`, `["a" "b"]`, `[1]`, `[null]`, `["\n"]`, "[\"\u00e9\"]", `["a"]x`, `"a"`, `null`} {
+		if got, ok := Texts([]byte(in)); ok {
+			t.Errorf("%s: %q", in, got)
+		}
+	}
+}
+
+// FuzzTexts holds it to encoding/json for what it takes.
+func FuzzTexts(f *testing.F) {
+	for _, seed := range []string{`[]`, `["a","b"]`, `["a" , "\""]`, `[1]`, `["a",]`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, ok := Texts(raw)
+		if !ok {
+			return
+		}
+		var want []string
+		if err := json.Unmarshal(raw, &want); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%q: %q, want %q, %v", raw, got, want, err)
 		}
 	})
 }
