@@ -25,8 +25,14 @@ type lookup struct {
 	lineage string
 
 	mu      sync.Mutex
-	answers map[string]config.DataAnswer
+	answers map[string]*asked
 	targets map[string]*held
+}
+
+// An asked is a question and its answer, which is waited for once.
+type asked struct {
+	once   sync.Once
+	answer config.DataAnswer
 }
 
 // A held is what a target has, read when the first block asks for it.
@@ -37,7 +43,7 @@ type held struct {
 }
 
 func newLookup(ctx context.Context, ws *Workspace, lineage string) *lookup {
-	return &lookup{ctx: ctx, ws: ws, lineage: lineage, answers: map[string]config.DataAnswer{}, targets: map[string]*held{}}
+	return &lookup{ctx: ctx, ws: ws, lineage: lineage, answers: map[string]*asked{}, targets: map[string]*held{}}
 }
 
 // ask is a config.Options.Data.
@@ -63,27 +69,30 @@ func (l *lookup) answer(q config.DataQuery) config.DataAnswer {
 	}
 	key := q.Source + " " + string(args)
 	l.mu.Lock()
-	a, ok := l.answers[key]
-	l.mu.Unlock()
-	if ok {
-		return a
+	a := l.answers[key]
+	if a == nil {
+		a = &asked{}
+		l.answers[key] = a
 	}
+	l.mu.Unlock()
+	a.once.Do(func() { a.answer.Value, a.answer.Err = l.find(q) })
+	return a.answer
+}
+
+// find answers a question that has not been asked yet.
+func (l *lookup) find(q config.DataQuery) (cty.Value, error) {
 	switch q.Source {
 	case "mailboxes":
-		a.Value, a.Err = l.mailboxes(q)
+		return l.mailboxes(q)
 	case "records":
-		a.Value, a.Err = l.records(q)
+		return l.records(q)
 	default:
 		source := l.ws.NewDataSource(q.Source, l.ws.Dir)
 		if source == nil {
-			return config.DataAnswer{Err: fmt.Errorf("this version of mailform cannot read %q", q.Source)}
+			return cty.NilVal, fmt.Errorf("this version of mailform cannot read %q", q.Source)
 		}
-		a.Value, a.Err = source.Query(l.ctx, q.Args)
+		return source.Query(l.ctx, q.Args)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.answers[key] = a
-	return a
 }
 
 // have reads what the providers of a question have, each target once.
