@@ -93,11 +93,3 @@ var addressesAttribute = Attribute{Name: "addresses", Type: cty.List(cty.String)
 var providerAttribute = Attribute{Name: "provider", Type: cty.List(cty.String), Providers: true, Static: true, OrOne: true, NonEmpty: true,
 	Default: stringList(DefaultProvider),
 	Doc:     "The provider that runs it, named by a bare word: `embedded`, `embedded.second`; or a list of several that do it together."}
-
-func stringList(items ...string) cty.Value {
-	vals := make([]cty.Value, len(items))
-	for i, s := range items {
-		vals[i] = cty.StringVal(s)
-	}
-	return cty.ListVal(vals)
-}

@@ -225,3 +225,18 @@ func init() {
 	}
 	sort.SliceStable(kinds, func(i, j int) bool { return kinds[i].Rank < kinds[j].Rank })
 }
+
+// StringList is a list of strings as a value, also where it is empty.
+func StringList(items []string) cty.Value {
+	if len(items) == 0 {
+		return cty.ListValEmpty(cty.String)
+	}
+	vals := make([]cty.Value, len(items))
+	for i, s := range items {
+		vals[i] = cty.StringVal(s)
+	}
+	return cty.ListVal(vals)
+}
+
+// stringList is StringList of what is written out.
+func stringList(items ...string) cty.Value { return StringList(items) }

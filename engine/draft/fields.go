@@ -219,14 +219,3 @@ func attr(v cty.Value, name string) (cty.Value, bool) {
 	a, _ := v.GetAttr(name).Unmark()
 	return a, a.IsWhollyKnown() && !a.IsNull()
 }
-
-func stringList(list []string) cty.Value {
-	if len(list) == 0 {
-		return cty.ListValEmpty(cty.String)
-	}
-	vals := make([]cty.Value, len(list))
-	for i, s := range list {
-		vals[i] = cty.StringVal(s)
-	}
-	return cty.ListVal(vals)
-}

@@ -28,11 +28,11 @@ func (d *drafter) users() {
 		f.ref("domain", domain)
 		f.text("name", local)
 		f.text("quota", schema.FormatSize(number(o.Attrs, "quota")))
-		f.set("protocols", stringList(texts(o.Attrs, "protocols")))
+		f.set("protocols", schema.StringList(texts(o.Attrs, "protocols")))
 		mail := text(o.Attrs, "mail")
 		f.text("mail", mail)
 		if names := aliases[o.Key]; len(names) > 0 {
-			f.set("aliases", stringList(names))
+			f.set("aliases", schema.StringList(names))
 		}
 		route := d.things[d.key(schema.KindRoute, o.Key)]
 		if mail == "forward" && route != nil && text(route.Attrs, "type") == "forward" {
@@ -41,7 +41,7 @@ func (d *drafter) users() {
 		}
 		hashes := texts(o.Attrs, "password_hash")
 		if len(hashes) > 0 {
-			f.set("password_hash", stringList(hashes))
+			f.set("password_hash", schema.StringList(hashes))
 		}
 		b := d.add("user", o, d.label("user", o, local, local+"_"+domain.Name), o.Key, f)
 		b.hash = hashes

@@ -88,7 +88,7 @@ func readSPF(policyText string, p policy) (fields, bool) {
 	f.text("policy", spf.Policy)
 	for name, list := range map[string][]string{"include": include, "ip4": ip4, "ip6": ip6} {
 		if len(list) > 0 {
-			f.set(name, stringList(list))
+			f.set(name, schema.StringList(list))
 		}
 	}
 	return f, true

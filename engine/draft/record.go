@@ -78,7 +78,7 @@ func (d *drafter) record(o *providers.Observed, values []string, by *schema.Reso
 	} else if z := d.things[d.key(schema.KindZone, zone.Host())]; z == nil || number(o.Attrs, "ttl") != d.zoneTTL(z) {
 		f.text("ttl", ttlText(number(o.Attrs, "ttl")))
 	}
-	f.set("values", stringList(values))
+	f.set("values", schema.StringList(values))
 	if label == "" {
 		label = d.label("record", o, recordLabels(name, zone, typ, ref.Name)...)
 	}

@@ -96,7 +96,7 @@ func (d *drafter) servers() {
 		f.text("hostname", text(o.Attrs, "hostname"))
 		addresses := texts(o.Attrs, "addresses")
 		if len(addresses) > 0 {
-			f.set("addresses", stringList(addresses))
+			f.set("addresses", schema.StringList(addresses))
 		}
 		d.providerFields(f)
 		f.text("retention", schema.FormatDuration(time.Duration(number(o.Attrs, "retention"))*time.Second))
@@ -148,7 +148,7 @@ func durations(attrs cty.Value) cty.Value {
 	if sameDurations(list, def) {
 		return def
 	}
-	return stringList(list)
+	return schema.StringList(list)
 }
 
 // sameDurations reports whether a list says the same times as a default.
@@ -194,10 +194,10 @@ func (d *drafter) listeners(label string, f fields, addresses []string) {
 			normal++
 		} else {
 			if len(listen) > 0 {
-				s.inner.set("listen", stringList(listen))
+				s.inner.set("listen", schema.StringList(listen))
 			}
 			if len(listenTLS) > 0 {
-				s.inner.set("listen_tls", stringList(listenTLS))
+				s.inner.set("listen_tls", schema.StringList(listenTLS))
 			}
 		}
 		on = append(on, s)
@@ -232,9 +232,9 @@ func (d *drafter) nameservers() {
 		listen := texts(o.Attrs, "listen")
 		f.text("hostname", host)
 		d.providerFields(f)
-		f.set("listen", stringList(listen))
+		f.set("listen", schema.StringList(listen))
 		if addresses, ok := d.addressesOf(host); ok && !slices.Equal(addresses, specific(listen)) {
-			f.set("addresses", stringList(addresses))
+			f.set("addresses", schema.StringList(addresses))
 		}
 		b := d.add("nameserver", o, label, host, f)
 		d.knowHost("nameserver", host, b.Ref)

@@ -85,7 +85,7 @@ func (d *Draft) values() map[string]cty.Value {
 		if b.Secret == "" {
 			continue
 		}
-		v := stringList(b.hash)
+		v := schema.StringList(b.hash)
 		if !lists[b.Secret] {
 			v = cty.StringVal(b.hash[0])
 		}

@@ -202,7 +202,7 @@ func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 		}
 	case ty.IsListType() && ty.ElementType() == cty.String:
 		if list, ok := rawjson.Texts(raw); ok {
-			return stringList(list), nil
+			return schema.StringList(list), nil
 		}
 		var elems []*string
 		if err := json.Unmarshal(raw, &elems); err != nil {
@@ -221,17 +221,6 @@ func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 		return cty.ListVal(vals), nil
 	}
 	return ctyjson.Unmarshal(raw, ty)
-}
-
-func stringList(list []string) cty.Value {
-	if len(list) == 0 {
-		return cty.ListValEmpty(cty.String)
-	}
-	vals := make([]cty.Value, len(list))
-	for i, s := range list {
-		vals[i] = cty.StringVal(s)
-	}
-	return cty.ListVal(vals)
 }
 
 // EncodeEntry is an entry as a journal keeps it, as JSON without a serial.

@@ -251,14 +251,7 @@ func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
 				return cty.NilVal, err
 			}
 		}
-		if len(list) == 0 {
-			return cty.ListValEmpty(cty.String), nil
-		}
-		vals := make([]cty.Value, len(list))
-		for i, s := range list {
-			vals[i] = cty.StringVal(s)
-		}
-		return cty.ListVal(vals), nil
+		return schema.StringList(list), nil
 	}
 	return ctyjson.Unmarshal(raw, ty)
 }

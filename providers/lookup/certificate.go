@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -51,7 +52,7 @@ func (c *Certificate) Query(ctx context.Context, args cty.Value) (cty.Value, err
 	return cty.ObjectVal(map[string]cty.Value{
 		"subject":     cty.StringVal(cert.Subject.String()),
 		"issuer":      cty.StringVal(cert.Issuer.String()),
-		"names":       stringList(names(cert)),
+		"names":       schema.StringList(names(cert)),
 		"not_before":  cty.StringVal(cert.NotBefore.UTC().Format(time.RFC3339)),
 		"not_after":   cty.StringVal(cert.NotAfter.UTC().Format(time.RFC3339)),
 		"sha256":      cty.StringVal(hex.EncodeToString(whole[:])),

@@ -71,7 +71,7 @@ func (d *DNS) Query(ctx context.Context, args cty.Value) (cty.Value, error) {
 	slices.Sort(values)
 	return cty.ObjectVal(map[string]cty.Value{
 		"exists":        cty.BoolVal(reply.Rcode == dns.RcodeSuccess),
-		"values":        stringList(slices.Compact(values)),
+		"values":        schema.StringList(slices.Compact(values)),
 		"authenticated": cty.BoolVal(reply.AuthenticatedData),
 	}), nil
 }
@@ -137,15 +137,4 @@ func systemServers() ([]string, error) {
 		servers[i] = net.JoinHostPort(s, conf.Port)
 	}
 	return servers, nil
-}
-
-func stringList(items []string) cty.Value {
-	if len(items) == 0 {
-		return cty.ListValEmpty(cty.String)
-	}
-	vals := make([]cty.Value, len(items))
-	for i, s := range items {
-		vals[i] = cty.StringVal(s)
-	}
-	return cty.ListVal(vals)
 }

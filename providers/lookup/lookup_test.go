@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/schema"
 	"github.com/miekg/dns"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -102,7 +103,7 @@ func TestRecordsAreAnsweredAsARecordBlockTakesThem(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		if v := got.GetAttr("values"); !v.RawEquals(stringList(c.want)) {
+		if v := got.GetAttr("values"); !v.RawEquals(schema.StringList(c.want)) {
 			t.Errorf("%s: %#v", what, v)
 		}
 		if got.GetAttr("exists").True() != c.exists {
@@ -231,7 +232,7 @@ func TestACertificateIsSeenWhereItIs(t *testing.T) {
 		}
 		for name, want := range map[string]cty.Value{
 			"subject":   cty.StringVal("CN=mx"),
-			"names":     stringList([]string{"127.0.0.1", "a.example.com", "mx.example.com"}),
+			"names":     schema.StringList([]string{"127.0.0.1", "a.example.com", "mx.example.com"}),
 			"not_after": cty.StringVal("2027-01-01T00:00:00Z"),
 			"sha256":    cty.StringVal(hex.EncodeToString(sum[:])),
 		} {
