@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/draft"
-	"github.com/mailform/mailform/engine/draft/zonefile"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/lookup"
+	"github.com/mailform/mailform/providers/masterfile"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 )
@@ -52,7 +53,7 @@ func (a *app) importZone(ctx context.Context, args []string) int {
 }
 
 // readZone reads a zone from a file or a name server.
-func (a *app) readZone(ctx context.Context, name rdata.Name, path []string, server string) (*zonefile.Zone, error) {
+func (a *app) readZone(ctx context.Context, name rdata.Name, path []string, server string) (*masterfile.Zone, error) {
 	if server != "" {
 		at, err := schema.ParseServer(server)
 		if err != nil {
@@ -62,14 +63,24 @@ func (a *app) readZone(ctx context.Context, name rdata.Name, path []string, serv
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the zone %s: %w. The server has to allow this machine the transfer", name.Host(), err)
 		}
-		return zonefile.FromRecords(rrs, name)
+		return masterfile.FromRecords(rrs, name)
 	}
 	in, done, err := a.input(path[0])
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	zone, err := zonefile.Read(in, name)
+	var opts masterfile.Options
+	if path[0] != "-" {
+		// What the file includes is looked for beside it, and not elsewhere.
+		root, err := os.OpenRoot(filepath.Dir(path[0]))
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
+		opts.Include = root.FS()
+	}
+	zone, err := masterfile.Read(in, name, opts)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the zone %s: %s: %w", name.Host(), path[0], err)
 	}

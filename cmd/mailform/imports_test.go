@@ -20,6 +20,7 @@ var importRules = []struct {
 	{"providers", []string{"schema"}}, // the contract
 	{"providers/providertest", []string{"schema", "providers$", "providers/providertest"}},
 	{"providers/lookup", []string{"schema", "providers$"}},
+	{"providers/masterfile", []string{"schema", "providers$"}},
 	{"providers/memory", []string{"schema", "providers$"}},
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/source", []string{"engine/source"}},
@@ -37,7 +38,6 @@ var importRules = []struct {
 	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},
 	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
 	{"engine/draft", []string{"schema", "providers$", "engine/config", "engine/expand", "engine/plan$"}},
-	{"engine/draft/zonefile", []string{"schema", "providers$"}},
 	{"engine/draft/userfile", []string{"schema", "providers$"}},
 	{"engine", []string{"schema", "providers$", "engine"}},
 	{"cmd", []string{"schema", "providers", "engine", "cmd"}},

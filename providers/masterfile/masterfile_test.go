@@ -1,24 +1,20 @@
-package zonefile_test
+package masterfile_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/hcl/v2"
-	"github.com/mailform/mailform/engine/config"
-	"github.com/mailform/mailform/engine/draft"
-	"github.com/mailform/mailform/engine/draft/zonefile"
-	"github.com/mailform/mailform/engine/expand"
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/masterfile"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/miekg/dns"
-	"github.com/zclconf/go-cty/cty"
 )
 
 const zone = rdata.Name("example.org.")
@@ -67,75 +63,12 @@ func lines(things []providers.Observed) []string {
 	return out
 }
 
-// again writes blocks for a zone, and expands them: the records that come out,
-// and what the draft says of the others.
-func again(t testing.TB, z *zonefile.Zone) ([]string, *draft.Draft, string) {
-	t.Helper()
-	host := z.Primary.Host()
-	label, _, _ := strings.Cut(host, ".")
-	things := append(slices.Clone(z.Things), providers.Observed{Kind: schema.KindListener, Key: label + "/dns", Attrs: cty.ObjectVal(map[string]cty.Value{
-		"owner": cty.StringVal(label), "service": cty.StringVal("dns"), "hostname": cty.StringVal(host),
-		"listen": cty.ListVal([]cty.Value{cty.StringVal(":53")}), "listen_tls": cty.ListValEmpty(cty.String),
-	})})
-	made, err := draft.Make(draft.Input{Target: schema.DefaultProvider, Things: things, Config: &config.Config{}, Unmade: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(made.Config(draft.Options{}))
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "zone.mf.hcl"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m, diags := config.Load(dir)
-	var cfg *config.Config
-	if !diags.HasErrors() {
-		cfg, diags = m.Evaluate(config.Options{}, nil)
-	}
-	var res *expand.Result
-	if !diags.HasErrors() {
-		var more hcl.Diagnostics
-		res, more = expand.Expand(cfg, expand.Options{})
-		diags = append(diags, more...)
-	}
-	if diags.HasErrors() {
-		t.Fatalf("what was written is wrong: %v\n%s", diags, text)
-	}
-	var out []providers.Observed
-	for _, r := range res.Resources {
-		out = append(out, providers.Observed{Kind: r.Kind, Key: r.Key, Attrs: r.Attrs})
-	}
-	return lines(out), made, text
-}
-
-func TestAZoneComesOutAsItWas(t *testing.T) {
-	z, err := zonefile.Read(strings.NewReader(whole), zone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, made, text := again(t, z)
-	if len(made.Left) > 0 || len(z.Skipped) > 0 || len(z.Changed) > 0 {
-		t.Errorf("left %v, skipped %v, changed %v", made.Left, z.Skipped, z.Changed)
-	}
-	want := lines(z.Things)
-	if len(want) != 25 {
-		t.Errorf("%d records were read", len(want))
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("%s\n%s", d, text)
-	}
-	for _, part := range []string{"mx {\n    host = \"mail.example.org\"", "spf {", "dmarc {", `name   = "a\\.b"`, `"odd\\$name"`} {
-		if !strings.Contains(text, part) {
-			t.Errorf("no %s in:\n%s", part, text)
-		}
-	}
-}
-
 func TestRead(t *testing.T) {
 	const soa = "@ 60 SOA ns1 hostmaster 1 2 3 4 5\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":                    {"; a comment\n", "there are no records in it"},
 		"another zone":               {"a.example.net. 1 A 192.0.2.1\n", "none of its records lies in the zone example.org"},
-		"an include":                 {soa + "$INCLUDE other.zone\n", "$INCLUDE is not followed: put the records into one file"},
+		"an include":                 {soa + "$INCLUDE other.zone\n", "$INCLUDE is not followed here: put the records into one file"},
 		"no time to live":            {"a A 192.0.2.1\n", "line 1"},
 		"a wrong address":            {soa + "\n\na 60 A 192.0.2\n", "line 4"},
 		"an open parenthesis":        {soa + "a 60 TXT ( \"x\"\n", "line"},
@@ -149,7 +82,7 @@ func TestRead(t *testing.T) {
 		"the last line has no break": {soa + "b.example.net. 60 A 192.0.2.1", "skipped: line 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			z, err := zonefile.Read(strings.NewReader(c.text), zone)
+			z, err := masterfile.Read(strings.NewReader(c.text), zone, masterfile.Options{})
 			got := fmt.Sprint(err)
 			if err == nil {
 				got = ""
@@ -173,11 +106,11 @@ func TestATransferIsTheSameZone(t *testing.T) {
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		rrs = append(rrs, rr)
 	}
-	fromFile, err := zonefile.Read(strings.NewReader(whole), zone)
+	fromFile, err := masterfile.Read(strings.NewReader(whole), zone, masterfile.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	transferred, err := zonefile.FromRecords(append(rrs, rrs[0]), zone)
+	transferred, err := masterfile.FromRecords(append(rrs, rrs[0]), zone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,36 +119,76 @@ func TestATransferIsTheSameZone(t *testing.T) {
 	}
 }
 
-// FuzzZone reads anything. What is read comes out again as it was, or is told.
-func FuzzZone(f *testing.F) {
-	f.Add(whole)
-	f.Add("@ 60 SOA . . 1 2 3 4 5\n@ 60 MX 0 .\n* 5 TXT \"\"\n")
-	f.Add("@ 60 NS @\n@ 60 A 1.2.3.4\n@ 61 TXT v=spf1\\032-all\n_dmarc 60 TXT \"v=DMARC1; p=none; ruf=mailto:a@b.c\"\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		z, err := zonefile.Read(strings.NewReader(text), zone)
-		if err != nil || len(z.Things) > 200 {
+// include is a zone in several files.
+var include = map[string]string{
+	"zone":          "$TTL 60\n@ SOA ns1 hostmaster 1 2 3 4 5\n$INCLUDE sub/hosts sub\n$INCLUDE /mail\nz A 192.0.2.9\n",
+	"sub/hosts":     "a A 192.0.2.1\n$INCLUDE deep/more\nb A 192.0.2.2\n",
+	"sub/deep/more": "\nc SPF \"v=spf1\"\n",
+	"mail":          "@ MX 10 z\nwww.example.net. A 192.0.2.3\n",
+	"empty":         "",
+	"self":          "$INCLUDE self\n",
+	"wrong":         "\n\na A 192.0.2\n",
+}
+
+func TestInclude(t *testing.T) {
+	files := fstest.MapFS{"folder": {Mode: fs.ModeDir}}
+	for name, text := range include {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	z, err := masterfile.Read(strings.NewReader(include["zone"]), zone, masterfile.Options{Include: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"a.sub.example.org. 60 IN A 192.0.2.1", "b.sub.example.org. 60 IN A 192.0.2.2",
+		"example.org. 60 IN MX 10 z.example.org.", "z.example.org. 60 IN A 192.0.2.9",
+	}
+	if d := cmp.Diff(want, lines(z.Things)); d != "" {
+		t.Error(d)
+	}
+	told := fmt.Sprint(z.Skipped)
+	for _, part := range []string{"sub/deep/more, line 2: c.sub.example.org. SPF", "mail, line 2: www.example.net. A"} {
+		if !strings.Contains(told, part) {
+			t.Errorf("no %q in %s", part, told)
+		}
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"a file that is not there":       {"$INCLUDE nowhere\n", "nowhere"},
+		"a folder":                       {"$INCLUDE folder\n", "not a regular file"},
+		"one out of the folder":          {"$INCLUDE ../x\n", "line 1"},
+		"a file that includes itself":    {"$INCLUDE self\n", "too deeply nested"},
+		"an error within":                {"$INCLUDE wrong\n", "wrong, line 3, column"},
+		"empty ones without end":         {strings.Repeat("$INCLUDE empty\n", 20_000), masterfile.ErrTooLarge.Error()},
+		"generating nothing without end": {strings.Repeat("$GENERATE 1-1 \n", 20_000), masterfile.ErrTooLarge.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := masterfile.Read(strings.NewReader(c.text), zone, masterfile.Options{Include: files})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+var manyDigits = regexp.MustCompile(`[0-9]{3}`)
+
+// FuzzRead reads anything, and does not panic.
+func FuzzRead(f *testing.F) {
+	f.Add(whole, "")
+	f.Add(include["zone"], include["mail"])
+	f.Add("@ 60 TXT (\n", "$GENERATE 0-3/2 a${0,3,x} 60 A 192.0.2.$\n")
+	f.Fuzz(func(t *testing.T, text, other string) {
+		if strings.Contains(text+other, "$") && manyDigits.MatchString(text+other) {
+			return // a few octets would make a hundred thousand records
+		}
+		files := fstest.MapFS{"mail": {Data: []byte(other)}, "sub/hosts": {Data: []byte(other)}}
+		z, err := masterfile.Read(strings.NewReader(text), zone, masterfile.Options{Include: files})
+		if err != nil {
 			return
 		}
-		got, made, file := again(t, z)
-		told := map[string]bool{}
-		for _, l := range slices.Concat(made.Left, made.Differs) {
-			told[l.ID.Key] = true
-		}
-		var want []providers.Observed
-		for _, o := range z.Things {
-			if !told[o.Key] {
-				want = append(want, o)
-			}
-		}
-		for _, line := range lines(want) {
-			if !slices.Contains(got, line) {
-				t.Errorf("lost: %s\n%s", line, file)
-			}
-		}
-		// Beyond it there is only what the name server itself needs.
-		for _, line := range got {
-			if !slices.Contains(lines(z.Things), line) && len(made.Makes)+len(made.Differs) == 0 {
-				t.Errorf("invented: %s\n%s", line, file)
+		for _, line := range lines(z.Things) {
+			if _, _, _, _, err := rdata.ParseLine(line); err != nil {
+				t.Errorf("%q cannot be read: %v", line, err)
 			}
 		}
 	})

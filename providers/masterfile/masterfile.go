@@ -1,14 +1,11 @@
-package zonefile
+package masterfile
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/mailform/mailform/providers"
@@ -17,12 +14,6 @@ import (
 	"github.com/miekg/dns"
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/text/unicode/norm"
-)
-
-// Limits of what is read.
-const (
-	maxBytes   = 256 << 20
-	maxRecords = 2_000_000
 )
 
 // A Zone is a zone as it was read.
@@ -41,101 +32,30 @@ type Zone struct {
 
 // A Skipped is a record with a sentence about it.
 type Skipped struct {
-	Line   int    // of a file; 0: it came from elsewhere
+	File   string // that includes it; empty: the file itself
+	Line   int    // of the file; 0: it came from elsewhere
 	Record string // owner and type
 	Why    string
 }
 
 func (s Skipped) String() string {
-	if s.Line == 0 {
+	switch {
+	case s.Line == 0:
 		return s.Record + ": " + s.Why
+	case s.File != "":
+		return fmt.Sprintf("%s, line %d: %s: %s", s.File, s.Line, s.Record, s.Why)
 	}
 	return fmt.Sprintf("line %d: %s: %s", s.Line, s.Record, s.Why)
 }
 
+// A place is a line of a file.
+type place struct {
+	file string
+	line int
+}
+
 // ErrTooLarge is the error for a zone beyond all measure.
 var ErrTooLarge = errors.New("the zone is too large")
-
-// Read reads the master file of a zone. Errors name the line.
-func Read(r io.Reader, zone rdata.Name) (*Zone, error) {
-	in := &counted{r: bufio.NewReader(io.LimitReader(r, maxBytes+1)), line: 1}
-	zp := dns.NewZoneParser(in, string(zone), "")
-	zp.SetIncludeAllowed(false)
-	b := newBuilder(zone)
-	for {
-		rr, ok := zp.Next()
-		if !ok {
-			break
-		}
-		// The parser has read up to the end of the line, or to that of the file.
-		if err := b.add(rr, in.line-in.ended); err != nil {
-			return nil, err
-		}
-	}
-	if in.size > maxBytes {
-		return nil, fmt.Errorf("%w: the file has more than %d MiB", ErrTooLarge, maxBytes>>20)
-	}
-	if err := zp.Err(); err != nil {
-		return nil, parseError(err)
-	}
-	return b.zone()
-}
-
-// parseError words an error of the parser: line 3, column 5: …
-func parseError(err error) error {
-	text := strings.TrimPrefix(err.Error(), "dns: ")
-	what, at, ok := cutLast(text, " at line: ")
-	if !ok {
-		return err
-	}
-	line, column, _ := strings.Cut(at, ":")
-	if strings.Contains(what, "$INCLUDE") {
-		what = "$INCLUDE is not followed: put the records into one file"
-	}
-	return fmt.Errorf("line %s, column %s: %s", line, column, strings.TrimSpace(what))
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
-}
-
-// counted is a reader that the parser takes a byte at a time, so that the line
-// of each record is known.
-type counted struct {
-	r     *bufio.Reader
-	line  int
-	ended int // 1 where the last byte ended a line
-	size  int
-}
-
-func (c *counted) ReadByte() (byte, error) {
-	b, err := c.r.ReadByte()
-	if err != nil {
-		return b, err
-	}
-	c.size++
-	c.ended = 0
-	if b == '\n' {
-		c.line++
-		c.ended = 1
-	}
-	return b, nil
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	for i := range p {
-		b, err := c.ReadByte()
-		if err != nil {
-			return i, err
-		}
-		p[i] = b
-	}
-	return len(p), nil
-}
 
 // FromRecords makes a zone of the records of a transfer.
 func FromRecords(rrs []dns.RR, zone rdata.Name) (*Zone, error) {
@@ -145,7 +65,7 @@ func FromRecords(rrs []dns.RR, zone rdata.Name) (*Zone, error) {
 		if i > 0 && i == len(rrs)-1 && rr.Header().Rrtype == dns.TypeSOA {
 			break
 		}
-		if err := b.add(rr, 0); err != nil {
+		if err := b.add(rr, place{}); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +82,6 @@ type setKey struct {
 type set struct {
 	ttl    uint32
 	values map[string]bool
-	line   int
 }
 
 // A builder collects the records of a zone.
@@ -178,12 +97,12 @@ func newBuilder(zone rdata.Name) *builder {
 	return &builder{name: zone, sets: map[setKey]*set{}, out: Zone{Name: zone}}
 }
 
-func (b *builder) skip(line int, rr dns.RR, format string, args ...any) {
+func (b *builder) skip(at place, rr dns.RR, format string, args ...any) {
 	h := rr.Header()
-	b.out.Skipped = append(b.out.Skipped, Skipped{line, h.Name + " " + dns.Type(h.Rrtype).String(), fmt.Sprintf(format, args...)})
+	b.out.Skipped = append(b.out.Skipped, Skipped{at.file, at.line, h.Name + " " + dns.Type(h.Rrtype).String(), fmt.Sprintf(format, args...)})
 }
 
-func (b *builder) add(rr dns.RR, line int) error {
+func (b *builder) add(rr dns.RR, at place) error {
 	if b.n++; b.n > maxRecords {
 		return fmt.Errorf("%w: it has more than %d records", ErrTooLarge, maxRecords)
 	}
@@ -191,18 +110,18 @@ func (b *builder) add(rr dns.RR, line int) error {
 	name, err := rdata.ParseName(h.Name)
 	switch {
 	case err != nil:
-		b.skip(line, rr, "%v", err)
+		b.skip(at, rr, "%v", err)
 		return nil
 	case h.Class != dns.ClassINET:
-		b.skip(line, rr, "its class is %s, and mailform knows IN", dns.Class(h.Class))
+		b.skip(at, rr, "its class is %s, and mailform knows IN", dns.Class(h.Class))
 		return nil
 	case !name.In(b.name):
-		b.skip(line, rr, "the name lies outside the zone %s", b.name.Host())
+		b.skip(at, rr, "the name lies outside the zone %s", b.name.Host())
 		return nil
 	}
 	if soa, ok := rr.(*dns.SOA); ok {
 		if b.soa != nil || name != b.name {
-			b.skip(line, rr, "a zone has one SOA record, at its name")
+			b.skip(at, rr, "a zone has one SOA record, at its name")
 			return nil
 		}
 		b.soa = soa
@@ -214,20 +133,20 @@ func (b *builder) add(rr dns.RR, line int) error {
 	}
 	switch {
 	case err != nil:
-		b.skip(line, rr, "%v", err)
+		b.skip(at, rr, "%v", err)
 		return nil
 	case !utf8.ValidString(value) || !norm.NFC.IsNormalString(value):
-		b.skip(line, rr, "its text is not Unicode in normal form, which files cannot hold")
+		b.skip(at, rr, "its text is not Unicode in normal form, which files cannot hold")
 		return nil
 	}
 	k := setKey{name, rrtype}
 	s := b.sets[k]
 	if s == nil {
-		s = &set{ttl: h.Ttl, values: map[string]bool{}, line: line}
+		s = &set{ttl: h.Ttl, values: map[string]bool{}}
 		b.sets[k] = s
 	}
 	if s.ttl != h.Ttl {
-		b.out.Changed = append(b.out.Changed, Skipped{line, h.Name + " " + rrtype,
+		b.out.Changed = append(b.out.Changed, Skipped{at.file, at.line, h.Name + " " + rrtype,
 			fmt.Sprintf("records of one name and type have one time to live (RFC 2181 §5.2): %d is taken, not %d", min(s.ttl, h.Ttl), max(s.ttl, h.Ttl))})
 		s.ttl = min(s.ttl, h.Ttl)
 	}

@@ -1,0 +1,209 @@
+package masterfile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"github.com/mailform/mailform/schema/rdata"
+	"github.com/miekg/dns"
+)
+
+// Limits of what is read.
+const (
+	maxBytes   = 256 << 20 // of all files together
+	maxRecords = 2_000_000
+	maxFiles   = 10_000
+	// maxDirectives bounds how many lines that begin with a dollar sign there can
+	// be without a record among them: the parser goes deeper with each that makes
+	// none.
+	maxDirectives = 10_000
+)
+
+// Options of [Read].
+type Options struct {
+	// Include is where $INCLUDE finds files; nil: nowhere. A path that begins with
+	// a slash begins there, as for a name server in a chroot.
+	Include fs.FS
+}
+
+// Read reads the master file of a zone. Errors name the line. The error is an
+// ErrTooLarge for what is beyond all measure.
+func Read(r io.Reader, zone rdata.Name, opts Options) (*Zone, error) {
+	in := &input{dir: opts.Include}
+	zp := dns.NewZoneParser(in.open("", r), string(zone), "")
+	zp.SetIncludeAllowed(in.dir != nil)
+	zp.SetIncludeFS(in)
+	b := newBuilder(zone)
+	for {
+		rr, ok := zp.Next()
+		if !ok {
+			break
+		}
+		in.directives = 0
+		if err := b.add(rr, in.place()); err != nil {
+			in.close()
+			return nil, err
+		}
+	}
+	in.close()
+	if in.failed != nil {
+		return nil, in.failed
+	}
+	if err := zp.Err(); err != nil {
+		return nil, parseError(err)
+	}
+	return b.zone()
+}
+
+// An input is a master file with those that it includes. It is the file system
+// that the parser sees.
+type input struct {
+	dir fs.FS
+	// stack are the files that are being read, the innermost last.
+	stack []*counted
+	size  int // bytes read so far
+	files int
+	// directives are those since the last record.
+	directives int
+	failed     error
+}
+
+// Open implements fs.FS for the parser, which closes what it is done with.
+func (in *input) Open(name string) (fs.File, error) {
+	if in.files++; in.files > maxFiles {
+		return nil, in.fail(fmt.Errorf("%w: it includes more than %d files", ErrTooLarge, maxFiles))
+	}
+	f, err := in.dir.Open(name)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // the parser says which file
+		}
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, errors.New("it is not a regular file")
+	}
+	c := in.open(name, f)
+	c.file = f
+	return &included{counted: c, File: f}, nil
+}
+
+func (in *input) open(name string, r io.Reader) *counted {
+	c := &counted{in: in, name: name, r: bufio.NewReader(r), line: 1, first: true}
+	in.stack = append(in.stack, c)
+	return c
+}
+
+// close closes what an error has left open.
+func (in *input) close() {
+	for _, c := range in.stack {
+		if c.file != nil {
+			c.file.Close()
+		}
+	}
+	in.stack = nil
+}
+
+func (in *input) fail(err error) error {
+	if in.failed == nil {
+		in.failed = err
+	}
+	return err
+}
+
+// place is where the last record was read from.
+func (in *input) place() place {
+	c := in.stack[len(in.stack)-1]
+	// The parser has read up to the end of the line, or to that of the file.
+	return place{c.name, c.line - c.ended}
+}
+
+// A counted is a reader that the parser takes a byte at a time, so that the line
+// of each record is known.
+type counted struct {
+	in    *input
+	name  string // empty for the file itself
+	r     *bufio.Reader
+	file  fs.File // nil for the file itself
+	line  int
+	ended int // 1 where the last byte ended a line
+	first bool
+}
+
+func (c *counted) ReadByte() (byte, error) {
+	b, err := c.r.ReadByte()
+	if err != nil {
+		return b, err
+	}
+	in := c.in
+	if in.size++; in.size > maxBytes {
+		return 0, in.fail(fmt.Errorf("%w: it has more than %d MiB", ErrTooLarge, maxBytes>>20))
+	}
+	if b == '$' && c.first {
+		if in.directives++; in.directives > maxDirectives {
+			return 0, in.fail(fmt.Errorf("%w: it has more than %d directives in a row", ErrTooLarge, maxDirectives))
+		}
+	}
+	c.ended, c.first = 0, false
+	if b == '\n' {
+		c.line++
+		c.ended, c.first = 1, true
+	}
+	return b, nil
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	for i := range p {
+		b, err := c.ReadByte()
+		if err != nil {
+			return i, err
+		}
+		p[i] = b
+	}
+	return len(p), nil
+}
+
+// An included is a file that another includes.
+type included struct {
+	*counted
+	fs.File
+}
+
+func (f *included) Read(p []byte) (int, error) { return f.counted.Read(p) }
+
+func (f *included) Close() error {
+	if n := len(f.in.stack); n > 0 && f.in.stack[n-1] == f.counted {
+		f.in.stack = f.in.stack[:n-1]
+	}
+	return f.File.Close()
+}
+
+// position is how the parser ends its errors.
+var position = regexp.MustCompile(`^(?s)(.*?)(?:: )?dns: (.*) at line: (\d+):(\d+)$`)
+
+// parseError words an error of the parser: line 3, column 5: …
+func parseError(err error) error {
+	text := err.Error()
+	if !strings.Contains(text, "dns: ") {
+		return err
+	}
+	m := position.FindStringSubmatch(text)
+	if m == nil {
+		return err
+	}
+	file, what := m[1], strings.TrimSpace(m[2])
+	if strings.Contains(what, "$INCLUDE directive not allowed") {
+		what = "$INCLUDE is not followed here: put the records into one file"
+	}
+	if file != "" {
+		file += ", "
+	}
+	return fmt.Errorf("%sline %s, column %s: %s", file, m[3], m[4], what)
+}
