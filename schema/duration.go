@@ -98,7 +98,7 @@ func ParseTTL(s string) (uint32, error) {
 		case n < 0:
 			return 0, errors.New("a time to live cannot be negative")
 		case n > MaxTTL:
-			return 0, fmt.Errorf("it is more than %d seconds", MaxTTL)
+			return 0, fmt.Errorf("it is more than %d seconds, the most that a time to live can be (RFC 2181 §8)", MaxTTL)
 		}
 		return uint32(n), nil
 	}
@@ -107,7 +107,7 @@ func ParseTTL(s string) (uint32, error) {
 		return 0, err
 	}
 	if d > MaxTTL*time.Second {
-		return 0, fmt.Errorf("it is more than %d seconds", MaxTTL)
+		return 0, fmt.Errorf("it is more than %d seconds, the most that a time to live can be (RFC 2181 §8)", MaxTTL)
 	}
 	return uint32(d / time.Second), nil
 }

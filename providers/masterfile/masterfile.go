@@ -102,6 +102,10 @@ func (b *builder) skip(at place, rr dns.RR, format string, args ...any) {
 	b.out.Skipped = append(b.out.Skipped, Skipped{at.file, at.line, h.Name + " " + dns.Type(h.Rrtype).String(), fmt.Sprintf(format, args...)})
 }
 
+func (b *builder) change(at place, k setKey, format string, args ...any) {
+	b.out.Changed = append(b.out.Changed, Skipped{at.file, at.line, string(k.name) + " " + k.rrtype, fmt.Sprintf(format, args...)})
+}
+
 func (b *builder) add(rr dns.RR, at place) error {
 	if b.n++; b.n > maxRecords {
 		return fmt.Errorf("%w: it has more than %d records", ErrTooLarge, maxRecords)
@@ -140,15 +144,19 @@ func (b *builder) add(rr dns.RR, at place) error {
 		return nil
 	}
 	k := setKey{name, rrtype}
+	ttl := h.Ttl
+	if ttl > schema.MaxTTL {
+		b.change(at, k, "a time to live of %d seconds counts as none (RFC 2181 §8): 0 is taken", ttl)
+		ttl = 0
+	}
 	s := b.sets[k]
 	if s == nil {
-		s = &set{ttl: h.Ttl, values: map[string]bool{}}
+		s = &set{ttl: ttl, values: map[string]bool{}}
 		b.sets[k] = s
 	}
-	if s.ttl != h.Ttl {
-		b.out.Changed = append(b.out.Changed, Skipped{at.file, at.line, h.Name + " " + rrtype,
-			fmt.Sprintf("records of one name and type have one time to live (RFC 2181 §5.2): %d is taken, not %d", min(s.ttl, h.Ttl), max(s.ttl, h.Ttl))})
-		s.ttl = min(s.ttl, h.Ttl)
+	if s.ttl != ttl {
+		b.change(at, k, "records of one name and type have one time to live (RFC 2181 §5.2): %d is taken, not %d", min(s.ttl, ttl), max(s.ttl, ttl))
+		s.ttl = min(s.ttl, ttl)
 	}
 	s.values[value] = true
 	return nil

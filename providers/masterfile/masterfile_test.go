@@ -78,6 +78,7 @@ func TestRead(t *testing.T) {
 		"text that is no text":       {soa + `a 60 TXT "\255"` + "\n", "skipped: line 2: a.example.org. TXT: its text is not Unicode in normal form"},
 		"text in another form":       {soa + `a 60 TXT "e\204\129"` + "\n", "skipped: line 2: a.example.org. TXT: its text is not Unicode"},
 		"two times to live":          {soa + "a 60 A 192.0.2.1\na 30 A 192.0.2.2\n", "changed: line 3: a.example.org. A: records of one name and type have one time to live (RFC 2181 §5.2): 30 is taken, not 60"},
+		"a time to live too long":    {soa + "a 2147483648 A 192.0.2.1\n", "changed: line 2: a.example.org. A: a time to live of 2147483648 seconds counts as none (RFC 2181 §8): 0 is taken"},
 		"a second SOA":               {soa + soa, "skipped: line 2: example.org. SOA: a zone has one SOA record"},
 		"the last line has no break": {soa + "b.example.net. 60 A 192.0.2.1", "skipped: line 2"},
 	} {

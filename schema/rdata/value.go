@@ -28,19 +28,31 @@ const relative = `\000.`
 // The error says what is wrong; [Expected] says what would be right. It is an
 // ErrAddress where an address stands for a name.
 func Canonical(rrtype, value string, origin Name) (string, error) {
-	switch rrtype {
-	case "A", "AAAA":
-		return canonicalAddress(rrtype, strings.TrimSpace(value))
-	case "TXT":
+	switch {
+	case rrtype == "A" || rrtype == "AAAA":
+		if !generic(value) {
+			return canonicalAddress(rrtype, strings.TrimSpace(value))
+		}
+	case rrtype == "TXT":
 		if err := checkTXT(value); err != nil {
 			return "", err
 		}
 		return value, nil
+	case isNumbered(rrtype):
+		return canonicalNumbered(rrtype, value)
 	}
-	rr, err := parse(rrtype, value)
+	if c, ok := canonicalHost(rrtype, value, origin); ok {
+		return c, nil
+	}
+	rr, err := parse(rrtype, spell(rrtype, value))
 	if err != nil {
 		return "", err
 	}
+	return canonicalRR(rrtype, rr, origin)
+}
+
+// canonicalRR is the canonical text of a record's data, as [parse] has left it.
+func canonicalRR(rrtype string, rr dns.RR, origin Name) (string, error) {
 	for _, name := range namesIn(rr) {
 		n, err := parseTarget(*name, origin)
 		if err != nil {
@@ -51,6 +63,8 @@ func Canonical(rrtype, value string, origin Name) (string, error) {
 	switch rr := rr.(type) {
 	case *dns.CAA:
 		rr.Tag = strings.ToLower(rr.Tag) // RFC 8659 §4.1
+	case *dns.NAPTR:
+		rr.Flags = strings.ToLower(rr.Flags) // RFC 3403 §4.1
 	case *dns.SVCB:
 		sortParams(rr)
 	case *dns.HTTPS:
@@ -88,11 +102,14 @@ func canonicalAddress(rrtype, value string) (string, error) {
 }
 
 // parse reads a value of any type but A, AAAA and TXT.
-func parse(rrtype, value string) (dns.RR, error) {
+func parse(rrtype, value string) (dns.RR, error) { return parseBelow(relative, rrtype, value) }
+
+// parseBelow does the same with an origin for names without a dot at their end.
+func parseBelow(origin, rrtype, value string) (dns.RR, error) {
 	if err := checkText(value); err != nil {
 		return nil, err
 	}
-	zp := dns.NewZoneParser(strings.NewReader(". 0 IN "+rrtype+" "+value+"\n"), relative, "")
+	zp := dns.NewZoneParser(strings.NewReader(". 0 IN "+rrtype+" "+value+"\n"), origin, "")
 	zp.SetIncludeAllowed(false)
 	rr, ok := zp.Next()
 	if err := zp.Err(); err != nil {
@@ -190,6 +207,8 @@ func overTheWire(rr dns.RR) (string, error) {
 	}
 	text := data(back)
 	switch back.(type) {
+	case *dns.OPENPGPKEY:
+		return keyText(text), nil
 	case *dns.TLSA, *dns.SMIMEA, *dns.DS, *dns.CDS, *dns.SSHFP:
 		text = strings.ToLower(text)
 	}
@@ -198,9 +217,6 @@ func overTheWire(rr dns.RR) (string, error) {
 
 // data is the text of a record without its header.
 func data(rr dns.RR) string {
-	if raw, ok := rr.(*dns.RFC3597); ok {
-		return `\# ` + strconv.Itoa(len(raw.Rdata)/2) + " " + strings.ToLower(raw.Rdata)
-	}
 	return strings.TrimPrefix(rr.String(), rr.Header().String())
 }
 
@@ -231,6 +247,9 @@ func RR(name Name, ttl uint32, rrtype, value string) (dns.RR, error) {
 		}
 		return rr, nil
 	}
+	if rr := hostRecord(hdr, rrtype, value); rr != nil {
+		return rr, nil
+	}
 	rr, err := parse(rrtype, value)
 	if err != nil {
 		return nil, fmt.Errorf("record %s %s: %w", name, rrtype, err)
@@ -243,18 +262,23 @@ func RR(name Name, ttl uint32, rrtype, value string) (dns.RR, error) {
 // Value is the canonical value of a record as a server has it: the other way
 // of [RR]. A text that is not UTF-8 keeps its odd octets as they are.
 func Value(rr dns.RR) (rrtype, value string, err error) {
-	rrtype = dns.TypeToString[rr.Header().Rrtype]
-	if rrtype == "" {
-		rrtype = "TYPE" + strconv.Itoa(int(rr.Header().Rrtype))
-	}
-	if txt, ok := rr.(*dns.TXT); ok {
+	rrtype = typeName(rr.Header().Rrtype)
+	switch rr := rr.(type) {
+	case *dns.TXT:
 		var b strings.Builder
-		for _, s := range txt.Txt {
+		for _, s := range rr.Txt {
 			b.WriteString(unescapeTXT(s))
 		}
 		return rrtype, b.String(), nil
+	case *dns.OPENPGPKEY:
+		value, err = canonicalRR(rrtype, rr, Root)
+	default:
+		if isNumbered(rrtype) {
+			value, err = numbered(rr)
+		} else {
+			value, err = Canonical(rrtype, data(rr), Root)
+		}
 	}
-	value, err = Canonical(rrtype, data(rr), Root)
 	if err != nil {
 		return "", "", fmt.Errorf("record %s %s: %w", rr.Header().Name, rrtype, err)
 	}
