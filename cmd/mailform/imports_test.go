@@ -35,6 +35,7 @@ var importRules = []struct {
 	{"engine/plan/text", []string{"schema", "providers$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/plan/planjson", []string{"schema", "providers$", "engine/config$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/tests", []string{"schema", "providers$", "engine"}},
+	{"engine/zonetest", []string{"schema", "providers$", "providers/providertest", "engine"}},
 	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},
 	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
 	{"engine/draft", []string{"schema", "providers$", "engine/config", "engine/expand", "engine/plan$"}},

@@ -1,0 +1,72 @@
+package zonetest
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/providertest"
+	"github.com/mailform/mailform/schema/rdata"
+	"github.com/miekg/dns"
+)
+
+// A System is one live system that holds a zone.
+type System struct {
+	// Config are blocks that say where the system is. Among them is a block
+	// nameserver "ns" with the hostname ns1.example.net.
+	Config string
+	// NewProvider makes the providers that Config names, as main does.
+	NewProvider func(name string) providers.Provider
+	// Version of mailform; empty: none.
+	Version string
+	// Zone is the name of the zone; empty: example.com. It is there beforehand
+	// only where the system has no way to make one.
+	Zone string
+	// Live asks a program that knows nothing of mailform which records the zone
+	// has. It may return more than was asked for, but no records that others have
+	// no business with. Nil: there is no such program.
+	Live func(t *testing.T, zone rdata.Name, questions []Question) []dns.RR
+	// Edit makes a record set what it says behind mailform's back, or takes it
+	// away if it has no values. Nil: the system has no other way in.
+	Edit func(t *testing.T, zone rdata.Name, set providertest.Set)
+	// Cannot says of groups that the system cannot go through why.
+	Cannot map[string]string
+}
+
+// A Question is what a name server can be asked.
+type Question struct {
+	Name rdata.Name
+	Type string
+}
+
+// Run takes a system through all groups, and ends with taking the zone away.
+func Run(t *testing.T, sys System) {
+	if sys.Zone == "" {
+		sys.Zone = "example.com"
+	}
+	w := newWorld(t, sys)
+	if !t.Run("an empty zone", func(t *testing.T) { w.begin(t) }) {
+		return
+	}
+	for _, g := range providertest.ZoneGroups() {
+		t.Run(g.Name, func(t *testing.T) {
+			if why, ok := sys.Cannot[g.Name]; ok {
+				t.Skip(why)
+			}
+			if !canIgnore && slices.ContainsFunc(g.Steps, func(s providertest.ZoneStep) bool { return len(s.Ignore) > 0 }) {
+				t.Skip("the language has no rules yet for what is to be ignored")
+			}
+			w.begin(t)
+			for _, s := range g.Steps {
+				if !t.Run(s.Name, func(t *testing.T) { w.take(t, s) }) {
+					return // the steps after it begin where it ends
+				}
+			}
+		})
+	}
+	t.Run("a change behind our back is not overwritten", func(t *testing.T) { w.stale(t) })
+	t.Run("the zone is taken away", func(t *testing.T) { w.end(t) })
+}
+
+// canIgnore: the language has ignore blocks.
+const canIgnore = false
