@@ -1,6 +1,9 @@
 package schema
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -24,6 +27,10 @@ type BlockType struct {
 	// Instances is set for blocks that describe something. They have an address,
 	// can be referred to, and take for_each, count, depends_on and lifecycle.
 	Instances bool
+	// Keeps are the kinds of resources, of a provider, that are there before
+	// mailform and stay after it: it takes them over and changes them, but cannot
+	// make them or take them away.
+	Keeps []string
 }
 
 // A NestedBlock is a block within a block.
@@ -141,6 +148,14 @@ func ProviderByName(name string) *BlockType {
 		}
 	}
 	return nil
+}
+
+// Keeps reports whether the provider of a target finds resources of a kind and
+// leaves them where they are: see BlockType.Keeps.
+func Keeps(target, kind string) bool {
+	name, _, _ := strings.Cut(target, ".")
+	p := ProviderByName(name)
+	return p != nil && slices.Contains(p.Keeps, kind)
 }
 
 // ImpliedType is the object type of an evaluated block.

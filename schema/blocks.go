@@ -126,20 +126,3 @@ var providerBlock = &BlockType{
 
 var aliasAttribute = Attribute{Name: "alias", Type: cty.String, Static: true, Form: FormIdentifier,
 	Doc: "A name for this instance of the provider. Left out: it is the default instance."}
-
-var providers = []*BlockType{
-	{
-		Type:  "provider",
-		Label: "embedded",
-		Doc: "The mail and name server that mailform brings along. One instance is one `mailform serve` process with one data " +
-			"directory, started by `mailform apply`.",
-		Example: `provider "embedded" {
-  data_dir = "./mail"
-}`,
-		Attributes: []Attribute{
-			aliasAttribute,
-			{Name: "data_dir", Type: cty.String, Default: cty.StringVal("./mail"), Form: FormPath,
-				Doc: "Directory of the store, the queue and the keys. A relative path starts from the directory of the configuration."},
-		},
-	},
-}

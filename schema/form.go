@@ -87,6 +87,10 @@ var (
 	FormPasswordHash = stringForm("a password hash",
 		"A verifier that `mailform passwd` prints: argon2id (`$argon2id$…`), bcrypt (`$2b$…`), SHA-crypt (`$6$…`, `$5$…`), PBKDF2 or SCRAM (`{SCRAM-SHA-256}…`). Never the password itself.",
 		func(s string) (string, error) { return ParsePasswordHash(s) })
+	FormKeyName = stringForm("a key name",
+		"What the server's configuration calls the key: labels of letters, digits, `-` and `_`, with dots between them.",
+		parseKeyName)
+	FormBase64     = stringForm("a text in base64", "", parseBase64)
 	FormPath       = stringForm("a path", "", parsePath)
 	FormIdentifier = stringForm("an identifier", "Letters, digits, `_` and `-`, not beginning with a digit.", parseIdentifier)
 	FormUint16     = integer(0, 65535)

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -133,4 +134,31 @@ func parseIdentifier(s string) (string, error) {
 		}
 	}
 	return s, nil
+}
+
+// parseKeyName reads the name of a TSIG key, which is a domain name.
+func parseKeyName(s string) (string, error) {
+	name := strings.ToLower(strings.TrimSuffix(s, "."))
+	if name == "" || len(name) > 253 {
+		return "", errors.New("it is empty or too long")
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 {
+			return "", errors.New("it has a label that is empty or longer than 63 characters")
+		}
+		for i := range len(label) {
+			if c := label[i]; !isAlnum(c) && c != '_' && c != '-' {
+				return "", fmt.Errorf("it holds %q", c)
+			}
+		}
+	}
+	return name + ".", nil
+}
+
+func parseBase64(s string) ([]byte, error) {
+	raw, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(raw) == 0 {
+		return nil, errors.New("it is not base64, or it is empty")
+	}
+	return raw, nil
 }

@@ -97,7 +97,7 @@ type OutlineOutput struct {
 func (m *Module) Outline() *Outline {
 	o := &Outline{}
 	for id, b := range m.providers {
-		out := OutlineBlock{Type: "provider", Name: id.name, Alias: id.alias, Body: outlineBody(&b.body, b.typ.Attributes, nil)}
+		out := OutlineBlock{Type: "provider", Name: id.name, Alias: id.alias, Body: outlineBody(&b.body, b.typ.Attributes, b.typ.Blocks)}
 		o.Providers = append(o.Providers, out)
 	}
 	sort.Slice(o.Providers, func(i, j int) bool {

@@ -35,11 +35,11 @@ func (m *Module) decodeProvider(hb *hcl.Block) hcl.Diagnostics {
 	if typ == nil {
 		return hcl.Diagnostics{unknownProvider(name, hb.LabelRanges[0])}
 	}
-	allowed := bodySchema(typ.Attributes, nil, false)
+	allowed := bodySchema(typ.Attributes, typ.Blocks, false)
 	allowed.Attributes = append(allowed.Attributes, hcl.AttributeSchema{Name: metaForEach})
 	content, diags := contentOf(hb.Body, allowed)
 	b := &block{typ: typ, name: name, header: hb.DefRange, lifecycle: usual}
-	diags = append(diags, b.decode(content, typ.Attributes, nil)...)
+	diags = append(diags, b.decode(content, typ.Attributes, typ.Blocks)...)
 	m.redact(b)
 	id := providerID{name: name}
 	if a := content.Attributes["alias"]; a != nil {

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -79,11 +80,21 @@ func (t *text) blanked() []byte {
 // parse, up to the end of its line.
 var secretLine = func() *regexp.Regexp {
 	var names []string
-	for _, b := range schema.Blocks() {
-		for _, a := range b.Attributes {
-			if a.Sensitive {
+	add := func(attrs []schema.Attribute) {
+		for _, a := range attrs {
+			if a.Sensitive && !slices.Contains(names, regexp.QuoteMeta(a.Name)) {
 				names = append(names, regexp.QuoteMeta(a.Name))
 			}
+		}
+	}
+	types := slices.Concat(schema.Blocks(), schema.Backends())
+	for _, name := range schema.Providers() {
+		types = append(types, schema.ProviderByName(name))
+	}
+	for _, b := range types {
+		add(b.Attributes)
+		for _, n := range b.Blocks {
+			add(n.Attributes)
 		}
 	}
 	return regexp.MustCompile(`\b(?:` + strings.Join(names, "|") + `)"?[ \t]*[=:]([^\n]*)`)

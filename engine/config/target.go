@@ -53,12 +53,30 @@ func (e *evaluator) providers(at hcl.Range) []Provider {
 
 // providerInstance evaluates the arguments of one instance of a provider.
 func (e *evaluator) providerInstance(b *evaluated, id providerID, i int) cty.Value {
-	values := map[string]cty.Value{}
-	for j := range b.typ.Attributes {
-		s := &b.typ.Attributes[j]
-		a := b.attrs.named(s.Name)
+	values := e.providerBody(b, &b.body, b.typ.Attributes, slot{owner: fmt.Sprintf("provider %q", id.name), provider: true}, i)
+	for j := range b.typ.Blocks {
+		n := &b.typ.Blocks[j]
+		values[n.Type] = cty.NullVal(n.ImpliedType())
+		for _, written := range b.nested[n.Type] {
+			p := slot{owner: fmt.Sprintf("provider %q", id.name), within: n.Type, provider: true}
+			values[n.Type] = cty.ObjectVal(e.providerBody(b, &written.body, n.Attributes, p, i))
+		}
+	}
+	return cty.ObjectVal(values)
+}
+
+// providerBody evaluates the arguments of a provider or of a block in one. p says
+// where they stand.
+func (e *evaluator) providerBody(b *evaluated, in *body, attrs []schema.Attribute, p slot, i int) map[string]cty.Value {
+	values := make(map[string]cty.Value, len(attrs)+len(b.typ.Blocks))
+	for j := range attrs {
+		s := &attrs[j]
+		a := in.attrs.named(s.Name)
 		if a == nil {
 			values[s.Name] = defaultOf(s)
+			if s.Required { // reported
+				values[s.Name] = cty.UnknownVal(s.Type)
+			}
 			continue
 		}
 		v, diags := e.value(a.expr, e.instanceContext(b, a.expr, e.context(a.expr), i))
@@ -67,11 +85,11 @@ func (e *evaluator) providerInstance(b *evaluated, id providerID, i int) cty.Val
 			values[s.Name] = cty.UnknownVal(s.Type)
 			continue
 		}
-		p := slot{attr: a, owner: fmt.Sprintf("provider %q", id.name), provider: true}
+		p.attr = a
 		values[s.Name], diags = p.finish(v)
 		e.report(diags...)
 	}
-	return cty.ObjectVal(values)
+	return values
 }
 
 // defaultProvider is the one of blocks that name none.

@@ -49,6 +49,21 @@ user "b" {
   domain = domain.example
   name   = "AL"
 }`, summary: "Address declared twice", detail: []string{"al@example.com", "user.a", "main.mf.hcl:4"}, at: `"AL"`},
+		"a listen address of a server that others run": {
+			hcl: `
+provider "rfc2136" { server = "192.0.2.53" }
+nameserver "theirs" {
+  hostname = "ns.elsewhere.net"
+  provider = rfc2136
+  listen   = ["127.0.0.1:5353"]
+}`, summary: "Name server that others run", detail: []string{"rfc2136", "Leave out listen"}, at: `["127.0.0.1:5353"]`},
+		"mail at a name server": {
+			hcl: `
+provider "knot" { server = "192.0.2.53" }
+server "theirs" {
+  hostname = "mail2.example.com"
+  provider = knot
+}`, summary: "Role without a provider", detail: []string{"server.theirs needs a provider that can be its mta, and knot cannot"}, at: `knot`},
 		"an alias equal to a user": {
 			hcl: `
 user "a" {

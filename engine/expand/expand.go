@@ -180,7 +180,9 @@ func (e *expander) emitProcesses() {
 	dirs := map[string]string{}
 	targets := make([]string, 0, len(e.used))
 	for t := range e.used {
-		targets = append(targets, t)
+		if runs(t) {
+			targets = append(targets, t)
+		}
 	}
 	slices.Sort(targets)
 	for _, target := range targets {

@@ -21,7 +21,17 @@ const embedded = "embedded"
 
 // providerRoles says what each provider can be.
 var providerRoles = map[string][]role{
-	embedded: {roleMTA, roleStore, roleSigner, roleDNS},
+	embedded:  {roleMTA, roleStore, roleSigner, roleDNS},
+	"rfc2136": {roleDNS},
+	"bind":    {roleDNS},
+	"knot":    {roleDNS},
+}
+
+// runs reports whether mailform itself runs the server at a target, and so says
+// where it listens. Others are there, and are told only what to serve.
+func runs(target string) bool {
+	name, _, _ := strings.Cut(target, ".")
+	return name == embedded
 }
 
 // serviceRoles says which role runs a service.

@@ -241,6 +241,10 @@ func (e *expander) readNameservers() {
 		ns := &nameserver{block: b, host: host, target: roles[roleDNS]}
 		e.nameservers[b] = ns
 		v := s.attr("listen")
+		if !runs(ns.target) {
+			e.listensElsewhere(ns, v)
+			continue
+		}
 		listen, lf := readList(v, schema.ParseListen)
 		if lf == absent {
 			addresses, af := s.addresses()
@@ -251,6 +255,17 @@ func (e *expander) readNameservers() {
 			e.claimPort(l, b.addr+".dns", v)
 		}
 	}
+}
+
+// listensElsewhere refuses a listen address of a server that mailform does not
+// run. What was left out has its default.
+func (e *expander) listensElsewhere(ns *nameserver, v value) {
+	standard := schema.BlockByType("nameserver").Attribute("listen").Default
+	if v.fact() != known || v.v.RawEquals(standard) {
+		return
+	}
+	v.errorf("Name server that others run",
+		"The server at %s is not run by mailform, and its own configuration says where it listens. Leave out listen here; addresses says under which addresses others reach it, and server in the provider block where mailform does.", ns.target)
 }
 
 // reachedAt are the addresses that a name server's records name: those it

@@ -126,6 +126,9 @@ func block(defs node, b *schema.BlockType) node {
 	for i := range b.Blocks {
 		n := &b.Blocks[i]
 		def := strings.ReplaceAll(b.Type, ".", "_") + "_block_" + n.Type
+		if b.Type == "provider" { // each has blocks of its own
+			def = "provider_" + b.Label + "_block_" + n.Type
+		}
 		defs[def] = nested(n)
 		one := ref(def)
 		properties[n.Type] = list(one)

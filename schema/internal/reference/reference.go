@@ -115,6 +115,10 @@ func providers(b *schema.BlockType) string {
 		p := schema.ProviderByName(name)
 		fmt.Fprintf(&w, "\n## %s\n\n%s\n\n```hcl\n%s\n```\n", name, p.Doc, p.Example)
 		attributes(&w, p.Attributes, "")
+		for _, n := range p.Blocks {
+			fmt.Fprintf(&w, "\n### `%s` of %s\n\n%s\n", n.Type, name, n.Doc)
+			attributes(&w, n.Attributes, "")
+		}
 	}
 	return w.String()
 }

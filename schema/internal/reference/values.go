@@ -86,7 +86,11 @@ func forms() []*schema.Form {
 		}
 	}
 	for _, name := range schema.Providers() {
-		add(schema.ProviderByName(name).Attributes)
+		p := schema.ProviderByName(name)
+		add(p.Attributes)
+		for _, n := range p.Blocks {
+			add(n.Attributes)
+		}
 	}
 	list := make([]*schema.Form, 0, len(byName))
 	for _, f := range byName {
