@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) error {
 	log.Info("stopping")
 	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
-	err = d.sockets.close(grace)
+	err = errors.Join(d.sockets.close(grace), d.dns.Shutdown(grace))
 	work.Wait()
 	// The admin socket goes last: who asks for a stop takes its absence as the
 	// end, and may open the store at once.

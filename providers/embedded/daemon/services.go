@@ -81,8 +81,8 @@ func (s dnsService) serve(sock *socket) error {
 	return unless(dns.ErrServerClosed, s.server.Serve(sock.packet, sock.stream))
 }
 
-// shutdown has nothing to wait for: a query is answered at once, and serve ends
-// when its sockets are closed.
+// shutdown has nothing to wait for: serve ends when its sockets are closed. What
+// came by TCP, for whichever listener, ends with the server.
 func (s dnsService) shutdown(context.Context) error { return nil }
 func (s dnsService) connections() int               { return 0 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/dns"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -35,27 +36,27 @@ type socketID struct {
 type socket struct {
 	id     socketID
 	stream net.Listener
-	packet net.PacketConn // nil but for DNS
+	packet []*net.UDPConn // none but for DNS
 }
 
 func (s *socket) close() {
 	// Closing a listening socket can only fail if it is closed already.
 	_ = s.stream.Close()
-	if s.packet != nil {
-		_ = s.packet.Close()
+	for _, c := range s.packet {
+		_ = c.Close()
 	}
 }
 
 // bind opens a socket.
-func bind(ctx context.Context, id socketID, dns bool) (*socket, error) {
+func bind(ctx context.Context, id socketID, service string) (*socket, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", id.address)
 	if err != nil {
 		return nil, err
 	}
 	s := &socket{id: id, stream: l}
-	if dns {
-		if s.packet, err = lc.ListenPacket(ctx, "udp", id.address); err != nil {
+	if service == "dns" {
+		if s.packet, err = dns.ListenUDP(ctx, id.address); err != nil {
 			s.close()
 			return nil, err
 		}
@@ -135,7 +136,7 @@ func (s *sockets) prepare(ctx context.Context, wanted []store.Listener, touched 
 			if s.open[key][id] != nil {
 				continue
 			}
-			sock, err := bind(ctx, id, l.Service == "dns")
+			sock, err := bind(ctx, id, l.Service)
 			if errors.Is(err, syscall.EADDRINUSE) && leaving[portOf(id)] {
 				continue
 			}
@@ -291,7 +292,7 @@ func (s *sockets) start(key string, l store.Listener, fresh map[socketID]*socket
 		sock := fresh[id]
 		if sock == nil {
 			var err error
-			if sock, err = bind(context.Background(), id, l.Service == "dns"); err != nil {
+			if sock, err = bind(context.Background(), id, l.Service); err != nil {
 				s.failed[key][id] = err
 				s.log.Error("open a socket", "listener", key, "error", err)
 				continue

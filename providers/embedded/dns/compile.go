@@ -28,8 +28,10 @@ func compile(z store.Zone) (*zone, error) {
 }
 
 func compileZone(z store.Zone) (*zone, error) {
-	for _, n := range []struct{ what, name string }{{"name", z.Name}, {"primary", z.Primary}, {"contact", z.Contact}} {
-		if _, ok := dns.IsDomainName(n.name); !ok || !dns.IsFqdn(n.name) {
+	var names [3]name
+	for i, n := range []struct{ what, name string }{{"name", z.Name}, {"primary", z.Primary}, {"contact", z.Contact}} {
+		var ok bool
+		if names[i], ok = parseName(n.name); !ok {
 			return nil, fmt.Errorf("the %s %q is no absolute domain name", n.what, n.name)
 		}
 	}
@@ -41,9 +43,12 @@ func compileZone(z store.Zone) (*zone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record %s SOA: %w", z.Name, err)
 	}
-	out := &zone{name: soa.Header().Name, negative: []dns.RR{soa}, nodes: make(map[string]*node, len(z.RRsets)+1)}
+	out := &zone{name: names[0], nodes: make(map[name]*node, len(z.RRsets)+1)}
+	if out.soa, err = newRRset([]dns.RR{soa}); err != nil {
+		return nil, fmt.Errorf("record %s SOA: %w", z.Name, err)
+	}
 	out.apex = out.node(out.name)
-	out.apex.sets = []rrset{{rrtype: dns.TypeSOA, rrs: out.negative}}
+	out.apex.sets = []*rrset{out.soa}
 	for _, set := range z.RRsets {
 		if err := out.add(set); err != nil {
 			return nil, err
@@ -53,16 +58,17 @@ func compileZone(z store.Zone) (*zone, error) {
 		if err := n.check(); err != nil {
 			return nil, err
 		}
-		slices.SortFunc(n.sets, func(a, b rrset) int { return int(a.rrtype) - int(b.rrtype) })
+		slices.SortFunc(n.sets, func(a, b *rrset) int { return int(a.rrtype) - int(b.rrtype) })
 	}
 	for _, n := range out.nodes {
 		out.link(n)
 	}
 	for _, n := range out.nodes {
-		for i := range n.sets {
-			n.sets[i].extra = out.extra(n.sets[i].rrs)
+		if out.isDelegation(n) {
+			n.glue = out.glue(n.set(dns.TypeNS))
 		}
 	}
+	out.prepare()
 	return out, nil
 }
 
@@ -75,8 +81,7 @@ func (z *zone) add(set store.RRset) error {
 	case len(set.Values) == 0:
 		return fail(errors.New("there is no value"))
 	}
-	var s rrset
-	var owner string
+	var rrs []dns.RR
 	for _, v := range set.Values {
 		rr, err := rdata.RR(rdata.Name(dns.CanonicalName(set.Name)), set.TTL, set.Type, v)
 		if err == nil {
@@ -85,13 +90,17 @@ func (z *zone) add(set store.RRset) error {
 		if err != nil {
 			return fmt.Errorf("%w (%q)", fail(err), v[:min(len(v), maxShown)])
 		}
-		owner, s.rrtype = rr.Header().Name, rr.Header().Rrtype
-		if !slices.ContainsFunc(s.rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
-			s.rrs = append(s.rrs, rr)
+		if !slices.ContainsFunc(rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
+			rrs = append(rrs, rr)
 		}
 	}
+	s, err := newRRset(slices.Clip(rrs))
+	if err != nil {
+		return fail(err)
+	}
+	owner := s.records[0].owner
 	switch {
-	case owner != z.name && !isBelow(owner, z.name):
+	case owner != z.name && !owner.isBelow(z.name):
 		return fail(errors.New("it lies outside the zone"))
 	case s.rrtype == dns.TypeSOA, s.rrtype == dns.TypeOPT, isQuestionType(s.rrtype):
 		return fail(errors.New("this type cannot be in a zone"))
@@ -100,7 +109,6 @@ func (z *zone) add(set store.RRset) error {
 	if n.set(s.rrtype) != nil {
 		return fail(errors.New("it is there twice"))
 	}
-	s.rrs = slices.Clip(s.rrs)
 	n.sets = append(n.sets, s)
 	return nil
 }
@@ -121,15 +129,15 @@ func canonical(rr dns.RR) (dns.RR, error) {
 }
 
 // node finds or makes the node of a name, and those between it and the apex.
-func (z *zone) node(name string) *node {
-	if n := z.nodes[name]; n != nil {
+func (z *zone) node(at name) *node {
+	if n := z.nodes[at]; n != nil {
 		return n
 	}
-	n := &node{name: name}
-	z.nodes[name] = n
-	if name != z.name {
-		up := z.node(parent(name))
-		if name[:2] == "*." {
+	n := &node{name: at}
+	z.nodes[at] = n
+	if at != z.name {
+		up := z.node(at.parent())
+		if at.isWildcard() {
 			up.wildcard = n
 		}
 	}
@@ -154,7 +162,7 @@ func (n *node) check() error {
 
 // link finds what a node lies below.
 func (z *zone) link(n *node) {
-	for at := n; ; at = z.nodes[parent(at.name)] {
+	for at := n; ; at = z.nodes[at.name.parent()] {
 		if z.isDelegation(at) || at.set(dns.TypeDNAME) != nil {
 			n.above = at
 		}
@@ -164,39 +172,24 @@ func (z *zone) link(n *node) {
 	}
 }
 
-// extra collects the addresses, in the zone, of the names that records point to.
-// What lies below a delegation is glue and goes with that delegation alone.
-func (z *zone) extra(rrs []dns.RR) []dns.RR {
-	var out []dns.RR
-	var seen []string
-	for _, rr := range rrs {
-		target := ""
-		switch rr := rr.(type) {
-		case *dns.MX:
-			target = rr.Mx
-		case *dns.NS:
-			target = rr.Ns
-		case *dns.SRV:
-			target = rr.Target
-		default:
-			return nil
-		}
-		target = dns.CanonicalName(target)
+// glue collects the addresses, as far as they are in the zone, of name servers.
+func (z *zone) glue(ns *rrset) []record {
+	var out []record
+	var seen []name
+	for _, r := range ns.records {
+		target := r.target().fold()
 		n := z.nodes[target]
 		if n == nil || slices.Contains(seen, target) {
 			continue
 		}
 		seen = append(seen, target)
-		if n.above != nil && rr.Header().Rrtype != dns.TypeNS {
-			continue
-		}
 		for _, rrtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 			if set := n.set(rrtype); set != nil {
-				out = append(out, set.rrs...)
+				out = append(out, set.records...)
 			}
 		}
 	}
-	return slices.Clip(out)
+	return out
 }
 
 // isQuestionType reports whether a type is one that only questions and

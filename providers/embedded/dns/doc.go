@@ -7,6 +7,16 @@
 // waits. A zone with a value that cannot be read is refused, and the old one goes
 // on being served.
 //
+// A packet takes one of two ways (reply.go). The long way (slow) reads any message
+// and puts the answer together of records (answer.go). The short way (fast) reads
+// the usual query alone and sends a body that the long way has made before: it
+// compares no names, makes no records and takes no memory. A test holds both to
+// the same answers. What changes an answer is built into the long way; the short
+// one has to know only when a body must not be kept.
+//
+// Answers have what was asked for and nothing else: no addresses of an MX, no NS
+// beside an address. What does not fit is not cut, but asked for again over TCP.
+//
 // Standards: RFC 1034 and 1035, negative answers RFC 2308, unknown types RFC 3597,
 // DS at a delegation RFC 4035 §3.1.4.1, wildcards RFC 4592, chains of CNAMEs RFC
 // 6604, DNAME RFC 6672, EDNS RFC 6891, TCP RFC 7766, ANY RFC 8482, glue RFC 9471.

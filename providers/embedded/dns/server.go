@@ -13,20 +13,10 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/netutil"
 
+	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
-
-// Limits of TCP (RFC 7766 §6.2).
-const (
-	tcpIdle        = 10 * time.Second
-	tcpQueries     = 1000 // on a connection, then it is closed
-	tcpConnections = 1000 // on a listener, then the next has to wait
-)
-
-// udpReadSize is the longest query that is read over UDP.
-const udpReadSize = 4096
 
 // ErrServerClosed is returned by [Server.Serve] after [Server.Shutdown].
 var ErrServerClosed = errors.New("dns: server closed")
@@ -38,24 +28,27 @@ type Options struct {
 
 // A Server answers for its zones on any number of sockets.
 type Server struct {
-	log       *slog.Logger
-	zones     atomic.Pointer[zones]
-	responses sync.Pool // of *response
+	log     *slog.Logger
+	zones   atomic.Pointer[zones]
+	streams *sessions.Group
 
 	mu      sync.Mutex // held to replace zones, and for what follows
 	closing bool
-	pairs   map[*pair]struct{}
+	sockets map[*net.UDPConn]struct{}
 	running sync.WaitGroup
 }
 
 // New makes a server without zones.
 func New(o Options) *Server {
-	s := &Server{log: o.Logger, pairs: map[*pair]struct{}{}}
+	s := &Server{log: o.Logger, sockets: map[*net.UDPConn]struct{}{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.streams = sessions.New(sessions.Options{
+		Connections: tcpConnections, ConnectionsPerAddress: tcpPerAddress, Log: s.log,
+		Refuse: func(net.Conn) {}, // there is nothing to say in this protocol
+	})
 	s.zones.Store(&zones{})
-	s.responses.New = func() any { return &response{buf: make([]byte, dns.DefaultMsgSize)} }
 	return s
 }
 
@@ -66,161 +59,149 @@ func (s *Server) SetZone(z store.Zone) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next := maps.Clone(*s.zones.Load())
-	next[compiled.name] = compiled
-	s.zones.Store(&next)
+	s.change(func(next map[name]*zone) { next[compiled.name] = compiled })
 	return nil
 }
 
 // SetZones replaces all zones at once. Those that cannot be read stay as they
 // were; the error joins what is wrong with them.
 func (s *Server) SetZones(list []store.Zone) error {
-	next := make(zones, len(list))
+	fresh := make(map[name]*zone, len(list))
 	var errs []error
-	var bad []string
+	var bad []name
 	for _, z := range list {
 		compiled, err := compile(z)
 		if err != nil {
 			errs = append(errs, err)
-			bad = append(bad, dns.CanonicalName(z.Name))
+			if n, ok := parseName(z.Name); ok {
+				bad = append(bad, n)
+			}
 			continue
 		}
-		next[compiled.name] = compiled
+		fresh[compiled.name] = compiled
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range bad {
-		if old := (*s.zones.Load())[name]; old != nil {
-			next[name] = old
+	s.change(func(next map[name]*zone) {
+		for _, n := range bad {
+			if old := next[n]; old != nil && fresh[n] == nil {
+				fresh[n] = old
+			}
 		}
-	}
-	s.zones.Store(&next)
+		clear(next)
+		maps.Copy(next, fresh)
+	})
 	return errors.Join(errs...)
 }
 
-// RemoveZone takes a zone out; queries for its names are refused from then on.
-func (s *Server) RemoveZone(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next := maps.Clone(*s.zones.Load())
-	delete(next, dns.CanonicalName(name))
-	s.zones.Store(&next)
+// RemoveZone takes a zone out, named with or without the last dot; queries for
+// its names are refused from then on.
+func (s *Server) RemoveZone(zoneName string) {
+	n, ok := parseName(dns.Fqdn(zoneName))
+	if !ok {
+		return
+	}
+	s.change(func(next map[name]*zone) { delete(next, n) })
 }
 
-// A pair is what serves one address.
-type pair struct{ udp, tcp *dns.Server }
+// change replaces the zones by a changed copy. A query sees the old ones or the
+// new ones.
+func (s *Server) change(f func(next map[name]*zone)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.zones.Load()
+	next := &zones{byName: maps.Clone(old.byName), changed: old.changed}
+	if next.byName == nil {
+		next.byName = map[name]*zone{}
+	}
+	f(next.byName)
+	same := func(*zone, *zone) bool { return true }
+	if !maps.EqualFunc(old.byName, next.byName, same) {
+		next.changed++
+	}
+	s.zones.Store(next)
+}
 
-// Serve answers on a UDP and a TCP socket until one of them is closed or the
-// server shuts down. It closes both. The error is [ErrServerClosed], or
+// ListenUDP opens the UDP sockets of an address: one for each processor, where
+// the system can share an address among sockets. What listens by TCP on that
+// address should be opened before: it is what keeps two servers apart.
+func ListenUDP(ctx context.Context, address string) ([]*net.UDPConn, error) {
+	lc := net.ListenConfig{Control: shareAddress}
+	var out []*net.UDPConn
+	for range socketsPerAddress() {
+		pc, err := lc.ListenPacket(ctx, "udp", address)
+		if err != nil {
+			for _, c := range out {
+				_ = c.Close()
+			}
+			return nil, err
+		}
+		c := pc.(*net.UDPConn)
+		address = c.LocalAddr().String() // port 0 is another one each time
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// Serve answers on UDP sockets and a TCP socket until one of them is closed or
+// the server shuts down. It closes all. The error is [ErrServerClosed], or
 // net.ErrClosed where somebody else closed a socket.
-func (s *Server) Serve(udp net.PacketConn, tcp net.Listener) error {
-	tcpClosed := make(chan struct{})
-	p := &pair{
-		udp: &dns.Server{PacketConn: udp, Handler: s.handler(false), UDPSize: udpReadSize},
-		tcp: &dns.Server{
-			Listener:    &listener{netutil.LimitListener(tcp, tcpConnections), sync.OnceFunc(func() { close(tcpClosed) })},
-			Handler:     s.handler(true),
-			IdleTimeout: func() time.Duration { return tcpIdle }, MaxTCPQueries: tcpQueries,
-		},
+func (s *Server) Serve(udp []*net.UDPConn, tcp net.Listener) error {
+	closeAll := sync.OnceFunc(func() {
+		_ = tcp.Close() // whoever closes it first, it is closed
+		for _, c := range udp {
+			_ = c.Close()
+		}
+	})
+	defer closeAll()
+	if !s.watch(udp) {
+		return ErrServerClosed
 	}
-	// A server that never got to its start leaves its socket open.
-	defer func() { _, _ = udp.Close(), tcp.Close() }()
-	onUDP, onTCP := start(p.udp), start(p.tcp)
-	if s.watch(p) {
-		defer s.unwatch(p)
-	} else {
-		p.stop()
+	defer s.unwatch(udp)
+	var running sync.WaitGroup
+	errs := make([]error, len(udp)+1)
+	for i, c := range udp {
+		running.Go(func() {
+			defer closeAll() // when one ends, the others have to
+			errs[i] = s.serveUDP(c)
+		})
 	}
-	select { // when one ends, the other has to
-	case <-onUDP.ended:
-	case <-onTCP.ended:
-	case <-tcpClosed:
-	}
-	p.stop()
-	<-onUDP.ended
-	<-onTCP.ended
+	running.Go(func() {
+		defer closeAll()
+		errs[len(udp)] = s.streams.Serve(tcp, s.newStream)
+	})
+	running.Wait()
 	if s.isClosing() {
 		return ErrServerClosed
 	}
-	if err := errors.Join(unlessClosed(onUDP.err), unlessClosed(onTCP.err)); err != nil {
+	for i := range errs {
+		if errors.Is(errs[i], net.ErrClosed) {
+			errs[i] = nil
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("serve %s: %w", tcp.Addr(), err)
 	}
 	return net.ErrClosed
 }
 
-// A run is a server at work.
-type run struct {
-	ended chan struct{}
-	err   error // once it has ended
-}
-
-// start starts a server, and returns when it has started or ended: it cannot be
-// shut down before.
-func start(srv *dns.Server) *run {
-	r := &run{ended: make(chan struct{})}
-	started := make(chan struct{})
-	srv.NotifyStartedFunc = func() { close(started) }
-	go func() {
-		r.err = srv.ActivateAndServe()
-		close(r.ended)
-	}()
-	select {
-	case <-started:
-	case <-r.ended:
-	}
-	return r
-}
-
-// A listener tells when it takes no more connections. The library would tell only
-// when the last connection has ended.
-type listener struct {
-	net.Listener
-	closed func()
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if errors.Is(err, net.ErrClosed) {
-		l.closed()
-	}
-	return nc, err
-}
-
-// unlessClosed leaves out the error of a socket that was closed.
-func unlessClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-// stop closes both sockets and lets what is being answered go out. One that is
-// stopped already says so, which is of no interest.
-func (p *pair) stop() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // Serve waits, not this
-	for _, srv := range []*dns.Server{p.udp, p.tcp} {
-		_ = srv.ShutdownContext(ctx)
-	}
-}
-
-func (s *Server) watch(p *pair) bool {
+func (s *Server) watch(udp []*net.UDPConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return false
 	}
-	s.pairs[p] = struct{}{}
+	for _, c := range udp {
+		s.sockets[c] = struct{}{}
+	}
 	s.running.Add(1)
 	return true
 }
 
-func (s *Server) unwatch(p *pair) {
+func (s *Server) unwatch(udp []*net.UDPConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.pairs, p)
+	for _, c := range udp {
+		delete(s.sockets, c)
+	}
 	s.running.Done()
 }
 
@@ -235,10 +216,12 @@ func (s *Server) isClosing() bool {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
-	for p := range s.pairs {
-		p.stop()
+	for c := range s.sockets {
+		// Not closed: what is being answered still has to go out.
+		_ = c.SetReadDeadline(time.Unix(0, 1))
 	}
 	s.mu.Unlock()
+	err := s.streams.Shutdown(ctx)
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
@@ -246,29 +229,23 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		return nil
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// handler answers queries that came over one kind of socket.
-func (s *Server) handler(tcp bool) dns.Handler {
-	return dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		defer func() {
-			if p := recover(); p != nil {
-				// The mail runs in the same process.
-				s.log.Error("dns: panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			}
-		}()
-		r := s.responses.Get().(*response)
-		wire, err := r.reply(*s.zones.Load(), q, tcp)
-		if err == nil {
-			_, err = w.Write(wire)
+// respond is reply, but that a mistake of ours costs one answer only: the mail
+// runs in the same process.
+func (s *Server) respond(r *responder, packet []byte, from client) (wire []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("dns: panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			wire = nil
 		}
-		s.responses.Put(r)
-		if err != nil {
-			s.log.Debug("dns: a query is not answered", "client", w.RemoteAddr().String(), "error", err)
-		}
-	})
+	}()
+	return r.reply(packet, from)
 }
+
+// newResponder makes a responder.
+func (s *Server) newResponder() *responder { return &responder{server: s} }

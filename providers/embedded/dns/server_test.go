@@ -16,19 +16,19 @@ import (
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
-// listen opens a UDP and a TCP socket of one port.
-func listen(t testing.TB) (net.PacketConn, net.Listener) {
+// listen opens the UDP sockets and the TCP socket of one port.
+func listen(t testing.TB) ([]*net.UDPConn, net.Listener) {
 	t.Helper()
-	for range 20 { // the TCP port may be somebody else's
-		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	for range 20 { // the UDP port may be somebody else's
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		udp, err := ListenUDP(t.Context(), tcp.Addr().String())
 		if err == nil {
 			return udp, tcp
 		}
-		udp.Close()
+		tcp.Close()
 	}
 	t.Fatal("no port is free for both UDP and TCP")
 	return nil, nil
@@ -203,10 +203,10 @@ func TestZonesChangeUnderQueries(t *testing.T) {
 }
 
 func TestServeEndsWhenItsSocketsAreClosed(t *testing.T) {
-	for name, closeOne := range map[string]func(net.PacketConn, net.Listener){
-		"UDP":  func(udp net.PacketConn, _ net.Listener) { udp.Close() },
-		"TCP":  func(_ net.PacketConn, tcp net.Listener) { tcp.Close() },
-		"both": func(udp net.PacketConn, tcp net.Listener) { udp.Close(); tcp.Close() },
+	for name, closeOne := range map[string]func([]*net.UDPConn, net.Listener){
+		"UDP":  func(udp []*net.UDPConn, _ net.Listener) { udp[0].Close() },
+		"TCP":  func(_ []*net.UDPConn, tcp net.Listener) { tcp.Close() },
+		"both": func(udp []*net.UDPConn, tcp net.Listener) { udp[0].Close(); tcp.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, exampleCom())
@@ -311,12 +311,13 @@ func BenchmarkReply(b *testing.B) {
 		"mixed case": question("MaIl.example.com.", "A"),
 	} {
 		b.Run(name, func(b *testing.B) {
+			packet := pack(b, q)
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
-				r := &response{buf: make([]byte, dns.DefaultMsgSize)}
+				r := s.newResponder()
 				for pb.Next() {
-					if _, err := r.reply(*s.zones.Load(), q, false); err != nil {
-						b.Error(err)
+					if r.reply(packet, client{}) == nil {
+						b.Error("no answer")
 						return
 					}
 				}

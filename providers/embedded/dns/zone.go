@@ -1,71 +1,97 @@
 package dns
 
-import "github.com/miekg/dns"
+import (
+	"sync/atomic"
 
-// zones maps names to zones; it is replaced, never changed. Names are in
-// canonical form: absolute and lower-case.
-type zones map[string]*zone
+	"github.com/miekg/dns"
+)
+
+// zones is what the server answers from; it is replaced, never changed.
+type zones struct {
+	byName map[name]*zone
+	// changed counts how often a zone came or went. What was made of several zones
+	// holds as long as it stays.
+	changed uint64
+}
 
 // enclosing finds the zone that a name lies in: the one with the longest name.
-func (zs zones) enclosing(name string) *zone {
+func (zs *zones) enclosing(n name) *zone {
 	for {
-		if z := zs[name]; z != nil {
+		if z := zs.byName[n]; z != nil {
 			return z
 		}
-		if name == "." {
+		if n == root {
 			return nil
 		}
-		name = parent(name)
+		n = n.parent()
 	}
 }
 
-// parent is the name without its first label. That of the root is the root.
-func parent(name string) string {
-	i, end := dns.NextLabel(name, 0)
-	if end {
-		return "."
-	}
-	return name[i:]
-}
-
-// A zone is compiled for answering; it is never changed.
+// A zone is compiled for answering; but for the bodies that are made on the way,
+// it is never changed.
 type zone struct {
-	name string
+	name name
 	apex *node
-	// negative is the SOA as it goes with a negative answer: its TTL is the
-	// smaller one of its own and its minimum (RFC 2308 §3).
-	negative []dns.RR
+	// soa is as it goes with a negative answer: its TTL is the smaller one of its
+	// own and its minimum (RFC 2308 §3).
+	soa *rrset
+	// signed: there is more for a client that asks for DNSSEC (DO).
+	signed bool
+	// empty and nothing are the answers that a name has not the type that was asked
+	// for, and that there is no such name, without DNSSEC.
+	empty, nothing *body
 	// nodes holds every name of the zone, those that exist only because of names
 	// below them (empty non-terminals) included.
-	nodes map[string]*node
+	nodes map[name]*node
 }
 
 // A node is what a zone has at one name.
 type node struct {
-	name string
-	sets []rrset
+	name name
+	sets []*rrset // by type
 	// wildcard is the node of "*" right below.
 	wildcard *node
 	// above is the highest node, at or above this one and below the apex, with a
 	// delegation or a DNAME: what lies below it is not the zone's to answer. At the
 	// apex, only a DNAME counts.
 	above *node
+	// glue, at a delegation, holds the addresses of its name servers.
+	glue []record
+	// referral is the answer for what lies below a delegation, without and with
+	// what DNSSEC adds.
+	referral [2]atomic.Pointer[body]
+	// aliases are answers that begin with the CNAME of this node.
+	aliases atomic.Pointer[[]aliasBody]
 }
 
-// An rrset is all records of one type. No slice has room at its end, so that
-// appending to one in an answer never changes the zone.
+// An rrset is all records of one type. It does not know its zone, so that the
+// next one can have it as well.
 type rrset struct {
-	rrtype uint16
-	rrs    []dns.RR
-	// extra holds the addresses of the names that the records point to.
-	extra []dns.RR
+	rrtype  uint16
+	rrs     []dns.RR
+	records []record
+	// bodies are the answer of these records, for a question of their own name:
+	// without and with what DNSSEC adds.
+	bodies [2]atomic.Pointer[body]
+}
+
+// newRRset makes the records of a set ready for messages.
+func newRRset(rrs []dns.RR) (*rrset, error) {
+	s := &rrset{rrtype: rrs[0].Header().Rrtype, rrs: rrs, records: make([]record, len(rrs))}
+	for i, rr := range rrs {
+		var err error
+		if s.records[i], err = newRecord(rr); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // set finds the records of a type; nil where there are none.
 func (n *node) set(rrtype uint16) *rrset {
-	for i := range n.sets {
-		if n.sets[i].rrtype == rrtype {
-			return &n.sets[i]
+	for _, s := range n.sets {
+		if s.rrtype == rrtype {
+			return s
 		}
 	}
 	return nil
@@ -73,10 +99,10 @@ func (n *node) set(rrtype uint16) *rrset {
 
 // closest finds the node of a name in the zone, or of the nearest name above it
 // that exists (the closest encloser of RFC 4592 §3.3.1).
-func (z *zone) closest(name string) (n *node, exact bool) {
-	for at := name; ; at = parent(at) {
-		if n := z.nodes[at]; n != nil {
-			return n, at == name
+func (z *zone) closest(n name) (_ *node, exact bool) {
+	for at := n; ; at = at.parent() {
+		if found := z.nodes[at]; found != nil {
+			return found, len(at) == len(n)
 		}
 	}
 }
@@ -87,12 +113,7 @@ func (z *zone) isDelegation(n *node) bool {
 }
 
 // delegates reports whether a child zone begins at a name.
-func (z *zone) delegates(name string) bool {
+func (z *zone) delegates(name name) bool {
 	n := z.nodes[name]
 	return n != nil && n.above == n && z.isDelegation(n)
-}
-
-// isBelow reports whether a canonical name lies below another one.
-func isBelow(name, above string) bool {
-	return name != above && dns.IsSubDomain(above, name)
 }

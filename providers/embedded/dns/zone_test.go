@@ -127,7 +127,7 @@ func TestZonesComeAndGo(t *testing.T) {
 	if rcode("example.com.") != "NOERROR" || rcode("example.org.") != "NOERROR" {
 		t.Error("the zones are not served")
 	}
-	s.RemoveZone("EXAMPLE.com.")
+	s.RemoveZone("EXAMPLE.com")
 	s.RemoveZone("never.example.")
 	if rcode("example.com.") != "REFUSED" || rcode("example.org.") != "NOERROR" {
 		t.Error("the zone that was removed is served, or the other one is not")
