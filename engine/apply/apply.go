@@ -227,8 +227,8 @@ func (r *run) errorf(at *hcl.Range, summary, format string, args ...any) {
 	r.diags = append(r.diags, d)
 }
 
-// phase runs the batches of a phase, those of a target one after the other,
-// targets side by side.
+// phase runs the batches of a phase, those of a target as one, targets side by
+// side.
 func (r *run) phase(ctx context.Context, ph *plan.Phase) {
 	var targets []string
 	batches := map[string][]*plan.Batch{}
@@ -249,9 +249,7 @@ func (r *run) phase(ctx context.Context, ph *plan.Phase) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			for _, b := range batches[t] {
-				r.batch(ctx, b)
-			}
+			r.batch(ctx, batches[t])
 		})
 	}
 	wg.Wait()

@@ -133,6 +133,48 @@ func TestReplace(t *testing.T) {
 	b.settled()
 }
 
+// A name is never seen with a CNAME and other records, nor without any.
+func TestACNAMEMakesRoomInTheSameBatch(t *testing.T) {
+	called := func(r schema.Resource, label string) schema.Resource {
+		r.Address = "record." + label
+		return r
+	}
+	address, alias, text := record("www", "A", "x"), record("www", "CNAME", "y"), record("www", "TXT", "z")
+	for name, c := range map[string]struct{ start, desired []schema.Resource }{
+		"in one block":            {[]schema.Resource{address}, []schema.Resource{alias}},
+		"back":                    {[]schema.Resource{alias}, []schema.Resource{address}},
+		"in another block":        {[]schema.Resource{address}, []schema.Resource{called(alias, "alias")}},
+		"for several":             {[]schema.Resource{alias}, []schema.Resource{called(address, "a"), called(text, "t")}},
+		"for several, and itself": {[]schema.Resource{called(address, "a"), text}, []schema.Resource{called(alias, "a")}},
+		"in a block that had another name": {
+			[]schema.Resource{alias, called(record("new", "A", "x"), "b")}, []schema.Resource{called(record("other", "CNAME", "y"), "www"), called(address, "b")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "dns")
+			b.desired = c.start
+			b.apply(plan.Normal)
+			var batches [][]string
+			b.systems["dns"].before = func(batch []providers.Change) {
+				var list []string
+				for _, c := range batch {
+					if strings.HasPrefix(c.Resource.Key, "www/") {
+						list = append(list, string(c.Action))
+					}
+				}
+				if len(list) > 0 {
+					batches = append(batches, list)
+				}
+			}
+			b.desired = c.desired
+			b.apply(plan.Normal)
+			if len(batches) != 1 || batches[0][0] != "delete" || batches[0][len(batches[0])-1] != "create" {
+				t.Errorf("what was done at the name: %q", batches)
+			}
+			b.settled()
+		})
+	}
+}
+
 func TestRefreshOnlyTakesOverWhatDrifted(t *testing.T) {
 	b := newBench(t, "mail")
 	b.desired = []schema.Resource{mailbox("alice", 1), mailbox("bob", 1)}
@@ -195,6 +237,14 @@ func TestAFailureHoldsUpOnlyWhatDependsOnIt(t *testing.T) {
 			want:    apply.Summary{Failed: 1, Skipped: 1},
 			diags:   []string{"Cannot update; record.mx"},
 			events:  []string{"skip delete user.alice.mailbox: record.mx was not done, and mail could go astray"},
+		},
+		"what was to make room for a CNAME": {
+			start:   []schema.Resource{record("www", "A", "x"), record("mail", "A", "x")},
+			desired: []schema.Resource{record("www", "CNAME", "y"), record("mail", "A", "y")},
+			breaks:  func(b *bench) { b.systems["dns"].refuse["mail/A"] = errNo },
+			want:    apply.Summary{Failed: 1, Skipped: 2},
+			diags:   []string{"Cannot update; record.mail"},
+			events:  []string{"skip delete record.www: record.mail was not done, and mail could go astray"},
 		},
 		"a whole target": {
 			desired: []schema.Resource{domain(), mailbox("alice", 1), mailbox("bob", 1), record("mail", "A", "x")},

@@ -17,6 +17,7 @@ import (
 // A piece is one change as a provider gets it. A replacement under one identity
 // has two of them in a batch.
 type piece struct {
+	batch  *plan.Batch
 	index  int // of the plan's change
 	change *plan.Change
 	give   providers.Change
@@ -44,20 +45,20 @@ func (r *run) pieces(b *plan.Batch, i int) []*piece {
 		if c.Observed != nil {
 			res.Attrs = c.Observed.Attrs
 		}
-		return &piece{index: i, change: c, give: providers.Change{Action: providers.Delete, Resource: res, Prior: c.Observed}}
+		return &piece{batch: b, index: i, change: c, give: providers.Change{Action: providers.Delete, Resource: res, Prior: c.Observed}}
 	}
 	if b.Deletes {
 		return []*piece{remove()}
 	}
 	if c.Action == plan.Forget { // the same, for nobody
 		res := schema.Resource{Target: c.ID.Target, Kind: c.ID.Kind, Key: c.ID.Key, Attrs: c.Observed.Attrs}
-		return []*piece{{index: i, change: c, give: providers.Change{Action: providers.Update, Resource: res, Prior: c.Observed}}}
+		return []*piece{{batch: b, index: i, change: c, give: providers.Change{Action: providers.Update, Resource: res, Prior: c.Observed}}}
 	}
 	wanted := c.Wanted
 	if found := r.resolved[i]; found != nil {
 		wanted = found
 	}
-	put := &piece{index: i, change: c, give: providers.Change{Action: providers.Create, Resource: *wanted}}
+	put := &piece{batch: b, index: i, change: c, give: providers.Change{Action: providers.Create, Resource: *wanted}}
 	switch {
 	case c.Action == plan.Update || c.Action == plan.Adopt:
 		put.give.Action, put.give.Prior = providers.Update, c.Observed
@@ -69,24 +70,35 @@ func (r *run) pieces(b *plan.Batch, i int) []*piece {
 	return []*piece{put}
 }
 
-// batch hands a provider what it may do, and writes down what it did.
-func (r *run) batch(ctx context.Context, b *plan.Batch) {
+// batch hands a provider what it may do, and writes down what it did. Several
+// batches are of one target, and go as one.
+func (r *run) batch(ctx context.Context, bs []*plan.Batch) {
 	var (
 		todo    []*piece
 		pending = map[pieceID]*piece{}
 		give    []providers.Change
 	)
 	r.mu.Lock()
-	for _, i := range b.Changes {
-		ps := r.pieces(b, i)
-		if why := r.obstacle(b, i); why != "" {
-			r.skip(b, i, ps[len(ps)-1].give.Action, why)
-			continue
-		}
-		for _, p := range ps {
-			todo, give = append(todo, p), append(give, p.give)
-			pending[p.id()] = p
-			r.Observer.Started(p.change, p.give.Action)
+	left := "" // what was to make room and does not
+	for _, b := range bs {
+		for _, i := range b.Changes {
+			ps := r.pieces(b, i)
+			why := r.obstacle(b, i)
+			if why == "" && !b.Deletes && left != "" {
+				why = left + " was to make room and was not destroyed"
+			}
+			if why != "" {
+				r.skip(b, i, ps[len(ps)-1].give.Action, why)
+				if b.Deletes {
+					left = ps[0].change.Address
+				}
+				continue
+			}
+			for _, p := range ps {
+				todo, give = append(todo, p), append(give, p.give)
+				pending[p.id()] = p
+				r.Observer.Started(p.change, p.give.Action)
+			}
 		}
 	}
 	r.mu.Unlock()
@@ -106,17 +118,18 @@ func (r *run) batch(ctx context.Context, b *plan.Batch) {
 		defer r.mu.Unlock()
 		p.ended, p.err = true, err
 		if err != nil {
-			r.fail(b, p)
+			r.fail(p)
 			return nil
 		}
-		entries = append(entries, r.complete(b, p, &o))
+		entries = append(entries, r.complete(p, &o))
 		return nil
 	}
-	err := r.Providers[b.Target].Apply(ctx, give, done)
+	target := bs[0].Target
+	err := r.Providers[target].Apply(ctx, give, done)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unreported(b, todo, err)
+	r.unreported(target, todo, err)
 	r.reportFailures(todo)
 	if len(entries) > 0 {
 		r.journal(ctx, entries)
@@ -125,7 +138,7 @@ func (r *run) batch(ctx context.Context, b *plan.Batch) {
 
 // complete takes over what a provider has done. The entry says what is there
 // now, also where that is not what was wanted.
-func (r *run) complete(b *plan.Batch, p *piece, o *providers.Observed) state.Entry {
+func (r *run) complete(p *piece, o *providers.Observed) state.Entry {
 	c := p.change
 	if p.give.Action == providers.Delete {
 		id := p.give.Resource.ID()
@@ -147,7 +160,7 @@ func (r *run) complete(b *plan.Batch, p *piece, o *providers.Observed) state.Ent
 	}
 	if why != "" {
 		p.err = fmt.Errorf("%w: %s", errUnexpected, why)
-		r.fail(b, p)
+		r.fail(p)
 	} else {
 		switch {
 		case c.Action == plan.Adopt:
@@ -193,7 +206,8 @@ func outcome(want schema.Resource, o *providers.Observed) (attrs cty.Value, why 
 }
 
 // fail notes that a piece was not done.
-func (r *run) fail(b *plan.Batch, p *piece) {
+func (r *run) fail(p *piece) {
+	b := p.batch
 	r.sum.Failed++
 	r.lost(b, p.index)
 	if p.change.ID.Kind == schema.KindProcess && !b.Deletes {
@@ -207,7 +221,7 @@ func (r *run) fail(b *plan.Batch, p *piece) {
 
 // unreported deals with pieces of which the provider has said nothing, and with
 // what it says of the batch as a whole.
-func (r *run) unreported(b *plan.Batch, todo []*piece, err error) {
+func (r *run) unreported(target string, todo []*piece, err error) {
 	reason := err
 	if reason == nil {
 		reason = errors.New("the provider did not say what became of it; this is a bug in the provider")
@@ -215,19 +229,19 @@ func (r *run) unreported(b *plan.Batch, todo []*piece, err error) {
 	for _, p := range todo {
 		if !p.ended {
 			p.ended, p.err = true, reason
-			r.fail(b, p)
+			r.fail(p)
 		}
 	}
 	if err == nil {
 		return
 	}
-	r.closed[b.Target] = "an earlier batch at " + b.Target + " failed"
+	r.closed[target] = "an earlier batch at " + target + " failed"
 	for _, p := range todo {
 		if errors.Is(p.err, err) {
 			return // it is told with that one
 		}
 	}
-	r.errorf(nil, "Provider failed", "The provider %s ended with an error: %s.", b.Target, err)
+	r.errorf(nil, "Provider failed", "The provider %s ended with an error: %s.", target, err)
 }
 
 // failuresNamed is how many addresses one diagnostic names.

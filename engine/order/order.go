@@ -20,6 +20,9 @@ type Item struct {
 	// by falling rank.
 	Rank   int
 	Delete bool
+	// Early marks a delete that goes in the phase of creates of its rank, for what
+	// cannot be there while they are. It depends on nothing.
+	Early bool
 	// DependsOn holds addresses of what has to be there before this, and must go
 	// after it. An address that is no item of the same sort (create or update,
 	// delete) is as it should be already, and is ignored.
@@ -29,7 +32,8 @@ type Item struct {
 }
 
 // A Phase is a set of batches that run side by side, one for each target. It
-// begins when the one before has ended.
+// begins when the one before has ended. Where a target has a second batch, the
+// first takes away what makes room for it: a provider gets both at once.
 type Phase struct {
 	Batches []Batch
 }
@@ -43,7 +47,7 @@ type Batch struct {
 }
 
 // Phases puts items into an order: first all creates and updates, by rising
-// rank, then all deletes, by falling rank. What depends on something comes in a
+// rank, then all deletes, by falling rank, but for the early ones. What depends on something comes in a
 // later phase, or in an earlier one if both go away. Things that wait in the
 // same place keep the order of their ranks.
 //
@@ -63,7 +67,10 @@ func Phases(items []Item) ([]Phase, hcl.Diagnostics) {
 	for i := range items {
 		it := &items[i]
 		s := slot{deletes: it.Delete, at: place{rank: rankOf(it)}, rank: rankOf(it)}
-		if g != nil {
+		switch {
+		case it.Early:
+			s = slot{at: place{rank: it.Rank}, rank: it.Rank}
+		case g != nil:
 			s.at = g.place[i]
 		}
 		p := slots[s]
@@ -78,15 +85,20 @@ func Phases(items []Item) ([]Phase, hcl.Diagnostics) {
 	phases := make([]Phase, len(order))
 	for i, s := range order {
 		phases[i] = *slots[s]
-		slices.SortFunc(phases[i].Batches, func(a, b Batch) int { return cmp.Compare(a.Target, b.Target) })
+		slices.SortFunc(phases[i].Batches, func(a, b Batch) int {
+			if a.Target == b.Target && a.Deletes {
+				return -1
+			}
+			return cmp.Compare(a.Target, b.Target)
+		})
 	}
 	return phases, nil
 }
 
-// add puts an item into the batch of its target. Targets are few.
+// add puts an item into the batch of its target and sort. Targets are few.
 func (p *Phase) add(it *Item, i int) {
 	for b := range p.Batches {
-		if p.Batches[b].Target == it.Target {
+		if p.Batches[b].Target == it.Target && p.Batches[b].Deletes == it.Delete {
 			p.Batches[b].Items = append(p.Batches[b].Items, i)
 			return
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/mailform/mailform/engine/order"
 )
 
-// item reads "name rank", "-name rank" (a delete), "name@target rank", each with
-// " < dep dep" at its end.
+// item reads "name rank", "-name rank" (a delete), "--name rank" (an early one),
+// "name@target rank", each with " < dep dep" at its end.
 func item(s string) order.Item {
 	head, deps, _ := strings.Cut(s, " < ")
 	it := order.Item{Target: "embedded", DependsOn: strings.Fields(deps)}
@@ -20,6 +20,7 @@ func item(s string) order.Item {
 		panic(err)
 	}
 	it.Address, it.Delete = strings.CutPrefix(name, "-")
+	it.Address, it.Early = strings.CutPrefix(it.Address, "-")
 	if a, target, ok := strings.Cut(it.Address, "@"); ok {
 		it.Address, it.Target = a, target
 	}
@@ -102,6 +103,14 @@ func TestPhases(t *testing.T) {
 		"what is not to be done is ignored": {
 			items: []string{"alice 40 < domain.gone.mail", "-bob 40 < alice"},
 			want:  []string{"embedded: alice", "embedded: -bob"},
+		},
+		"an early delete goes before the creates of its rank, in their phase": {
+			items: []string{"www 80", "alias 90", "--old 90", "-other 90", "mx@two 90"},
+			want:  []string{"embedded: www", "embedded: -old | embedded: alias | two: mx", "embedded: -other"},
+		},
+		"an early delete waits for nobody": {
+			items: []string{"alias 90 < www", "www 80", "--old 90", "-other 40 < old"},
+			want:  []string{"embedded: www", "embedded: -old | embedded: alias", "embedded: -other"},
 		},
 		"both halves of a replacement stand under one address": {
 			items: []string{"alice 40", "-alice 40", "sales 50 < alice", "-old 50 < alice"},

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/order"
 	"github.com/mailform/mailform/schema"
@@ -17,6 +19,7 @@ func (m *maker) phases() {
 	add := func(i int, it order.Item) {
 		items, changes = append(items, it), append(changes, i)
 	}
+	crowded := m.crowded()
 	for i := range m.plan.Changes {
 		c := &m.plan.Changes[i]
 		if !c.Reaches() {
@@ -26,6 +29,9 @@ func (m *maker) phases() {
 		if c.Wanted != nil {
 			it.Range = c.Wanted.Range
 		}
+		if crowded[ownerOf(c.ID)] {
+			it.Rank = schema.RankPointer
+		}
 		if c.Action != Delete {
 			add(i, it)
 		}
@@ -34,6 +40,9 @@ func (m *maker) phases() {
 			old.Target, old.Delete, old.Range = c.PrevID.Target, true, hcl.Range{}
 			if st := m.prior.Resources[c.PrevID]; st != nil {
 				old.DependsOn = st.DependsOn
+			}
+			if crowded[ownerOf(c.PrevID)] {
+				old.Early, old.Rank, old.DependsOn = true, schema.RankPointer, nil
 			}
 			add(i, old)
 		}
@@ -51,6 +60,53 @@ func (m *maker) phases() {
 		}
 		m.plan.Phases = append(m.plan.Phases, out)
 	}
+}
+
+// An owner is a name in a zone at a target.
+type owner struct{ target, name string }
+
+// ownerOf is the name of a record set, with its zone; of other kinds it is empty.
+func ownerOf(id schema.ID) owner {
+	if i := strings.LastIndexByte(id.Key, '/'); id.Kind == schema.KindRRset && i >= 0 {
+		return owner{id.Target, id.Key[:i]}
+	}
+	return owner{}
+}
+
+// crowded finds the names at which a CNAME makes room for other records, or they
+// for a CNAME. A name has never both (RFC 1034 §3.6.2), and servers leave out in
+// silence what would make it so (RFC 2136 §3.4.2.2). So whatever happens at such
+// a name happens at once: what goes is not left for the end, and nobody finds
+// the name without any records in between.
+func (m *maker) crowded() map[owner]bool {
+	const cname, other = 1, 2
+	sort := func(id schema.ID) int {
+		if strings.HasSuffix(id.Key, "/CNAME") {
+			return cname
+		}
+		return other
+	}
+	goes := map[owner]int{}
+	for i := range m.plan.Changes {
+		c := &m.plan.Changes[i]
+		if c.ID.Kind == schema.KindRRset && (c.Action == Delete || c.Action == Replace) {
+			goes[ownerOf(c.PrevID)] |= sort(c.PrevID)
+		}
+	}
+	found := map[owner]bool{}
+	if len(goes) == 0 {
+		return found
+	}
+	for i := range m.plan.Changes {
+		c := &m.plan.Changes[i]
+		if c.ID.Kind != schema.KindRRset || c.Action == Delete || !c.Reaches() {
+			continue
+		}
+		if o := ownerOf(c.ID); goes[o] != 0 && goes[o]|sort(c.ID) == cname|other {
+			found[o] = true
+		}
+	}
+	return found
 }
 
 func rank(c *Change) int {

@@ -87,7 +87,8 @@ type Back struct {
 }
 
 // A Phase is a set of changes that run before the next one begins: a batch for
-// each target.
+// each target. Where a target has two, the first takes away what makes room for
+// the second, and the provider gets both at once.
 type Phase struct {
 	Batches []Batch
 }
