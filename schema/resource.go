@@ -1,8 +1,10 @@
 package schema
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -47,16 +49,13 @@ type ID struct{ Target, Kind, Key string }
 // the configuration.
 func (r *Resource) ID() ID { return ID{r.Target, r.Kind, r.Key} }
 
-// Less orders identities: by target, kind, key.
-func (a ID) Less(b ID) bool {
-	if a.Target != b.Target {
-		return a.Target < b.Target
-	}
-	if a.Kind != b.Kind {
-		return a.Kind < b.Kind
-	}
-	return a.Key < b.Key
+// Compare orders identities: by target, kind, key.
+func (a ID) Compare(b ID) int {
+	return cmp.Or(strings.Compare(a.Target, b.Target), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Key, b.Key))
 }
+
+// Less reports whether a comes before b; see Compare.
+func (a ID) Less(b ID) bool { return a.Compare(b) < 0 }
 
 // FingerprintPrefix starts every fingerprint, so that one is never taken for a value.
 const FingerprintPrefix = "fingerprint:"

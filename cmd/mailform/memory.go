@@ -8,10 +8,19 @@ import (
 )
 
 // softLimit is how much memory a command takes before the collector works
-// harder, in bytes. Up to there the heap may double between two collections,
-// which is quick; a plan of a hundred thousand users would take half as much
-// again as it needs.
-const softLimit = 1000 << 20
+// harder, in bytes. Up to there the heap may grow between two collections as
+// below, which is quick; a plan of a hundred thousand users would take half as
+// much again as it needs.
+const softLimit = 1080 << 20
+
+// The heap may double between two collections while it is small, and grow to its
+// threefold from a live heap of largeHeap bytes on: a collection looks at all
+// that lives, and a large plan is built up in one go and given back never.
+const (
+	smallHeapGrowth = 100 // percent of the live heap
+	largeHeapGrowth = 300
+	largeHeap       = 96 << 20
+)
 
 // boundMemory sets the limit, unless whoever runs the program has set one. What
 // needs more gets more: the limit follows what is in use with some way between
@@ -21,10 +30,18 @@ func boundMemory() {
 		return
 	}
 	debug.SetMemoryLimit(softLimit)
+	ownGrowth := os.Getenv("GOGC") == ""
 	afterEachCollection(func() {
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(live)
-		debug.SetMemoryLimit(max(softLimit, int64(live[0].Value.Uint64())/2*3))
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(sample)
+		live := int64(sample[0].Value.Uint64())
+		debug.SetMemoryLimit(max(softLimit, live/2*3))
+		if growth := smallHeapGrowth; ownGrowth {
+			if live >= largeHeap {
+				growth = largeHeapGrowth
+			}
+			debug.SetGCPercent(growth)
+		}
 	})
 }
 

@@ -200,7 +200,7 @@ func (m *maker) sourceChanges(r *schema.Resource) bool {
 	seen := map[string]bool{r.Address: true}
 	todo := append([]string(nil), r.DependsOn...)
 	for len(todo) > 0 {
-		d := m.byAddress[todo[0]]
+		d := m.declaredAs(todo[0])
 		todo = todo[1:]
 		if d == nil || seen[d.Address] {
 			continue
@@ -227,9 +227,13 @@ func (m *maker) sourceChanges(r *schema.Resource) bool {
 }
 
 // gives reports whether resources of a kind have values that others are made of.
-func gives(kind string) bool {
-	for _, a := range schema.KindByName(kind).Attributes {
-		if a.Computed && !a.Info {
+func gives(kind string) bool { return computes(schema.KindByName(kind)) }
+
+// computes reports whether the target decides attributes of a kind that do not
+// change by themselves.
+func computes(k *schema.Kind) bool {
+	for i := range k.Attributes {
+		if a := &k.Attributes[i]; a.Computed && !a.Info {
 			return true
 		}
 	}
@@ -239,7 +243,7 @@ func gives(kind string) bool {
 // givesAnew reports whether the plan makes the resource, for the first time or
 // another time.
 func (m *maker) givesAnew(r *schema.Resource) bool {
-	obs := m.observed[r.ID()]
+	obs := m.things.at(r.ID()).observed
 	return obs == nil || Reborn(r, obs.Attrs) || m.asked(r)
 }
 

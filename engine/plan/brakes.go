@@ -131,7 +131,11 @@ func (m *maker) expected() string {
 func (m *maker) brakesFor(gone []schema.ID) {
 	records, boxes := newTally(), newTally()
 	withMail, inDomain := map[holder]int{}, map[holder]int{}
-	for id, o := range m.observed {
+	for t := range m.things.all() {
+		id, o := t.id, t.observed
+		if o == nil {
+			continue
+		}
 		switch id.Kind {
 		case schema.KindRRset:
 			records.total[holder{id.Target, text(o.Attrs, "zone")}]++
@@ -148,7 +152,7 @@ func (m *maker) brakesFor(gone []schema.ID) {
 	}
 	var whole []holder // zones that go with all that is in them
 	for _, id := range gone {
-		o := m.observed[id]
+		o := m.things.at(id).observed
 		if o == nil {
 			continue
 		}

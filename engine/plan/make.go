@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -66,6 +67,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	}
 	switch m.plan.Mode {
 	case Normal, Rollback:
+		m.plan.Changes = make([]Change, 0, len(m.desired))
 		for _, r := range m.desired {
 			if m.selected.wants(r.Address) {
 				m.want(r)
@@ -83,13 +85,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	m.foreign()
 	m.replacements()
 	m.outputs()
-	sort.SliceStable(m.plan.Changes, func(i, j int) bool {
-		a, b := &m.plan.Changes[i], &m.plan.Changes[j]
-		if a.Address != b.Address {
-			return a.Address < b.Address
-		}
-		return a.ID.Less(b.ID)
-	})
+	sortChanges(m.plan.Changes)
 	if m.diags.HasErrors() {
 		return nil, m.diags
 	}
@@ -103,26 +99,19 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 
 // A maker holds what one call of Make works with.
 type maker struct {
-	in    Input
-	prior *state.State
-	// remembered are the identities in prior, sorted.
-	remembered []schema.ID
+	in     Input
+	prior  *state.State
+	things things
+	// remembered are those that the state knows, in the order of their identities.
+	remembered []*thing
 	plan       *Plan
 	diags      hcl.Diagnostics
 
-	desired   []*schema.Resource // by address; attributes conform to the kind
-	byID      map[schema.ID]*schema.Resource
-	byAddress map[string]*schema.Resource
-	// observed is what is there; retained what was deleted and can come back.
-	observed, retained map[schema.ID]*providers.Observed
-	// former finds by address what the state knows.
-	former   map[string][]schema.ID
+	desired []*schema.Resource // by address; attributes conform to the kind
+	// former finds by address what the state knows; see formerly.
+	former   map[string][]*thing
 	moves    map[string][]renaming
 	selected selection
-	// asWas are those that were found to be what the state remembers.
-	asWas map[schema.ID]bool
-	// replaced are the old identities that some Replace takes away.
-	replaced map[schema.ID]bool
 	// back is set for a rollback.
 	back *rollback
 }
@@ -133,12 +122,6 @@ func newMaker(in Input) *maker {
 		prior: in.Prior,
 		plan: &Plan{Mode: in.Mode, Targets: in.Targets, Excludes: in.Excludes, Replaces: in.Replaces, Records: in.Records, Config: in.Config,
 			Time: in.Time, Variables: in.Config.Variables(), Checks: in.Config.Checks()},
-		byID:      make(map[schema.ID]*schema.Resource, len(in.Desired)),
-		byAddress: make(map[string]*schema.Resource, len(in.Desired)),
-		observed:  map[schema.ID]*providers.Observed{},
-		retained:  map[schema.ID]*providers.Observed{},
-		former:    map[string][]schema.ID{},
-		replaced:  map[schema.ID]bool{},
 	}
 	if m.plan.Mode == "" {
 		m.plan.Mode = Normal
@@ -146,70 +129,92 @@ func newMaker(in Input) *maker {
 	if m.prior == nil {
 		m.prior = &state.State{}
 	}
-	m.asWas = make(map[schema.ID]bool, len(m.prior.Resources))
 	m.plan.Unseen, m.plan.Unread = in.Unseen, in.Unread
 	m.plan.Latest = latest(m.prior)
 	if in.Undo != nil {
 		m.plan.Back = &Back{Operation: in.Undo.Operation, Who: in.Undo.Who, At: in.Undo.At, Unfinished: in.Unfinished}
 	}
 	m.plan.Lineage, m.plan.Serial = m.prior.Lineage, m.prior.Serial
+	m.things = newThings(max(len(in.Desired), len(m.prior.Resources)))
 	m.indexDesired()
 	for target, list := range in.Observed {
 		for i := range list {
 			o := &list[i]
-			id := schema.ID{Target: target, Kind: o.Kind, Key: o.Key}
+			t := m.things.add(schema.ID{Target: target, Kind: o.Kind, Key: o.Key})
 			if o.Retained {
-				m.retained[id] = o
+				t.retained = o
 			} else {
-				m.observed[id] = o
+				t.observed = o
 			}
 		}
 	}
-	m.remembered = m.prior.IDs()
-	m.moves = renamings(in.Config)
-	for _, id := range m.remembered {
-		a := m.movedTo(m.prior.Resources[id].Address)
-		m.former[a] = append(m.former[a], id)
+	m.remembered = make([]*thing, 0, len(m.prior.Resources))
+	for id, st := range m.prior.Resources {
+		t := m.things.add(id)
+		t.prior = st
+		m.remembered = append(m.remembered, t)
 	}
+	slices.SortFunc(m.remembered, byIdentity)
+	m.moves = renamings(in.Config)
 	m.selectTargets()
 	return m
 }
 
+// indexDesired takes in what is declared. A resource is copied only where it has
+// to be another one here: there are many, and nobody changes them.
 func (m *maker) indexDesired() {
+	m.desired = make([]*schema.Resource, 0, len(m.in.Desired))
 	for i := range m.in.Desired {
-		r := m.in.Desired[i]
+		r := &m.in.Desired[i]
 		k := schema.KindByName(r.Kind)
 		if k == nil {
-			m.errorf(&r, "Unknown kind of resource", "%s is a %q, which is no kind of resource. This is a bug in mailform.", r.Address, r.Kind)
+			m.errorf(r, "Unknown kind of resource", "%s is a %q, which is no kind of resource. This is a bug in mailform.", r.Address, r.Kind)
 			continue
 		}
-		attrs, _ := r.Attrs.UnmarkDeep()
+		attrs, same := r.Attrs, !r.Attrs.ContainsMarked()
+		if !same {
+			attrs, _ = attrs.UnmarkDeep()
+		}
 		if !attrs.IsWhollyKnown() {
 			attrs, _ = state.Plain(attrs) // as a saved plan has it
+			same = false
 		}
 		if !attrs.Type().Equals(k.Type()) {
 			conv, err := convert.Convert(attrs, k.Type())
 			if err != nil {
-				m.errorf(&r, "Unsuitable attributes", "The attributes of %s do not fit a %s: %s. This is a bug in mailform.", r.Address, r.Kind, err)
+				m.errorf(r, "Unsuitable attributes", "The attributes of %s do not fit a %s: %s. This is a bug in mailform.", r.Address, r.Kind, err)
 				continue
 			}
-			attrs = conv
+			attrs, same = conv, false
 		}
-		r.Attrs = attrs
-		if other := m.byID[r.ID()]; other != nil {
-			m.errorf(&r, "Declared twice", "%s and %s (at %s) are the same %s %s. Declare it once.",
+		if !same {
+			r = withAttrs(r, attrs)
+		}
+		t := m.things.add(r.ID())
+		if other := t.desired; other != nil {
+			m.errorf(r, "Declared twice", "%s and %s (at %s) are the same %s %s. Declare it once.",
 				r.Address, other.Address, other.Range, r.Kind, r.Key)
 			continue
 		}
-		if other := m.byAddress[r.Address]; other != nil {
-			m.errorf(&r, "Declared twice", "%s stands for the %s %s and for the %s %s. This is a bug in mailform.",
-				r.Address, other.Kind, other.Key, r.Kind, r.Key)
-			continue
-		}
-		m.byID[r.ID()], m.byAddress[r.Address] = &r, &r
-		m.desired = append(m.desired, &r)
+		t.desired = r
+		m.desired = append(m.desired, r)
 	}
-	sort.Slice(m.desired, func(i, j int) bool { return m.desired[i].Address < m.desired[j].Address })
+	slices.SortStableFunc(m.desired, func(a, b *schema.Resource) int { return strings.Compare(a.Address, b.Address) })
+	for i := 1; i < len(m.desired); i++ {
+		if r, other := m.desired[i], m.desired[i-1]; r.Address == other.Address {
+			m.errorf(r, "Declared twice", "%s stands for the %s %s and for the %s %s. This is a bug in mailform.",
+				r.Address, other.Kind, other.Key, r.Kind, r.Key)
+		}
+	}
+}
+
+// declaredAs finds a declared resource by its address; nil for none.
+func (m *maker) declaredAs(address string) *schema.Resource {
+	i, ok := slices.BinarySearchFunc(m.desired, address, func(r *schema.Resource, a string) int { return strings.Compare(r.Address, a) })
+	if !ok {
+		return nil
+	}
+	return m.desired[i]
 }
 
 func (m *maker) errorf(r *schema.Resource, summary, format string, args ...any) {
@@ -223,7 +228,8 @@ func (m *maker) errorf(r *schema.Resource, summary, format string, args ...any) 
 // want plans one declared resource.
 func (m *maker) want(r *schema.Resource) {
 	id := r.ID()
-	obs, st := m.observed[id], m.prior.Resources[id]
+	t := m.things.at(id)
+	obs, st := t.observed, t.prior
 	c := Change{
 		Address: r.Address, ID: id, PrevID: id,
 		Observed: obs, DependsOn: r.DependsOn, PreventDestroy: r.PreventDestroy,
@@ -240,13 +246,17 @@ func (m *maker) want(r *schema.Resource) {
 	want, changed := settle(k, declared(r, have), have, m.sourceChanges(r))
 	var as bool
 	if c.Before, as = showKnown(k, st, have); as {
-		m.asWas[id] = true
+		t.asWas = true
 	}
 	c.After = c.Before
 	if len(changed) > 0 {
 		c.After = show(k, want)
 	}
-	c.Wanted = withAttrs(r, want)
+	if changed == nil && !computes(k) && len(r.IgnoreChanges) == 0 {
+		c.Wanted = r // it is as it is to be: one copy of that does for all
+	} else {
+		c.Wanted = withAttrs(r, want)
+	}
 	var immutable []string
 	for _, name := range changed {
 		if k.Attribute(name).Immutable {
@@ -277,9 +287,6 @@ func (m *maker) want(r *schema.Resource) {
 		c.Action = Move
 	default:
 		c.Action = NoOp
-		// It is as it is to be: one copy of that does for all.
-		r.Attrs = want
-		c.Wanted = r
 	}
 	if r.Kind == schema.KindProcess && c.Action != NoOp && isFalse(have.GetAttr("running")) {
 		c.Notes = append(c.Notes, "the daemon is not running; apply starts it")
@@ -294,22 +301,22 @@ func (m *maker) create(r *schema.Resource, c Change) {
 	want := born(k, r.Attrs)
 	c.Action, c.Before, c.After = Create, cty.NullVal(k.Type()), show(k, want)
 	c.Wanted = withAttrs(r, want)
-	if kept := m.retained[c.ID]; kept != nil {
+	if kept := m.things.at(c.ID).retained; kept != nil {
 		c.Observed = kept
 		if n := comesBack(kept.Attrs); n != "" {
 			c.Notes = append(c.Notes, n)
 		}
 	}
-	if old, ok := m.predecessor(r); ok {
-		obs := m.observed[old]
-		if from := m.prior.Resources[old].Address; from != r.Address {
+	if was := m.predecessor(r); was != nil {
+		old, obs := was.id, was.observed
+		if from := was.prior.Address; from != r.Address {
 			c.PrevAddress = from
 			if r.Kind == schema.KindMailbox {
 				m.refuseMove(r, old, from)
 				return
 			}
 		}
-		m.replaced[old] = true
+		was.replaced = true
 		m.guard(r, old, c.Address)
 		c.Action, c.PrevID, c.Observed = Replace, old, obs
 		c.Before = show(k, conform(k, obs.Attrs))
@@ -322,23 +329,30 @@ func (m *maker) create(r *schema.Resource, c Change) {
 }
 
 // predecessor finds what the address of a resource that is to be created stood
-// for until now, if that is there and nobody else wants it.
-func (m *maker) predecessor(r *schema.Resource) (schema.ID, bool) {
-	for _, old := range m.former[r.Address] {
-		if old.Kind == r.Kind && old != r.ID() && m.byID[old] == nil && m.observed[old] != nil {
-			return old, true
+// for until now, if that is there and nobody else wants it; nil for none.
+func (m *maker) predecessor(r *schema.Resource) *thing {
+	if m.former == nil {
+		m.former = make(map[string][]*thing, len(m.remembered))
+		for _, t := range m.remembered {
+			a := m.movedTo(t.prior.Address)
+			m.former[a] = append(m.former[a], t)
 		}
 	}
-	return schema.ID{}, false
+	for _, old := range m.former[r.Address] {
+		if old.id.Kind == r.Kind && old.id != r.ID() && old.desired == nil && old.observed != nil {
+			return old
+		}
+	}
+	return nil
 }
 
 // takeAway plans what is ours and no longer wanted.
 func (m *maker) takeAway() {
-	for _, id := range m.ours() {
-		if m.replaced[id] || (m.plan.Mode != Destroy && m.byID[id] != nil) || (m.back != nil && !m.undoes(id)) {
+	for _, t := range m.ours() {
+		id, st, obs := t.id, t.prior, t.observed
+		if t.replaced || (m.plan.Mode != Destroy && t.desired != nil) || (m.back != nil && !m.undoes(id)) {
 			continue
 		}
-		st, obs := m.prior.Resources[id], m.observed[id]
 		c := Change{Action: Delete, ID: id, PrevID: id, Observed: obs}
 		if st != nil {
 			c.Address, c.DependsOn, c.PreventDestroy = st.Address, st.DependsOn, st.PreventDestroy
@@ -364,7 +378,7 @@ func (m *maker) takeAway() {
 			c.Before = obs.Attrs
 		} else {
 			c.Before = showAll(k, conform(k, obs.Attrs))
-			m.guard(m.byID[id], id, c.Address)
+			m.guard(t.desired, id, c.Address)
 			c.Notes = m.deleteNotes(id, obs)
 		}
 		c.After = cty.NullVal(c.Before.Type())
@@ -374,21 +388,23 @@ func (m *maker) takeAway() {
 
 // ours lists what the state knows, and what bears our mark without being in
 // the state: what a killed run has done and not written down.
-func (m *maker) ours() []schema.ID {
-	ids := slices.Clone(m.remembered)
-	for id, o := range m.observed {
-		if o.Owner != "" && m.prior.Resources[id] == nil {
-			ids = append(ids, id)
+func (m *maker) ours() []*thing {
+	list := slices.Clip(m.remembered)
+	for t := range m.things.all() {
+		if t.observed != nil && t.observed.Owner != "" && t.prior == nil {
+			list = append(list, t)
 		}
 	}
-	sort.Slice(ids, func(i, j int) bool { return ids[i].Less(ids[j]) })
-	return ids
+	if len(list) > len(m.remembered) {
+		slices.SortFunc(list, byIdentity)
+	}
+	return list
 }
 
 // guard refuses the deletion of what is protected, be it in the files or, where
 // the block is gone, as it was last applied. r may be nil.
 func (m *maker) guard(r *schema.Resource, id schema.ID, address string) {
-	st := m.prior.Resources[id]
+	st := m.things.at(id).prior
 	switch {
 	case m.back != nil && (r != nil && r.PreventDestroy || st != nil && st.PreventDestroy):
 		m.errorf(nil, "Protected from deletion",
@@ -419,13 +435,13 @@ func declaredAt(st *state.Resource) string {
 // refreshes, what is on its way out has no drift that matters, and neither has
 // what agrees with the files by now.
 func (m *maker) drift() {
-	for _, id := range m.remembered {
-		st, obs, r := m.prior.Resources[id], m.observed[id], m.byID[id]
+	for _, t := range m.remembered {
+		id, st, obs, r := t.id, t.prior, t.observed, t.desired
 		k := schema.KindByName(id.Kind)
 		if k == nil || !m.selected.either(st.Address) {
 			continue
 		}
-		if m.plan.Mode == Destroy || m.plan.Mode != RefreshOnly && r == nil || m.asWas[id] {
+		if m.plan.Mode == Destroy || m.plan.Mode != RefreshOnly && r == nil || t.asWas {
 			continue
 		}
 		d := Drift{Address: st.Address, ID: id, Action: Delete, Before: conform(k, st.Attrs), After: cty.NullVal(k.Type())}
@@ -451,10 +467,10 @@ func (m *maker) foreign() {
 	if m.selected.some || m.back != nil || m.plan.Unseen {
 		return // whoever looks at a part does not want the whole
 	}
-	for id, o := range m.observed {
-		declared := m.byID[id] != nil && m.plan.Mode != Destroy
-		if !declared && o.Owner == "" && m.prior.Resources[id] == nil {
-			m.plan.Foreign = append(m.plan.Foreign, Foreign{ID: id})
+	for t := range m.things.all() {
+		declared := t.desired != nil && m.plan.Mode != Destroy
+		if t.observed != nil && !declared && t.observed.Owner == "" && t.prior == nil {
+			m.plan.Foreign = append(m.plan.Foreign, Foreign{ID: t.id})
 		}
 	}
 	sort.Slice(m.plan.Foreign, func(i, j int) bool { return m.plan.Foreign[i].ID.Less(m.plan.Foreign[j].ID) })

@@ -100,7 +100,7 @@ func (m *maker) imports() {
 				found = append(found, r)
 			}
 		}
-		there := slices.ContainsFunc(found, func(r *schema.Resource) bool { return m.observed[r.ID()] != nil })
+		there := slices.ContainsFunc(found, func(r *schema.Resource) bool { return m.things.at(r.ID()).observed != nil })
 		at := &schema.Resource{Range: imp.Range}
 		switch {
 		case len(keys) == 0:

@@ -77,9 +77,9 @@ func (m *maker) retention(target string) (seconds int64, ok bool) {
 	}
 	for _, known := range []func(){
 		func() {
-			for id, o := range m.observed {
-				if id.Kind == schema.KindSetting && id.Target == target {
-					shortest(o.Attrs)
+			for t := range m.things.all() {
+				if t.observed != nil && t.id.Kind == schema.KindSetting && t.id.Target == target {
+					shortest(t.observed.Attrs)
 				}
 			}
 		},

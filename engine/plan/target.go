@@ -39,11 +39,11 @@ func (m *maker) selectTargets() {
 	for _, r := range m.desired {
 		desired = append(desired, node{r.Address, r.ID(), r.Attrs, r.DependsOn})
 	}
-	for _, id := range m.ours() {
-		if st := m.prior.Resources[id]; st != nil {
-			ours = append(ours, node{st.Address, id, st.Attrs, st.DependsOn})
-		} else if o := m.observed[id]; o != nil {
-			ours = append(ours, node{o.Owner, id, o.Attrs, nil})
+	for _, t := range m.ours() {
+		if st := t.prior; st != nil {
+			ours = append(ours, node{st.Address, t.id, st.Attrs, st.DependsOn})
+		} else if o := t.observed; o != nil {
+			ours = append(ours, node{o.Owner, t.id, o.Attrs, nil})
 		}
 	}
 	needs, needed := dependencies(desired), dependencies(ours)

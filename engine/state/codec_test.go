@@ -23,17 +23,17 @@ func TestAttributesSurviveAChangeOfTheKind(t *testing.T) {
 		"a fraction is kept":                       {`{"ttl":1.5}`, cty.NumberFloatVal(1.5)},
 		"a string where a number is meant is read": {`{"ttl":"7"}`, cty.NumberIntVal(7)},
 	} {
-		v, err := decodeAttrs(schema.KindRRset, []byte(c.raw))
+		v, err := new(decoder).attributes(schema.KindRRset, []byte(c.raw))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		} else if !ttl(v).RawEquals(c.want) {
 			t.Errorf("%s: got %#v", name, ttl(v))
 		}
 	}
-	if _, err := decodeAttrs(schema.KindRRset, []byte(`{"ttl":true}`)); err == nil || !strings.Contains(err.Error(), "ttl") {
+	if _, err := new(decoder).attributes(schema.KindRRset, []byte(`{"ttl":true}`)); err == nil || !strings.Contains(err.Error(), "ttl") {
 		t.Errorf("a wrong type is no error that names the attribute: %v", err)
 	}
-	v, err := decodeAttrs("a kind to come", []byte(`{"x":[1,"y"]}`))
+	v, err := new(decoder).attributes("a kind to come", []byte(`{"x":[1,"y"]}`))
 	if err != nil || v.GetAttr("x").LengthInt() != 2 {
 		t.Errorf("an unknown kind: %#v, %v", v, err)
 	}
@@ -49,7 +49,7 @@ func TestStringsSurviveTheJournal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := decodeAttrs(schema.KindMailbox, rec.Attrs)
+		v, err := new(decoder).attributes(schema.KindMailbox, rec.Attrs)
 		if err != nil || !v.RawEquals(r.Attrs) {
 			t.Errorf("%q became %#v, %v", s, v, err)
 		}

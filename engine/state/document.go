@@ -109,6 +109,7 @@ func readDocument(name string, data []byte) (s *State, format int, err error) {
 		return nil, 0, &DamageError{name, 0, "the lineage is missing"}
 	}
 	s = &State{Lineage: d.Lineage, Serial: d.Serial, Outputs: d.Outputs, Resources: make(map[schema.ID]*Resource, len(d.Resources))}
+	var attrs decoder
 	for i, raw := range d.Resources {
 		var rec resourceRecord
 		raw, err := upgradeResource(d.Format, raw)
@@ -117,7 +118,7 @@ func readDocument(name string, data []byte) (s *State, format int, err error) {
 		}
 		var r *Resource
 		if err == nil {
-			r, err = rec.resource()
+			r, err = attrs.resource(&rec)
 		}
 		if err == nil && (r.ID.Kind == "" || r.ID.Key == "" || r.Address == "") {
 			err = fmt.Errorf("kind, key or address is missing")

@@ -67,11 +67,12 @@ func (a *Applied) decoded() (*undo, error) {
 	if u.outputs == nil && r.NoOutputs {
 		u.outputs = map[string]Output{}
 	}
+	var d decoder
 	for _, raw := range r.Was {
 		if raw == nil || raw.Kind == "" || raw.Key == "" || raw.Address == "" {
 			return nil, errors.New("what the last apply changed cannot be read: kind, key or address is missing")
 		}
-		was, err := raw.resource()
+		was, err := d.resource(raw)
 		if err != nil {
 			return nil, fmt.Errorf("what the last apply changed cannot be read: %w", err)
 		}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"sync"
 
@@ -230,8 +231,9 @@ func decodeLines(lines [][]byte) (records []loaded, bad int, err error) {
 	for w := range workers {
 		from, to := w*len(lines)/workers, (w+1)*len(lines)/workers
 		wg.Go(func() {
+			var d decoder
 			for i := from; i < to; i++ {
-				r, err := decodeRecord(lines[i])
+				r, err := d.record(lines[i])
 				if err != nil {
 					errs[w], bads[w] = err, i
 					return
@@ -276,7 +278,7 @@ func (s *State) IDs() []schema.ID {
 	for id := range s.Resources {
 		ids = append(ids, id)
 	}
-	sort.Slice(ids, func(i, j int) bool { return ids[i].Less(ids[j]) })
+	slices.SortFunc(ids, schema.ID.Compare)
 	return ids
 }
 

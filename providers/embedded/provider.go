@@ -17,7 +17,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -25,7 +24,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/schema"
-	"github.com/mailform/mailform/schema/rawjson"
+	"github.com/mailform/mailform/schema/attrjson"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
@@ -151,8 +150,10 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 func (p *Provider) observe(scope providers.Scope, rs []admin.Resource, running bool, version string) ([]providers.Observed, error) {
 	out := make([]providers.Observed, 0, len(rs)+1)
 	inUse := running
-	for _, r := range rs {
-		o, err := p.observed(r)
+	var attrs attrjson.Reader
+	for i := range rs {
+		r := &rs[i]
+		o, err := p.observed(r, &attrs)
 		if err != nil {
 			return nil, err
 		}
@@ -184,76 +185,22 @@ func (p *Provider) process(scope providers.Scope, running bool, version string) 
 	return o
 }
 
-func (p *Provider) observed(r admin.Resource) (providers.Observed, error) {
+// observed converts one thing that the daemon or the store lists. What this
+// version does not know of it is left out: an older daemon may know less or more.
+func (p *Provider) observed(r *admin.Resource, reader *attrjson.Reader) (providers.Observed, error) {
 	kind := schema.KindByName(r.Kind)
 	if kind == nil {
 		return providers.Observed{}, fmt.Errorf("the daemon of %s lists a %q, which this version of mailform does not know", p.dataDir, r.Kind)
 	}
-	attrs, err := decodeAttrs(kind, r.Attrs)
+	attrs, err := reader.Object(kind, r.Attrs)
 	if err != nil {
 		return providers.Observed{}, fmt.Errorf("%s %s in %s: %w", r.Kind, r.Key, p.dataDir, err)
 	}
-	o := providers.Observed{Kind: r.Kind, Key: r.Key, Attrs: attrs, Origin: r.Owner, Revision: r.Revision, Retained: r.Retained}
+	o := providers.Observed{Kind: kind.Name, Key: r.Key, Attrs: attrs, Origin: r.Owner, Revision: r.Revision, Retained: r.Retained}
 	if p.lineage != "" && r.Lineage == p.lineage {
 		o.Owner = r.Owner
 	}
 	return o, nil
-}
-
-// decodeAttrs reads a JSON object as the kind's type. What is missing is null,
-// what is unknown to the kind is ignored: an older daemon may know less or more.
-func decodeAttrs(kind *schema.Kind, raw json.RawMessage) (cty.Value, error) {
-	vals := make(map[string]cty.Value, len(kind.Attributes))
-	for i := range kind.Attributes {
-		a := &kind.Attributes[i]
-		vals[a.Name] = cty.NullVal(a.Type)
-	}
-	err := rawjson.Fields(raw, func(name string, field []byte) error {
-		a := kind.Attribute(name)
-		if a == nil {
-			return nil
-		}
-		v, err := decodeValue(field, a.Type)
-		if err != nil {
-			return fmt.Errorf("decode %s: %w", name, err)
-		}
-		vals[name] = v
-		return nil
-	})
-	if err != nil {
-		return cty.NilVal, fmt.Errorf("decode attributes: %w", err)
-	}
-	return kind.Object(vals), nil
-}
-
-// decodeValue is ctyjson.Unmarshal, with a short way for what nearly all
-// attributes are: a large store has a million of them.
-func decodeValue(raw json.RawMessage, ty cty.Type) (cty.Value, error) {
-	switch {
-	case string(raw) == "null":
-		return cty.NullVal(ty), nil
-	case ty == cty.String:
-		if s, ok := rawjson.Text(raw); ok {
-			return cty.StringVal(s), nil
-		}
-		var s string
-		err := json.Unmarshal(raw, &s)
-		return cty.StringVal(s), err
-	case ty == cty.Number:
-		// A number that is none is told in the long way.
-		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
-			return cty.NumberIntVal(n), nil
-		}
-	case ty.Equals(cty.List(cty.String)):
-		list, ok := rawjson.Texts(raw)
-		if !ok {
-			if err := json.Unmarshal(raw, &list); err != nil {
-				return cty.NilVal, err
-			}
-		}
-		return schema.StringList(list), nil
-	}
-	return ctyjson.Unmarshal(raw, ty)
 }
 
 // encodeAttrs writes what is declared: known values that are not computed. Its
@@ -385,12 +332,13 @@ func (p *Provider) store(ctx context.Context, batch []providers.Change) ([]provi
 		return nil, refusal(err)
 	}
 	observed := make([]providers.Observed, len(batch))
+	var attrs attrjson.Reader
 	for i, c := range batch {
 		if c.Action == providers.Delete {
 			observed[i] = gone(c)
 			continue
 		}
-		if observed[i], err = p.observed(results[i]); err != nil {
+		if observed[i], err = p.observed(&results[i], &attrs); err != nil {
 			return nil, err
 		}
 	}

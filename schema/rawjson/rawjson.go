@@ -14,10 +14,10 @@ import (
 var ErrSyntax = errors.New("it is no JSON object")
 
 // Fields calls yield with each field of an object, in their order, also where
-// two have one name. A value is a part of raw, without blanks around it; it is
-// only found, not checked: who decodes it finds what is wrong in it. The errors
-// are ErrSyntax and those of yield, which end it.
-func Fields(raw []byte, yield func(name string, value []byte) error) error {
+// two have one name. Name and value are parts of raw, the value without blanks
+// around it; it is only found, not checked: who decodes it finds what is wrong in
+// it. The errors are ErrSyntax and those of yield, which end it.
+func Fields(raw []byte, yield func(name, value []byte) error) error {
 	s := scanner{raw}
 	if !s.sign('{') {
 		return ErrSyntax
@@ -73,21 +73,21 @@ func (s *scanner) sign(c byte) bool {
 }
 
 // name reads a string that is a name.
-func (s *scanner) name() (string, bool) {
+func (s *scanner) name() ([]byte, bool) {
 	s.blanks()
 	n := text(s.rest)
 	if n == 0 {
-		return "", false
+		return nil, false
 	}
 	quoted := s.rest[:n]
 	s.rest = s.rest[n:]
 	inner := quoted[1 : n-1]
 	if bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner), true
+		return inner, true
 	}
-	var name string
+	var name string // with escapes, which is the one case of a copy
 	err := json.Unmarshal(quoted, &name)
-	return name, err == nil
+	return []byte(name), err == nil
 }
 
 // value finds the end of a value; it is empty where there is none.

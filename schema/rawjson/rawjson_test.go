@@ -10,8 +10,8 @@ import (
 
 func collect(raw []byte) (map[string]string, error) {
 	fields := map[string]string{}
-	err := Fields(raw, func(name string, value []byte) error {
-		fields[name] = string(value)
+	err := Fields(raw, func(name, value []byte) error {
+		fields[string(name)] = string(value)
 		return nil
 	})
 	return fields, err
@@ -44,7 +44,7 @@ func TestWhatIsNoObject(t *testing.T) {
 func TestAnErrorEndsIt(t *testing.T) {
 	enough := errors.New("enough")
 	calls := 0
-	err := Fields([]byte(`{"a":1,"b":2}`), func(string, []byte) error { calls++; return enough })
+	err := Fields([]byte(`{"a":1,"b":2}`), func(_, _ []byte) error { calls++; return enough })
 	if !errors.Is(err, enough) || calls != 1 {
 		t.Errorf("%v after %d fields", err, calls)
 	}
