@@ -76,7 +76,7 @@ func Read(name rdata.Name, records []dns.RR, declared func(Key) bool) (*Zone, er
 			byType[at] = s
 		}
 		s.TTL = min(s.TTL, h.Ttl)
-		v := value(rr)
+		v := Value(rr)
 		if slices.Contains(s.Values, v) { // the same text, cut otherwise
 			s.Records = append(s.Records, rr)
 			continue
@@ -121,9 +121,9 @@ func typeName(rrtype uint16) string {
 	return "TYPE" + strconv.Itoa(int(rrtype))
 }
 
-// value is the canonical value of a record. Data that is none of its type stays
+// Value is the canonical value of a record. Data that is none of its type stays
 // as it is, as RFC 3597 writes it: it is somebody's, and not ours to judge.
-func value(rr dns.RR) string {
+func Value(rr dns.RR) string {
 	switch rr := rr.(type) { // what most records are, in short
 	case *dns.A:
 		if a, ok := netip.AddrFromSlice(rr.A.To4()); ok {
