@@ -18,6 +18,7 @@ import (
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/lookup"
+	"github.com/mailform/mailform/providers/rfc2136"
 )
 
 // An operation holds the flags that plan, apply and destroy share.
@@ -175,6 +176,8 @@ func newProvider(name string) providers.Provider {
 			exe = os.Args[0]
 		}
 		return &embedded.Provider{Executable: exe, Version: version}
+	case "rfc2136":
+		return &rfc2136.Provider{}
 	default:
 		return nil
 	}

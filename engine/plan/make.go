@@ -339,7 +339,7 @@ func (m *maker) predecessor(r *schema.Resource) *thing {
 		}
 	}
 	for _, old := range m.former[r.Address] {
-		if old.id.Kind == r.Kind && old.id != r.ID() && old.desired == nil && old.observed != nil {
+		if old.id.Kind == r.Kind && old.id != r.ID() && old.desired == nil && old.observed != nil && !m.lasting(old.id, old.observed) {
 			return old
 		}
 	}
@@ -367,12 +367,15 @@ func (m *maker) takeAway() {
 			c.Action = Forget
 			c.Before = st.Attrs
 			c.Notes = []string{"it is gone already"}
-		} else if k != nil && (m.stays(c.Address) || m.leaves(st)) {
+		} else if k != nil && (m.stays(c.Address) || m.leaves(st) || m.lasting(id, obs)) {
 			c.Action = Forget
 			c.Before = show(k, conform(k, obs.Attrs))
 			c.Notes = []string{"it stays as it is, and is no longer managed"}
-			if m.leaves(st) {
+			switch {
+			case m.leaves(st):
 				c.Notes = []string{"it was there before mailform took it over, so it stays as it is, and is no longer managed"}
+			case m.lasting(id, obs):
+				c.Notes = []string{"the server keeps it: mailform does not remove zones at " + id.Target + ". It is no longer managed"}
 			}
 		} else if k == nil {
 			c.Before = obs.Attrs

@@ -19,7 +19,7 @@ func (m *maker) phases() {
 	add := func(i int, it order.Item) {
 		items, changes = append(items, it), append(changes, i)
 	}
-	crowded := m.crowded()
+	crowded, going := m.crowded(), m.goingZones()
 	for i := range m.plan.Changes {
 		c := &m.plan.Changes[i]
 		if !c.Reaches() {
@@ -40,6 +40,9 @@ func (m *maker) phases() {
 			old.Target, old.Delete, old.Range = c.PrevID.Target, true, hcl.Range{}
 			if st := m.prior.Resources[c.PrevID]; st != nil {
 				old.DependsOn = st.DependsOn
+			}
+			if z := (owner{c.PrevID.Target, text(c.Before, "zone")}); c.PrevID.Kind == schema.KindRRset && going[z] {
+				old.Rank = schema.KindByName(schema.KindZone).Rank
 			}
 			if crowded[ownerOf(c.PrevID)] {
 				old.Early, old.Rank, old.DependsOn = true, schema.RankPointer, nil
@@ -107,6 +110,19 @@ func (m *maker) crowded() map[owner]bool {
 		}
 	}
 	return found
+}
+
+// goingZones finds the zones that are deleted. What is in them goes with them, at
+// once: no server lets go of the last name server of a zone that is still there,
+// nor of that one's address.
+func (m *maker) goingZones() map[owner]bool {
+	going := map[owner]bool{}
+	for i := range m.plan.Changes {
+		if c := &m.plan.Changes[i]; c.PrevID.Kind == schema.KindZone && c.Action == Delete {
+			going[owner{c.PrevID.Target, text(c.Before, "name")}] = true
+		}
+	}
+	return going
 }
 
 func rank(c *Change) int {

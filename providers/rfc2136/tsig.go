@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -24,10 +25,10 @@ type key struct {
 }
 
 // String leaves the secret out.
-func (k *key) String() string { return k.name }
+func (k *key) String() string { return strings.TrimSuffix(k.name, ".") }
 
 // GoString leaves the secret out.
-func (k *key) GoString() string { return k.name }
+func (k *key) GoString() string { return k.String() }
 
 var hashes = map[string]func() hash.Hash{
 	dns.HmacSHA1: sha1.New, dns.HmacSHA224: sha256.New224, dns.HmacSHA256: sha256.New, dns.HmacSHA384: sha512.New384, dns.HmacSHA512: sha512.New,
@@ -40,7 +41,7 @@ func newKey(name, algorithm, secret string) (*key, error) {
 	}
 	var err error
 	if k.secret, err = base64.StdEncoding.DecodeString(secret); err != nil {
-		return nil, fmt.Errorf("the secret of the key %s is not base64", k.name) // and never shown
+		return nil, fmt.Errorf("the secret of the key %s is not base64", k) // and never shown
 	}
 	return k, nil
 }
@@ -135,9 +136,9 @@ func (k *key) complaint(m *dns.Msg) error {
 	}
 	switch t.Error {
 	case dns.RcodeBadKey:
-		return fmt.Errorf("%w: BADKEY, the server does not know a key %s with the algorithm %s", ErrKey, k.name, k.algorithm)
+		return fmt.Errorf("%w: BADKEY, the server does not know a key %s with the algorithm %s", ErrKey, k, strings.TrimSuffix(k.algorithm, "."))
 	case dns.RcodeBadSig:
-		return fmt.Errorf("%w: BADSIG, the server has another secret for the key %s", ErrKey, k.name)
+		return fmt.Errorf("%w: BADSIG, the server has another secret for the key %s", ErrKey, k)
 	case dns.RcodeBadTime:
 		return fmt.Errorf("%w: BADTIME, the clocks of the server and of this machine differ by more than %d seconds%s", ErrKey, fudge, serverTime(t))
 	case dns.RcodeBadTrunc:
