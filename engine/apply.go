@@ -68,6 +68,7 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 				return nil, diags
 			}
 			diags = nil // warnings are told once, at the end
+			plan.KeepIgnored(d.expand.Resources, d.expand.Zones, o.Plan.Finds())
 			byAddress := make(map[string]schema.Resource, len(d.expand.Resources))
 			for _, r := range d.expand.Resources {
 				byAddress[r.Address] = r

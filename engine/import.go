@@ -11,7 +11,9 @@ import (
 	"github.com/mailform/mailform/engine/adopt"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/draft"
+	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -50,6 +52,9 @@ func (s *Session) Import(ctx context.Context, o ImportOptions) (*Imported, hcl.D
 	}
 	if strings.Contains(o.Target, ".") && !slices.ContainsFunc(d.cfg.Providers, func(p config.Provider) bool { return p.Target() == o.Target }) {
 		return nil, append(diags, failure("No such provider", "No block declares the provider %s.", o.Target)...)
+	}
+	if len(d.expand.Zones) > 0 {
+		plan.KeepIgnored(d.expand.Resources, d.expand.Zones, finder(observed))
 	}
 	in := adopt.Input{Desired: d.expand.Resources, Observed: observed, Prior: s.prior}
 	var res *adopt.Result
@@ -144,6 +149,19 @@ func (s *Session) outputs(d *described, taken []state.Entry) ([]state.Entry, hcl
 		out[o.Name] = enc
 	}
 	return []state.Entry{{Outputs: out}}, nil
+}
+
+// finder finds what targets have.
+func finder(observed map[string][]providers.Observed) func(schema.ID) *providers.Observed {
+	all := map[schema.ID]*providers.Observed{}
+	for target, list := range observed {
+		for i := range list {
+			if o := &list[i]; !o.Retained {
+				all[schema.ID{Target: target, Kind: o.Kind, Key: o.Key}] = o
+			}
+		}
+	}
+	return func(id schema.ID) *providers.Observed { return all[id] }
 }
 
 func failure(summary, format string, args ...any) hcl.Diagnostics {

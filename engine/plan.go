@@ -73,6 +73,7 @@ func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 		Confirm:  o.Confirm,
 		Outputs:  d.outputs,
 		Records:  d.expand.Records,
+		Zones:    d.expand.Zones,
 		Config:   d.cfg,
 		Time:     o.Time,
 		Unseen:   o.Unseen,

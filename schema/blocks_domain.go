@@ -35,6 +35,7 @@ var domainBlock = &BlockType{
 			Doc: "Who receives mail for addresses that nobody has. Left out: such mail is refused."},
 		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL,
 			Doc: "Time to live of the records that are made for the domain."},
+		exclusiveAttribute,
 	},
 	Blocks: []NestedBlock{
 		{Type: "mx", Repeatable: true, Doc: "A server that receives mail for the domain: either `server` or `host`.",
@@ -68,6 +69,7 @@ var domainBlock = &BlockType{
 				{Name: "adkim", Type: cty.String, Form: oneOf("relaxed", "strict"), Doc: "How closely the DKIM domain has to match. Left out: relaxed."},
 				{Name: "aspf", Type: cty.String, Form: oneOf("relaxed", "strict"), Doc: "How closely the SPF domain has to match. Left out: relaxed."},
 			}},
+		ignoreBlock,
 	},
 	Parts: []Part{{Name: "zone", Doc: "The zone that the domain makes at its name server, for `record` blocks."}},
 	Computed: []ComputedAttribute{

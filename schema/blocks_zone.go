@@ -21,8 +21,27 @@ var zoneBlock = &BlockType{
 		{Name: "retry", Sets: []string{"zone.retry"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How soon they try again after a failure (SOA RETRY)."},
 		{Name: "expire", Sets: []string{"zone.expire"}, Type: cty.String, Default: cty.StringVal("2w"), Form: FormTTL, Doc: "When they give up (SOA EXPIRE)."},
 		{Name: "negative_ttl", Sets: []string{"zone.negative_ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How long the answer that there is no such name may be kept (RFC 2308)."},
+		exclusiveAttribute,
 	},
+	Blocks: []NestedBlock{ignoreBlock},
 }
+
+// exclusiveAttribute and ignoreBlock say what becomes of records in a zone that
+// nothing declares.
+var (
+	exclusiveAttribute = Attribute{Name: "exclusive", Type: cty.Bool, Default: cty.False,
+		Doc: "Whether records of the zone go that are neither declared nor ignored, also those that others have made. Otherwise these are left alone."}
+	ignoreBlock = NestedBlock{Type: "ignore", Repeatable: true,
+		Doc: "Records of the zone that are somebody else's: they stay as they are, also beside declared ones of the same name and type. " +
+			"What a block names has to fit all at once. In names `*` is one label or a part of one, `**` any number of them; in values `*` is anything; " +
+			"`?` is one character, and a backslash stands before a character that is meant as it is.",
+		Attributes: []Attribute{
+			{Name: "name", Type: cty.List(cty.String), OrOne: true, NonEmpty: true, Doc: "Names below the zone: `www`, `*.dev`; `@` is the zone itself, `**` any name. With a dot at the end a complete name. Left out: any."},
+			{Name: "type", Type: cty.List(cty.String), OrOne: true, NonEmpty: true, Form: FormRecordType, Doc: "Types of records. Left out: any."},
+			{Name: "value", Type: cty.List(cty.String), OrOne: true, NonEmpty: true, Doc: "Values as plans show them, or the name that they point to: `google-site-verification=*`, `*.example.net`. Left out: any."},
+			{Name: "allow_declared", Type: cty.Bool, Default: cty.False, Doc: "Whether records that are declared may fit the block, and are then declared and not ignored. Otherwise that is an error."},
+		}}
+)
 
 var recordBlock = &BlockType{
 	Type:  "record",

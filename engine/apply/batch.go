@@ -147,6 +147,9 @@ func (r *run) complete(p *piece, o *providers.Observed) state.Entry {
 		r.Observer.Completed(c, p.give.Action)
 		return state.Entry{Delete: &id}
 	}
+	if c.Release {
+		return r.released(p, o)
+	}
 	if c.Action == plan.Forget {
 		id := c.ID
 		delete(r.known, id)
@@ -174,6 +177,24 @@ func (r *run) complete(p *piece, o *providers.Observed) state.Entry {
 		r.Observer.Completed(c, p.give.Action)
 	}
 	return state.Entry{Put: r.resource(c, attrs)}
+}
+
+// released takes over that a provider has left of a thing only what is not ours.
+// Where it has left something else, the state stays as it is.
+func (r *run) released(p *piece, o *providers.Observed) state.Entry {
+	c := p.change
+	if _, why := outcome(p.give.Resource, o); why != "" {
+		p.err = fmt.Errorf("%w: %s", errUnexpected, why)
+		r.fail(p)
+		if st := r.Prior.Resources[c.ID]; st != nil {
+			return state.Entry{Put: st}
+		}
+	} else {
+		r.sum.Changed++
+		r.Observer.Completed(c, p.give.Action)
+	}
+	delete(r.known, c.ID)
+	return state.Entry{Delete: &c.ID}
 }
 
 // errUnexpected is the error of a change that the provider reports as done, but

@@ -58,6 +58,9 @@ func (r *run) obstacle(b *plan.Batch, i int) string {
 
 // rrtype is the type of a record set that is to be made.
 func rrtype(c *plan.Change) string {
+	if c.After.IsNull() {
+		return "" // it is only forgotten
+	}
 	v := c.After.GetAttr("type")
 	if v.IsNull() || !v.IsKnown() {
 		return ""

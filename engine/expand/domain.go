@@ -62,6 +62,7 @@ func (e *expander) readDomains() {
 		}
 		e.domains[b], e.byDomain[d.host] = d, d
 		e.domainList = append(e.domainList, d)
+		e.readIgnore(d.zone, s)
 		e.readExchanges(d)
 		e.readDomainServers(d)
 		if p := d.primary(); p != nil {

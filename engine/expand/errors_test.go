@@ -286,6 +286,23 @@ domain "far" {
 		"a name server without an address in its own zone": {
 			hcl:     `!` + strings.Replace(base, "127.0.0.1:2053", ":2053", 1),
 			summary: "NS record points to a name without an address", detail: []string{"ns1.example.com.", "Set addresses in nameserver.ns1"}, at: `nameserver.ns1`},
+		"a record that is ignored": {
+			hcl:     `!` + strings.Replace(base, "mx {", "ignore {\n    type = \"TXT\"\n    value = \"google-*\"\n  }\n  mx {", 1) + recAt("@", "TXT", `"google-x"`),
+			summary: "Record both declared and ignored", detail: []string{`"google-x"`, "example.com.", "main.mf.hcl:17", "allow_declared"}, at: `"@"`},
+		"an ignore block without a rule": {
+			hcl:     `!` + strings.Replace(base, "mx {", "ignore {}\n  mx {", 1),
+			summary: "Ignoring without a rule", detail: []string{`"**"`}, at: `ignore`},
+		"an ignore block for a name that is none": {
+			hcl:     `!` + strings.Replace(base, "mx {", "ignore {\n name = \"a..b\"\n }\n  mx {", 1),
+			summary: "Unsuitable value", detail: []string{`"a..b"`, "empty label"}, at: `ignore`},
+		"an ignore block for a type that is none": {
+			hcl:     `!` + strings.Replace(base, "mx {", "ignore {\n type = \"SPF\"\n }\n  mx {", 1),
+			summary: "Unsuitable value", detail: []string{`"SPF"`, "RFC 7208"}, at: `"SPF"`},
+		"an exclusive zone of somebody else": {
+			hcl: `!domain "x" {
+  name      = "example.net"
+  exclusive = true
+}`, summary: "Zone of somebody else", detail: []string{"no nameserver"}, at: `true`},
 		"a CNAME beside something": {
 			hcl:     recAt("www", "CNAME", `"mail"`) + recAt("www", "TXT", `"hello"`),
 			summary: "CNAME beside other records", detail: []string{"www.example.com.", "TXT", "RFC 1034"}, at: `"www"`},

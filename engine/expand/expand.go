@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/ignore"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -41,6 +42,9 @@ type Result struct {
 	// without trailing dot: lines of a zone file, for the one who runs the zone.
 	// A line that is not known yet is a comment that says so.
 	Records map[string][]string
+	// Zones of which the files say what in them is somebody else's, or that all
+	// else is to go.
+	Zones []*ignore.Zone
 }
 
 // Expand makes resources of blocks. The result is nil if and only if the
@@ -57,6 +61,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e.readRecords()
 	e.checkRoutes()
 	e.checkSets()
+	e.checkIgnored()
 	e.emitSets()
 	e.emitProcesses()
 	e.linkDependencies()
@@ -65,7 +70,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 		return nil, e.diags
 	}
 	slices.SortFunc(e.out, func(a, b schema.Resource) int { return cmp.Compare(a.Address, b.Address) })
-	res := &Result{Resources: e.out, Computed: config.Computed{}, Records: map[string][]string{}}
+	res := &Result{Resources: e.out, Computed: config.Computed{}, Records: map[string][]string{}, Zones: e.hands()}
 	e.describeDomains(res)
 	return res, e.diags
 }

@@ -2,6 +2,7 @@ package expand
 
 import (
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/ignore"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -16,6 +17,8 @@ type zone struct {
 	ns     *nameserver
 	ttl    number // of records without their own
 	sets   []*rrset
+	// hands says what in it is not ours; nil where that could not be told.
+	hands *ignore.Zone
 }
 
 func (e *expander) readZones() {
@@ -31,6 +34,7 @@ func (e *expander) readZones() {
 		if !e.addZone(z, s.attr("name")) {
 			continue
 		}
+		e.readIgnore(z, s)
 		e.emitZone(z, s)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/ignore"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
@@ -40,6 +41,8 @@ type Input struct {
 	// Confirm are -confirm arguments: IDs of brakes, or ConfirmAll.
 	Confirm []string
 	Outputs []config.Output
+	// Zones say what in zones is somebody else's, and which are exclusive.
+	Zones []*ignore.Zone
 	// Records, Time and Config are handed through to the plan.
 	Records map[string][]string
 	Time    time.Time
@@ -65,6 +68,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	if m.diags.HasErrors() {
 		return nil, m.diags
 	}
+	m.hand()
 	switch m.plan.Mode {
 	case Normal, Rollback:
 		m.plan.Changes = make([]Change, 0, len(m.desired))
@@ -75,6 +79,9 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 		}
 		m.imports()
 		m.takeAway()
+		if m.plan.Mode == Normal {
+			m.exclusive()
+		}
 	case Destroy:
 		m.takeAway()
 	case RefreshOnly:
@@ -114,6 +121,11 @@ type maker struct {
 	selected selection
 	// back is set for a rollback.
 	back *rollback
+	// hands say what in zones is not ours; beside is what of declared record sets
+	// is ignored, and removed what goes although it is foreign.
+	hands   hands
+	beside  map[schema.ID]Foreign
+	removed map[schema.ID]bool
 }
 
 func newMaker(in Input) *maker {
@@ -276,6 +288,7 @@ func (m *maker) want(r *schema.Resource) {
 		return
 	case !ours:
 		c.Action = Adopt
+		c.Notes = append(c.Notes, ttlOnly(r.Kind, changed)...)
 	case len(immutable) > 0 || m.asked(r):
 		c.Action = Replace
 		want = born(k, r.Attrs)
@@ -283,6 +296,7 @@ func (m *maker) want(r *schema.Resource) {
 		m.guard(r, id, c.Address)
 	case len(changed) > 0:
 		c.Action = Update
+		c.Notes = append(c.Notes, ttlOnly(r.Kind, changed)...)
 	case c.PrevAddress != "":
 		c.Action = Move
 	default:
@@ -339,7 +353,7 @@ func (m *maker) predecessor(r *schema.Resource) *thing {
 		}
 	}
 	for _, old := range m.former[r.Address] {
-		if old.id.Kind == r.Kind && old.id != r.ID() && old.desired == nil && old.observed != nil && !m.lasting(old.id, old.observed) {
+		if old.id.Kind == r.Kind && old.id != r.ID() && old.desired == nil && old.observed != nil && !m.lasting(old.id, old.observed) && !m.holdsIgnored(old) {
 			return old
 		}
 	}
@@ -379,6 +393,12 @@ func (m *maker) takeAway() {
 			}
 		} else if k == nil {
 			c.Before = obs.Attrs
+		} else if m.release(&c) {
+			if c.Release {
+				m.guard(t.desired, id, c.Address)
+			}
+			m.plan.Changes = append(m.plan.Changes, c)
+			continue
 		} else {
 			c.Before = showAll(k, conform(k, obs.Attrs))
 			m.guard(t.desired, id, c.Address)
@@ -447,13 +467,14 @@ func (m *maker) drift() {
 		if m.plan.Mode == Destroy || m.plan.Mode != RefreshOnly && r == nil || t.asWas {
 			continue
 		}
-		d := Drift{Address: st.Address, ID: id, Action: Delete, Before: conform(k, st.Attrs), After: cty.NullVal(k.Type())}
+		d := Drift{Address: st.Address, ID: id, Action: Delete, Before: m.without(id, conform(k, st.Attrs)), After: cty.NullVal(k.Type())}
 		if obs != nil {
 			have := conform(k, obs.Attrs)
-			if !drifted(k, d.Before, have) {
+			now := m.without(id, have)
+			if !drifted(k, d.Before, now) {
 				continue
 			}
-			d.Action, d.After = Update, show(k, have)
+			d.Action, d.After = Update, show(k, now)
 			if m.plan.Mode != RefreshOnly {
 				if _, changed := settle(k, declared(r, have), have, false); len(changed) == 0 {
 					continue
@@ -472,8 +493,13 @@ func (m *maker) foreign() {
 	}
 	for t := range m.things.all() {
 		declared := t.desired != nil && m.plan.Mode != Destroy
-		if t.observed != nil && !declared && t.observed.Owner == "" && t.prior == nil {
-			m.plan.Foreign = append(m.plan.Foreign, Foreign{ID: t.id})
+		if t.observed != nil && !declared && t.observed.Owner == "" && t.prior == nil && !m.removed[t.id] {
+			m.plan.Foreign = append(m.plan.Foreign, Foreign{ID: t.id, Ignored: m.ignoredBy(t)})
+		}
+	}
+	if m.plan.Mode != Destroy {
+		for _, f := range m.beside {
+			m.plan.Foreign = append(m.plan.Foreign, f)
 		}
 	}
 	sort.Slice(m.plan.Foreign, func(i, j int) bool { return m.plan.Foreign[i].ID.Less(m.plan.Foreign[j].ID) })

@@ -44,6 +44,14 @@ func (m *maker) mailboxNotes(id schema.ID, obs *providers.Observed) []string {
 	return []string{fmt.Sprintf("%s %s kept for %s; putting the block back until then brings %s back", what, is, Duration(retention), them)}
 }
 
+// ttlOnly says where of a record set nothing changes but how long it is kept.
+func ttlOnly(kind string, changed []string) []string {
+	if kind == schema.KindRRset && len(changed) == 1 && changed[0] == "ttl" {
+		return []string{"ttl only: the records stay as they are"}
+	}
+	return nil
+}
+
 // comesBack says what mail a deleted mailbox brings with it when it is created
 // again; empty for none.
 func comesBack(attrs cty.Value) string {

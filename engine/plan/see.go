@@ -3,6 +3,9 @@ package plan
 import (
 	"maps"
 	"slices"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
 )
 
 // UnreadTargets lists the targets that could not be read, sorted.
@@ -43,9 +46,20 @@ func (p *Plan) See(fresh *Plan) (diff string, ok bool) {
 			continue
 		}
 		b := there[planned{a.Address, a.ID}]
-		a.Observed, a.Wanted, a.Notes = b.Observed, b.Wanted, b.Notes
+		a.Observed, a.Wanted, a.Notes, a.Release = b.Observed, b.Wanted, b.Notes, b.Release
 		a.Before, a.After = b.Before, b.After
 	}
 	p.Unseen = false
 	return "", true
+}
+
+// Finds is a function that finds what the plan has seen of what it changes.
+func (p *Plan) Finds() func(schema.ID) *providers.Observed {
+	seen := make(map[schema.ID]*providers.Observed, len(p.Changes))
+	for i := range p.Changes {
+		if c := &p.Changes[i]; c.Observed != nil && !c.Observed.Retained {
+			seen[c.PrevID] = c.Observed
+		}
+	}
+	return func(id schema.ID) *providers.Observed { return seen[id] }
 }

@@ -50,6 +50,9 @@ type Change struct {
 	Wanted         *schema.Resource
 	DependsOn      []string
 	PreventDestroy bool
+	// Release is set for an Update that leaves in a record set what is somebody
+	// else's: it is not ours any more, and the state forgets it. Not saved.
+	Release bool
 	// Notes are sentences for the reader: what becomes of stored mail.
 	Notes []string
 }
@@ -63,9 +66,15 @@ type Drift struct {
 	Before, After cty.Value // as in Change
 }
 
-// A Foreign is something at a target that is neither declared nor ours.
+// A Foreign is something at a target that is neither declared nor ours, or that
+// stands in a declared record set and is ignored there.
 type Foreign struct {
 	ID schema.ID
+	// Values are those of a declared record set that are somebody else's; none: it
+	// is the whole thing.
+	Values []string
+	// Ignored is the place of the ignore block, "main.mf.hcl:3"; empty for none.
+	Ignored string
 }
 
 // An OutputChange is what becomes of an output.

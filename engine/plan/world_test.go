@@ -13,6 +13,8 @@ import (
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/ignore"
+	"github.com/mailform/mailform/schema/rdata"
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -25,6 +27,7 @@ import (
 //	-- state --     the same
 //	-- observed --  TARGET KIND KEY {attributes} [words]
 //	-- outputs --, -- stateoutputs --, -- records --   NAME JSON
+//	-- zones --     TARGET ZONE ADDRESS {"exclusive": true, "ignore": [{"name": [], "type": [], "value": []}]}
 //	-- moved --      FROM TO
 //	-- removed --    ADDRESS [destroy]
 //	-- imports --    ADDRESS ID
@@ -155,6 +158,8 @@ func add(in *plan.Input, section, text string, n int) error {
 			in.Config.Imports = append(in.Config.Imports, config.Import{To: ref, ID: b, Range: at})
 		}
 		return nil
+	case "zones":
+		return addZone(in, text, n)
 	case "outputs", "stateoutputs", "records":
 		return addNamed(in, section, text)
 	default:
@@ -187,6 +192,30 @@ func add(in *plan.Input, section, text string, n int) error {
 			Owner: l.word("owner"), Revision: l.word("revision"), Retained: l.words["retained"] != nil,
 		})
 	}
+	return nil
+}
+
+func addZone(in *plan.Input, text string, n int) error {
+	f := strings.SplitN(text, " ", 4)
+	var said struct {
+		Exclusive bool
+		Ignore    []struct{ Name, Type, Value []string }
+	}
+	if err := json.Unmarshal([]byte(f[3]), &said); err != nil {
+		return err
+	}
+	at := hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}}
+	z := &ignore.Zone{Target: f[0], Name: rdata.Name(f[1]), Address: f[2], Exclusive: said.Exclusive, Range: at}
+	for i, s := range said.Ignore {
+		r, err := ignore.NewRule(s.Name, s.Type, s.Value)
+		if err != nil {
+			return err
+		}
+		r.Range = at
+		r.Range.Start.Line = 10*n + i
+		z.Rules = append(z.Rules, r)
+	}
+	in.Zones = append(in.Zones, z)
 	return nil
 }
 

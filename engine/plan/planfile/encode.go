@@ -21,7 +21,7 @@ type planFile struct {
 	Serial  uint64              `json:"serial"`
 	Changes []change            `json:"changes,omitempty"`
 	Drift   []drift             `json:"drift,omitempty"`
-	Foreign []identity          `json:"foreign,omitempty"`
+	Foreign []foreign           `json:"foreign,omitempty"`
 	Outputs []output            `json:"outputs,omitempty"`
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
@@ -61,6 +61,12 @@ type identity struct {
 	Target string `json:"target"`
 	Kind   string `json:"kind"`
 	Key    string `json:"key"`
+}
+
+type foreign struct {
+	identity
+	Values  []string `json:"values,omitempty"`
+	Ignored string   `json:"ignored,omitempty"`
 }
 
 type change struct {
@@ -131,7 +137,7 @@ func encodePlan(p *plan.Plan) (*planFile, error) {
 		f.Drift = append(f.Drift, drift{d.Action, d.Address, identity(d.ID), before, after})
 	}
 	for _, x := range p.Foreign {
-		f.Foreign = append(f.Foreign, identity(x.ID))
+		f.Foreign = append(f.Foreign, foreign{identity(x.ID), x.Values, x.Ignored})
 	}
 	for _, o := range p.Outputs {
 		before, err := encodeValue("", o.Before)
@@ -205,7 +211,7 @@ func (f *planFile) decode() (*plan.Plan, error) {
 		p.Drift = append(p.Drift, plan.Drift{Address: d.Address, ID: schema.ID(d.ID), Action: d.Action, Before: before, After: after})
 	}
 	for _, x := range f.Foreign {
-		p.Foreign = append(p.Foreign, plan.Foreign{ID: schema.ID(x)})
+		p.Foreign = append(p.Foreign, plan.Foreign{ID: schema.ID(x.identity), Values: x.Values, Ignored: x.Ignored})
 	}
 	for _, o := range f.Outputs {
 		before, err := o.Before.decode("")

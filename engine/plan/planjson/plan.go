@@ -35,7 +35,7 @@ type planExtra struct {
 	Targets []string            `json:"targets,omitempty"`
 	Exclude []string            `json:"excludes,omitempty"`
 	Replace []string            `json:"replaces,omitempty"`
-	Foreign []identity          `json:"foreign,omitempty"`
+	Foreign []foreign           `json:"foreign,omitempty"`
 	Notes   map[string][]string `json:"notes,omitempty"`
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
@@ -67,6 +67,12 @@ type brake struct {
 	Detail    string    `json:"detail"`
 	Confirmed bool      `json:"confirmed"`
 	Setting   string    `json:"setting,omitempty"`
+}
+
+type foreign struct {
+	identity
+	Values  []string `json:"values,omitempty"`
+	Ignored string   `json:"ignored,omitempty"`
 }
 
 type identity struct {
@@ -340,7 +346,7 @@ func extra(p *plan.Plan) planExtra {
 		x.Undoes = &undoes{b.Operation, b.Who, b.At, b.Unfinished}
 	}
 	for _, f := range p.Foreign {
-		x.Foreign = append(x.Foreign, identity(f.ID))
+		x.Foreign = append(x.Foreign, foreign{identity(f.ID), f.Values, f.Ignored})
 	}
 	for _, b := range p.Brakes {
 		x.Brakes = append(x.Brakes, brake(b))

@@ -298,6 +298,13 @@ func (w *writer) foreign(foreign []plan.Foreign) {
 			w.linef("    and %d more", len(foreign)-i)
 			break
 		}
-		w.linef("    %s %s at %s", f.ID.Kind, printable(f.ID.Key), f.ID.Target)
+		what := fmt.Sprintf("%s %s at %s", f.ID.Kind, printable(f.ID.Key), f.ID.Target)
+		for i, v := range f.Values {
+			what += []string{": ", ", "}[min(i, 1)] + strconv.Quote(v)
+		}
+		if f.Ignored != "" {
+			what += " (ignored, by " + f.Ignored + ")"
+		}
+		w.linef("    %s", what)
 	}
 }
