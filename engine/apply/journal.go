@@ -107,7 +107,7 @@ func (r *run) refresh() (entries []state.Entry, gone int) {
 // remembered reports whether the state has what it would be told of a change.
 func remembered(was *state.Resource, c *plan.Change) bool {
 	return was.Address == c.Address && was.PreventDestroy == c.PreventDestroy &&
-		slices.Equal(was.DependsOn, c.DependsOn) && state.Keeps(c.ID.Kind, was.Attrs, c.After)
+		slices.Equal(was.DependsOn, c.DependsOn) && (c.AsRemembered || state.Keeps(c.ID.Kind, was.Attrs, c.After))
 }
 
 // finish writes down what is known only now that all has been done: the outputs,

@@ -11,10 +11,10 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// unknowns reports whether anything in the plan is known only later.
+// unknowns reports whether anything that is to be done is known only later.
 func (r *run) unknowns() bool {
 	for i := range r.Plan.Changes {
-		if c := &r.Plan.Changes[i]; c.Wanted != nil && len(missing(c)) > 0 {
+		if c := &r.Plan.Changes[i]; c.Reaches() && len(missing(c)) > 0 {
 			return true
 		}
 	}

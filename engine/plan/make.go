@@ -301,6 +301,7 @@ func (m *maker) want(r *schema.Resource) {
 		c.Action = Move
 	default:
 		c.Action = NoOp
+		c.AsRemembered = as
 	}
 	if r.Kind == schema.KindProcess && c.Action != NoOp && isFalse(have.GetAttr("running")) {
 		c.Notes = append(c.Notes, "the daemon is not running; apply starts it")

@@ -55,6 +55,9 @@ type Change struct {
 	Release bool
 	// Notes are sentences for the reader: what becomes of stored mail.
 	Notes []string
+	// AsRemembered is set where After is what the state remembers. It is not
+	// stored.
+	AsRemembered bool
 }
 
 // A Drift is a difference between what was last applied and what is there.
