@@ -32,10 +32,17 @@ func (m memories) provider(name string) providers.Provider {
 
 func (m *memory) Configure(context.Context, providers.Config) hcl.Diagnostics { return nil }
 
-func (m *memory) Read(context.Context, providers.Scope) ([]providers.Observed, error) {
+// Read lists nothing but what is wanted where that is enough.
+func (m *memory) Read(_ context.Context, scope providers.Scope) ([]providers.Observed, error) {
+	wanted := map[schema.ID]bool{}
+	for i := range scope.Wanted {
+		wanted[scope.Wanted[i].ID()] = true
+	}
 	var list []providers.Observed
-	for _, o := range m.things {
-		list = append(list, o)
+	for id, o := range m.things {
+		if !scope.Part || wanted[id] {
+			list = append(list, o)
+		}
 	}
 	return list, nil
 }

@@ -28,7 +28,7 @@ func (s *Session) read(ctx context.Context, d *described) (*world, hcl.Diagnosti
 	scopes := map[string]*providers.Scope{}
 	scope := func(target string) *providers.Scope {
 		if scopes[target] == nil {
-			scopes[target] = &providers.Scope{}
+			scopes[target] = &providers.Scope{Part: s.opts.Config.Narrow != nil}
 		}
 		return scopes[target]
 	}

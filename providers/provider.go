@@ -56,6 +56,9 @@ type Scope struct {
 	Wanted []schema.Resource
 	// Prior holds the identities that the state knows at this target.
 	Prior []schema.ID
+	// Part says that the engine looks at what is Wanted alone, so that the rest
+	// need not be listed.
+	Part bool
 }
 
 // Observed is one thing that a live system has.

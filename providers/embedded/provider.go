@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -119,7 +120,8 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	if err := p.checkWorkspace(); err != nil {
 		return nil, err
 	}
-	live, err := admin.NewClient(p.dataDir).Resources(ctx)
+	ids := meant(scope)
+	live, err := p.live(ctx, ids)
 	switch {
 	case err == nil:
 		return p.observe(scope, live.Resources, true, live.Version)
@@ -134,7 +136,12 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	if err != nil {
 		return nil, fmt.Errorf("read the store in %s: %w", p.dataDir, err)
 	}
-	lying, err = st.Resources(ctx)
+	if ids != nil {
+		lying, err = st.Find(ctx, ids)
+	}
+	if err == nil && !inUse(lying) { // all of it tells whether there is a process to speak of
+		lying, err = st.Resources(ctx)
+	}
 	if cerr := st.Close(); err == nil {
 		err = cerr
 	}
@@ -144,12 +151,38 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	return p.observe(scope, lying, false, p.Version)
 }
 
+// fewEnough is up to how many resources are looked for one by one. All of them
+// are listed at a higher speed.
+const fewEnough = 1000
+
+// meant are the resources that are to be looked at; nil: all.
+func meant(scope providers.Scope) []admin.ID {
+	if !scope.Part || len(scope.Wanted) > fewEnough {
+		return nil
+	}
+	ids := make([]admin.ID, 0, len(scope.Wanted))
+	for i := range scope.Wanted {
+		ids = append(ids, admin.ID{Kind: scope.Wanted[i].Kind, Key: scope.Wanted[i].Key})
+	}
+	return ids
+}
+
+// live asks the daemon for some resources, or for all.
+func (p *Provider) live(ctx context.Context, ids []admin.ID) (*admin.Resources, error) {
+	client := admin.NewClient(p.dataDir)
+	if ids != nil {
+		if live, err := client.Find(ctx, ids); !errors.Is(err, admin.ErrNoSuchCall) {
+			return live, err
+		}
+	}
+	return client.Resources(ctx)
+}
+
 // observe converts what the daemon or the store lists, and adds the process. A
 // store that holds nothing but the mail of closed accounts is one that a
 // destroy left behind: then there is no process to speak of.
 func (p *Provider) observe(scope providers.Scope, rs []admin.Resource, running bool, version string) ([]providers.Observed, error) {
 	out := make([]providers.Observed, 0, len(rs)+1)
-	inUse := running
 	var attrs attrjson.Reader
 	for i := range rs {
 		r := &rs[i]
@@ -157,13 +190,17 @@ func (p *Provider) observe(scope providers.Scope, rs []admin.Resource, running b
 		if err != nil {
 			return nil, err
 		}
-		inUse = inUse || !r.Retained
 		out = append(out, o)
 	}
-	if inUse {
+	if running || inUse(rs) {
 		out = append(out, p.process(scope, running, version))
 	}
 	return out, nil
+}
+
+// inUse reports whether anything is there that a daemon serves.
+func inUse(rs []admin.Resource) bool {
+	return slices.ContainsFunc(rs, func(r admin.Resource) bool { return !r.Retained })
 }
 
 func (p *Provider) process(scope providers.Scope, running bool, version string) providers.Observed {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,10 @@ type fakeDaemon struct {
 }
 
 func (d *fakeDaemon) Resources(context.Context) ([]Resource, error) { return d.resources, d.listErr }
+
+func (d *fakeDaemon) Find(_ context.Context, ids []ID) ([]Resource, error) {
+	return slices.DeleteFunc(slices.Clone(d.resources), func(r Resource) bool { return !slices.Contains(ids, ID{r.Kind, r.Key}) }), d.listErr
+}
 
 func (d *fakeDaemon) ApplyChanges(_ context.Context, changes []Change) ([]Resource, error) {
 	d.calls = append(d.calls, "store")
@@ -125,6 +130,33 @@ func TestClientAndServer(t *testing.T) {
 				t.Errorf("calls %v, want %v", d.calls, want)
 			}
 		})
+	}
+}
+
+func TestSomeResourcesAlone(t *testing.T) {
+	dir := t.TempDir()
+	d := &fakeDaemon{resources: []Resource{{Kind: "mailbox", Key: "a@b"}, {Kind: "mailbox", Key: "c@d"}}}
+	serve(t, dir, d)
+	got, err := NewClient(dir).Find(t.Context(), []ID{{"mailbox", "c@d"}, {"route", "c@d"}})
+	if err != nil || len(got.Resources) != 1 || got.Resources[0].Key != "c@d" || got.Version != d.Version() {
+		t.Errorf("found %v, %v", got, err)
+	}
+}
+
+// A daemon of a version from before this call says so, and is asked for all.
+func TestAnOlderDaemonDoesNotFind(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Listener.Close()
+	srv.Listener = l
+	srv.Start()
+	defer srv.Close()
+	if _, err := NewClient(dir).Find(t.Context(), []ID{{"mailbox", "a@b"}}); !errors.Is(err, ErrNoSuchCall) {
+		t.Errorf("got %v", err)
 	}
 }
 

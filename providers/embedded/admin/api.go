@@ -47,6 +47,18 @@ type Resources struct {
 	Resources []Resource `json:"resources"`
 }
 
+// An ID names a resource.
+type ID struct {
+	Kind string `json:"kind"`
+	Key  string `json:"key"`
+}
+
+// FindRequest asks POST /v1/resources/find for some resources alone. The answer
+// is a [Resources] with those of them that are there.
+type FindRequest struct {
+	IDs []ID `json:"ids"`
+}
+
 // Status is the answer of GET /v1/status.
 type Status struct {
 	Version   string           `json:"version"`

@@ -14,6 +14,9 @@ import (
 // ErrNotRunning: no daemon serves the data directory.
 var ErrNotRunning = errors.New("no daemon is running")
 
+// ErrNoSuchCall: the daemon is of another version and does not know the call.
+var ErrNoSuchCall = errors.New("the daemon does not know the call")
+
 // A Client calls the daemon of one data directory. Every method returns
 // ErrNotRunning where there is none, and an [*Error] where the daemon refuses.
 type Client struct {
@@ -32,6 +35,13 @@ func NewClient(dataDir string) *Client {
 func (c *Client) Resources(ctx context.Context) (*Resources, error) {
 	out := new(Resources)
 	return out, c.call(ctx, http.MethodGet, "/v1/resources", nil, out)
+}
+
+// Find lists those of some resources that are there. ErrNoSuchCall: the daemon is
+// an older one.
+func (c *Client) Find(ctx context.Context, ids []ID) (*Resources, error) {
+	out := new(Resources)
+	return out, c.call(ctx, http.MethodPost, "/v1/resources/find", FindRequest{ids}, out)
 }
 
 // Apply carries out a batch: all of it, durably, or nothing.
@@ -86,6 +96,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		b, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 		refusal := new(Error)
 		if err != nil || json.Unmarshal(b, refusal) != nil || refusal.Code == "" {
+			if res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusMethodNotAllowed {
+				return fmt.Errorf("%w: %s answered %s", ErrNoSuchCall, path, res.Status)
+			}
 			return fmt.Errorf("call the daemon: %s answered %s", path, res.Status)
 		}
 		return refusal

@@ -13,6 +13,8 @@ import (
 // A Store is what the server reads from and writes to.
 type Store interface {
 	Resources(ctx context.Context) ([]Resource, error)
+	// Find lists those of some resources that are there.
+	Find(ctx context.Context, ids []ID) ([]Resource, error)
 	ApplyChanges(ctx context.Context, changes []Change) ([]Resource, error)
 }
 
@@ -47,6 +49,7 @@ func newServer(h Hooks, s Store, log *slog.Logger, limit int64) http.Handler {
 	srv := &server{h, s, log, limit}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/resources", srv.resources)
+	mux.HandleFunc("POST /v1/resources/find", srv.find)
 	mux.HandleFunc("POST /v1/apply", srv.apply)
 	mux.HandleFunc("GET /v1/status", srv.status)
 	mux.HandleFunc("POST /v1/stop", srv.stop)
@@ -63,6 +66,20 @@ type server struct {
 
 func (s *server) resources(w http.ResponseWriter, r *http.Request) {
 	rs, err := s.store.Resources(r.Context())
+	s.list(w, rs, err)
+}
+
+func (s *server) find(w http.ResponseWriter, r *http.Request) {
+	var req FindRequest
+	if !s.decode(w, r, "find", &req) {
+		return
+	}
+	rs, err := s.store.Find(r.Context(), req.IDs)
+	s.list(w, rs, err)
+}
+
+// list answers with resources, or with the error of listing them.
+func (s *server) list(w http.ResponseWriter, rs []Resource, err error) {
 	if err != nil {
 		s.fail(w, "list resources", err)
 		return
@@ -98,10 +115,7 @@ func writeResources(w http.ResponseWriter, version string, rs []Resource) error 
 
 func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 	var req ApplyRequest
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.limit))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&req); err != nil {
-		s.fail(w, "apply", &Error{Code: "invalid", Message: "decode the request: " + err.Error()})
+	if !s.decode(w, r, "apply", &req) {
 		return
 	}
 	commit, rollback, err := s.hooks.Prepare(r.Context(), req.Changes)
@@ -119,6 +133,17 @@ func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 	done = func() {}
 	commit()
 	s.answer(w, ApplyResponse{Resources: rs})
+}
+
+// decode reads a request; where that fails it answers so.
+func (s *server) decode(w http.ResponseWriter, r *http.Request, what string, into any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.limit))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		s.fail(w, what, &Error{Code: "invalid", Message: "decode the request: " + err.Error()})
+		return false
+	}
+	return true
 }
 
 func (s *server) status(w http.ResponseWriter, r *http.Request) {

@@ -214,6 +214,15 @@ type shownStore struct {
 
 func (s shownStore) Resources(ctx context.Context) ([]admin.Resource, error) {
 	rs, err := s.Store.Resources(ctx)
+	return s.shown(rs, err)
+}
+
+func (s shownStore) Find(ctx context.Context, ids []admin.ID) ([]admin.Resource, error) {
+	rs, err := s.Store.Find(ctx, ids)
+	return s.shown(rs, err)
+}
+
+func (s shownStore) shown(rs []admin.Resource, err error) ([]admin.Resource, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -1,74 +1,15 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/schema"
 )
-
-// Resources lists everything that is declared, sorted by kind and key, with the
-// mailboxes of closed accounts whose mail is still kept. It holds password
-// hashes, but no private keys.
-func (s *Store) Resources(ctx context.Context) (rs []admin.Resource, err error) {
-	err = s.read.snapshot(ctx, func(v *snapshot) error {
-		var n int
-		if err := v.row(`SELECT (SELECT COUNT(*) FROM resource) + (SELECT COUNT(*) FROM account)`, nil, &n); err != nil {
-			return err
-		}
-		rs = make([]admin.Resource, 0, n+8)
-		err := v.rows(`SELECT kind, key, owner, lineage, revision, attrs FROM resource`, nil, func(r *sql.Rows) error {
-			var a admin.Resource
-			if err := r.Scan(&a.Kind, &a.Key, &a.Owner, &a.Lineage, &a.Revision, (*[]byte)(&a.Attrs)); err != nil {
-				return err
-			}
-			rs = append(rs, a)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		err = v.rows(`SELECT key, owner, lineage, revision, domain, selector, algorithm, bits, txt FROM dkim_key`, nil, func(r *sql.Rows) error {
-			a := admin.Resource{Kind: schema.KindDKIMKey}
-			var k dkimAttrs
-			err := r.Scan(&a.Key, &a.Owner, &a.Lineage, &a.Revision, &k.Domain, &k.Selector, &k.Algorithm, &k.Bits, &k.TXT)
-			if err == nil {
-				a.Attrs, err = json.Marshal(&k)
-			}
-			rs = append(rs, a)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return v.rows(`SELECT `+accountColumns+` FROM account WHERE closed_at = 0 OR purge_at > closed_at`, nil, func(r *sql.Rows) error {
-			var a accountRow
-			if err := a.scan(r.Scan); err != nil {
-				return err
-			}
-			m, err := a.resource()
-			rs = append(rs, m)
-			return err
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list resources: %w", err)
-	}
-	slices.SortFunc(rs, func(a, b admin.Resource) int {
-		if c := cmp.Compare(a.Kind, b.Kind); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.Key, b.Key)
-	})
-	return rs, nil
-}
 
 // declaredAs lists the resources of a kind, decoded, by their key.
 func declaredAs[T any](rows func(q string, args []any, each func(*sql.Rows) error) error, where string, args []any, each func(key string, attrs T)) error {
