@@ -23,7 +23,7 @@ var importRules = []struct {
 	{"providers/masterfile", []string{"schema", "providers$"}},
 	{"providers/memory", []string{"schema", "providers$"}},
 	{"providers/zonedata", []string{"schema", "providers$"}},
-	{"providers/nametest", []string{"schema"}},
+	{"providers/nametest", []string{"schema", "providers$", "providers/zonedata"}},
 	{"providers/rfc2136", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/bind", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/knot", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},

@@ -16,7 +16,9 @@ import (
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/bind"
 	"github.com/mailform/mailform/providers/embedded"
+	"github.com/mailform/mailform/providers/knot"
 	"github.com/mailform/mailform/providers/lookup"
 	"github.com/mailform/mailform/providers/rfc2136"
 )
@@ -178,6 +180,10 @@ func newProvider(name string) providers.Provider {
 		return &embedded.Provider{Executable: exe, Version: version}
 	case "rfc2136":
 		return &rfc2136.Provider{}
+	case "bind":
+		return &bind.Provider{}
+	case "knot":
+		return &knot.Provider{}
 	default:
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/zonedata"
@@ -129,6 +130,43 @@ func (p *Provider) carryOut(ctx context.Context, jobs []*job) {
 		defer cancel()
 	}
 	p.lookAgain(ctx, touched)
+	p.settle(ctx, touched)
+}
+
+// settling is how long a server may take to show what it has carried out: one that
+// signs a copy of a zone does so a moment after it has answered.
+const settling = 2 * time.Second
+
+// settle reads zones once more, until they show what was carried out in them.
+func (p *Provider) settle(ctx context.Context, jobs []*job) {
+	deadline := time.Now().Add(settling)
+	for wait := 5 * time.Millisecond; ; wait *= 2 {
+		var later []*job
+		for _, j := range jobs {
+			if j.written > 0 && !j.shown() {
+				later = append(later, j)
+			}
+		}
+		if len(later) == 0 || time.Now().Add(wait).After(deadline) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		p.lookAgain(ctx, later)
+	}
+}
+
+// shown reports whether the zone shows all that was carried out without an error.
+func (j *job) shown() bool {
+	for i := range j.changes {
+		if _, err := j.outcome(i); errors.Is(err, ErrIgnored) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Provider) limit() int {
@@ -420,19 +458,31 @@ func list(keys []zonedata.Key) string {
 
 // control makes the zones that are to be made, and removes those that are to go.
 func (p *Provider) control(ctx context.Context, jobs []*job) {
-	var made []*job
+	var made, going []*job
+	for _, j := range jobs {
+		if !j.ended && j.edits.Delete {
+			going = append(going, j)
+		}
+	}
+	p.lookAgain(ctx, going) // no server compares for us
+	for _, j := range going {
+		j.prepare(p.limit())
+	}
 	for _, j := range jobs {
 		var err error
 		switch {
 		case j.ended || !j.edits.Create && !j.edits.Delete:
 			continue
-		case p.Control == nil:
-			err = errors.New("RFC 2136 has no way to make a zone or to remove one. The providers bind and knot can")
 		case j.edits.Create:
-			if err = p.Control.Create(ctx, j.zone, p.first(j)); err == nil {
+			if err = p.creates(); err == nil {
+				err = p.Control.Create(ctx, j.zone, p.first(j))
+			}
+			if err == nil {
 				made = append(made, j)
 				continue
 			}
+		case p.Control == nil:
+			err = errors.New("RFC 2136 has no way to remove a zone")
 		case j.view.partial:
 			err = errors.New("its transfer is refused, so that nobody can tell what others have in it. Let the key transfer it, or remove the zone by hand")
 		case len(j.edits.Left) > 0:

@@ -2,6 +2,7 @@ package rfc2136
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -30,6 +31,8 @@ type Provider struct {
 
 // A Control makes zones at a server and removes them.
 type Control interface {
+	// Creates is nil if Create can make zones at all, as it is configured.
+	Creates() error
 	// Create makes a zone with the records it begins with: the SOA record first,
 	// then NS records and the addresses of those that lie in the zone. The server
 	// answers for it, and takes updates of it, when Create returns.
@@ -83,11 +86,21 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 			return nil, v.err
 		case v.zone != nil:
 			out = append(out, v.zone.Observed()...)
-		case p.Control == nil && slices.Contains(wanted, name):
-			return nil, fmt.Errorf("%s has no zone %s, and this provider does not make zones. Make it there first, as a primary zone that takes updates; the providers bind and knot can make zones", p.client.server, name.Host())
+		case slices.Contains(wanted, name):
+			if err := p.creates(); err != nil {
+				return nil, fmt.Errorf("%s has no zone %s, and %w", p.client.server, name.Host(), err)
+			}
 		}
 		p.views[name] = v
 	}
 	p.begin(scope)
 	return out, nil
+}
+
+// creates is nil if zones can be made.
+func (p *Provider) creates() error {
+	if p.Control == nil {
+		return errors.New("RFC 2136 has no way to make one. Make it there first, as a primary zone that takes updates; the providers bind and knot can make zones")
+	}
+	return p.Control.Creates()
 }

@@ -1,6 +1,7 @@
 package rfc2136
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -71,6 +72,7 @@ type chain struct {
 	later   bool   // the first answer has been seen
 	pending []byte // messages without a signature
 	count   int
+	code    byte // of the message that is checked
 }
 
 // maxUnsigned bounds the messages in a row without a signature.
@@ -94,6 +96,9 @@ func (c *chain) Verify(msg []byte, t *dns.TSIG) error {
 	if at > len(msg) {
 		return dns.ErrSig
 	}
+	if len(msg) > at+codeAt {
+		msg[at+codeAt] |= c.code
+	}
 	h := hmac.New(hashes[c.key.algorithm], c.key.secret)
 	h.Write(msg[:at])
 	h.Write(c.pending)
@@ -103,6 +108,9 @@ func (c *chain) Verify(msg []byte, t *dns.TSIG) error {
 	}
 	return nil
 }
+
+// codeAt is the octet of a message with its code, in its lower four bits.
+const codeAt = 3
 
 // check verifies one answer. last says that nothing comes after it, so that it
 // has to be signed.
@@ -121,6 +129,11 @@ func (c *chain) check(raw []byte, m *dns.Msg, last bool) error {
 	if dns.CanonicalName(t.Hdr.Name) != c.key.name || dns.CanonicalName(t.Algorithm) != c.key.algorithm {
 		return fmt.Errorf("%w: the answer is signed by %s with %s", ErrKey, t.Hdr.Name, t.Algorithm)
 	}
+	// The library takes every NOTAUTH for one of TSIG and does not look further, so
+	// the code is put back in only for the signature.
+	raw = bytes.Clone(raw)
+	c.code = raw[codeAt] & 0xf
+	raw[codeAt] &^= 0xf
 	if err := dns.TsigVerifyWithProvider(raw, c, c.mac, c.later); err != nil {
 		return fmt.Errorf("%w: the signature of an answer is not right (%w)", ErrKey, err)
 	}
