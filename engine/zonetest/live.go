@@ -16,7 +16,7 @@ import (
 )
 
 // serverTypes are made by name servers themselves.
-var serverTypes = []string{"SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM"}
+var serverTypes = []string{"SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "TYPE65534"}
 
 // live checks that what the world is told is what is declared. A server that has
 // just been told to reload may take a moment.

@@ -215,3 +215,8 @@ func put(t testing.TB, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+func (s *Server) hostPort() (host, port string) {
+	host, port, _ = net.SplitHostPort(s.Addr) // it is one of ours
+	return host, port
+}

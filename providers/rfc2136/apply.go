@@ -226,6 +226,9 @@ func (j *job) prepare(limit int) {
 		return // by other means
 	}
 	all, err := units(j.zone, j.edits.Sets)
+	if err == nil && j.view.zone != nil {
+		err = beside(j.view.zone, j.edits.Sets)
+	}
 	if err != nil {
 		j.end(err)
 		return

@@ -48,9 +48,36 @@ func units(zone rdata.Name, edits []zonedata.Edit) ([]*unit, error) {
 	out := make([]*unit, len(names))
 	for i, n := range names {
 		out[i] = byName[n]
+		out[i].makeRoom(n, zone)
 		out[i].measure(zone)
 	}
 	return out, nil
+}
+
+// makeRoom takes everything away from a name that gets a CNAME, what the server
+// has made itself included: Knot takes the NSEC record of what has just been
+// removed for something that the CNAME would stand beside, and ignores it.
+func (u *unit) makeRoom(name, zone rdata.Name) {
+	if len(u.removes) == 0 || name == zone || !slices.ContainsFunc(u.adds, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeCNAME }) {
+		return
+	}
+	u.removes = []dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: string(name), Rrtype: dns.TypeANY, Class: dns.ClassANY}}}
+}
+
+// beside finds what would stand beside a CNAME, which a server ignores then.
+func beside(z *zonedata.Zone, edits []zonedata.Edit) error {
+	for _, e := range edits {
+		if e.Type != "CNAME" || e.After == nil {
+			continue
+		}
+		for _, s := range z.At(e.Name) {
+			stays := !slices.ContainsFunc(edits, func(o zonedata.Edit) bool { return o.Key == s.Key && o.After == nil })
+			if s.Type != "CNAME" && stays {
+				return fmt.Errorf("%s: a CNAME stands alone at its name (RFC 1034 §3.6.2), and there is %s: %s", e.Key, s.Key, s)
+			}
+		}
+	}
+	return nil
 }
 
 func (u *unit) add(zone rdata.Name, e *zonedata.Edit) error {

@@ -24,7 +24,8 @@ type Zone struct {
 	// Signed is set where the zone has signatures.
 	Signed bool
 
-	sets map[Key]*Set
+	sets  map[Key]*Set
+	names map[rdata.Name][]*Set // of At; nil: not asked yet
 }
 
 // Read takes the records of a zone in any order. There may be two SOA records, as
@@ -174,6 +175,17 @@ func plain(name string) bool {
 
 // Set finds a record set; nil: there is none.
 func (z *Zone) Set(k Key) *Set { return z.sets[k] }
+
+// At are the record sets of a name, ordered by type.
+func (z *Zone) At(name rdata.Name) []*Set {
+	if z.names == nil {
+		z.names = make(map[rdata.Name][]*Set, len(z.sets))
+		for _, s := range z.Sets() {
+			z.names[s.Name] = append(z.names[s.Name], s)
+		}
+	}
+	return z.names[name]
+}
 
 // Sets are all record sets, ordered by name and type.
 func (z *Zone) Sets() []*Set {
