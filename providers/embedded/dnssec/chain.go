@@ -79,14 +79,9 @@ type link struct {
 	set *Set
 }
 
-// nsec3Hash is the hash of a canonical name, without iterations and salt.
-func nsec3Hash(name string) string {
-	var wire [256]byte
-	n, err := dns.PackDomainName(name, wire[:], 0, nil, false)
-	if err != nil {
-		return "" // cannot be: names of zones and of questions have been packed before
-	}
-	sum := sha1.Sum(wire[:n])
+// nsec3Hash is the hash of a wire name, without iterations and salt.
+func nsec3Hash(wire string) string {
+	sum := sha1.Sum([]byte(wire))
 	return string(sum[:])
 }
 
@@ -105,7 +100,7 @@ func (t *tree) nsec3(ttl uint32) []link {
 	chain := make([]link, 0, len(names))
 	byHash := make(map[string]string, len(names))
 	for name := range names {
-		h := nsec3Hash(name)
+		h := nsec3Hash(WireName(name))
 		byHash[h] = name
 		chain = append(chain, link{at: h})
 	}
@@ -129,7 +124,7 @@ func (t *tree) nsec(ttl uint32) []link {
 	names := make(map[string]string, len(t.types))
 	for name := range t.types {
 		if !t.hidden(name) {
-			at := order(name)
+			at := order(WireName(name))
 			names[at] = name
 			chain = append(chain, link{at: at})
 		}

@@ -55,6 +55,9 @@ type Zone struct {
 	// Sets in canonical order of their names, and by type. Those that signing adds
 	// are among them: DNSKEY, CDS, CDNSKEY, NSEC3PARAM, and NSEC or NSEC3.
 	Sets []*Set
+	// Chain holds the sets of NSEC or NSEC3 records in their order. The proofs are
+	// places in it.
+	Chain []*Set
 	// Made lists the sets whose signatures are new, but for a new SOA; Gone counts
 	// the kept signatures of sets that are no more. Where both are nothing, the zone
 	// is what it was, but for its SOA.
@@ -110,6 +113,7 @@ func sign(in Input) (*Zone, error) {
 	}
 	for i := range z.chain {
 		z.Sets = append(z.Sets, z.chain[i].set)
+		z.Chain = append(z.Chain, z.chain[i].set)
 	}
 	for _, set := range z.Sets {
 		for _, rr := range set.RRs {
@@ -184,7 +188,7 @@ func (z *Zone) sort() {
 	keys := make(map[string]string, len(z.Sets))
 	for _, s := range z.Sets {
 		if _, ok := keys[s.Name]; !ok {
-			keys[s.Name] = order(s.Name)
+			keys[s.Name] = order(WireName(s.Name))
 		}
 	}
 	slices.SortStableFunc(z.Sets, func(a, b *Set) int {

@@ -133,21 +133,29 @@ func labels(name string) uint8 {
 // digestOf tells record sets apart: type, names, TTL and data.
 func digestOf(canonical []byte) [sha256.Size]byte { return sha256.Sum256(canonical) }
 
-// order is a key that sorts as names do in canonical order (RFC 4034 §6.1): label by
-// label from the right, what is above before what is below.
-func order(name string) string {
+// WireName is a canonical name as it stands in a message, uncompressed, which is how
+// the proofs take names.
+func WireName(name string) string {
 	var wire [256]byte
 	n, err := dns.PackDomainName(name, wire[:], 0, nil, false)
 	if err != nil {
-		return name // cannot be: names of a zone have been packed before
+		return "\x00" // cannot be: names of a zone have been packed before
 	}
-	var starts []int
-	for i := 0; i < n && wire[i] != 0; i += int(wire[i]) + 1 {
-		starts = append(starts, i)
+	return string(wire[:n])
+}
+
+// order is a key that sorts wire names in canonical order (RFC 4034 §6.1): label by
+// label from the right, what is above before what is below.
+func order(wire string) string {
+	var starts [128]int
+	n := 0
+	for i := 0; wire[i] != 0; i += int(wire[i]) + 1 {
+		starts[n] = i
+		n++
 	}
-	key := make([]byte, 0, n+8)
-	for _, at := range slices.Backward(starts) {
-		for _, c := range wire[at+1 : at+1+int(wire[at])] {
+	key := make([]byte, 0, len(wire)+8)
+	for _, at := range slices.Backward(starts[:n]) {
+		for _, c := range []byte(wire[at+1 : at+1+int(wire[at])]) {
 			if c < 2 { // 0 ends a label, so 0 and 1 take two octets
 				key = append(key, 1)
 				c++
