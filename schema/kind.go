@@ -43,6 +43,8 @@ const (
 	KindMailbox    = "mailbox"
 	KindRoute      = "route"
 	KindListener   = "listener"
+	KindSecondary  = "secondary"
+	KindDNSSEC     = "dnssec"
 	KindZone       = "zone"
 	KindRRset      = "rrset"
 )
@@ -159,6 +161,33 @@ var kinds = []*Kind{
 			{Name: "hostname", Type: cty.String, Doc: "Name of the server."},
 			{Name: "listen", Type: cty.List(cty.String), Doc: "host:port, plain or with STARTTLS; dns: UDP and TCP. Sorted."},
 			{Name: "listen_tls", Type: cty.List(cty.String), Doc: "host:port with TLS from the first byte. Sorted."},
+		},
+	},
+	{
+		Name: KindSecondary, Rank: 63,
+		Doc: "Who may copy the zones of a name server.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the nameserver block."},
+			{Name: "address", Type: cty.String, Doc: "host:port that is told of changes (NOTIFY, RFC 1996); empty: nobody is."},
+			{Name: "unsigned", Type: cty.Bool, Doc: "Whether the address may copy zones without a key."},
+			{Name: "key_name", Type: cty.String, Doc: "Name of a TSIG key (RFC 8945) that may copy zones, with trailing dot; empty: there is none."},
+			{Name: "key_algorithm", Type: cty.String, Doc: "Algorithm of the key, as hmac-sha256; empty: there is none."},
+			{Name: "key_secret", Type: cty.String, Sensitive: true, Doc: "Secret of the key, in base64; empty: there is none."},
+		},
+	},
+	{
+		Name: KindDNSSEC, Rank: 66,
+		Doc: "That a zone is signed (DNSSEC), and how. Its keys are made and kept where they sign.",
+		Attributes: []KindAttribute{
+			{Name: "zone", Type: cty.String, Immutable: true, Doc: "Zone name with trailing dot."},
+			{Name: "denial", Type: cty.String, Doc: "\"nsec3\" (RFC 5155, without iterations and salt) or \"nsec\"."},
+			{Name: "signature_lifetime", Type: cty.Number, Doc: "How long a signature is good for at most, seconds."},
+			{Name: "zsk_lifetime", Type: cty.Number, Doc: "After how many seconds another ZSK follows; 0: never by itself."},
+			{Name: "ksk_lifetime", Type: cty.Number, Doc: "After how many seconds another KSK follows; 0: never by itself."},
+			{Name: "propagation", Type: cty.Number, Doc: "Seconds that a change may take to reach all secondaries."},
+			{Name: "parental_agents", Type: cty.List(cty.String), Doc: "host:port of servers of the parent zone that are asked for the DS records. Sorted."},
+			{Name: "withdraw", Type: cty.Bool, Doc: "Whether the parent is asked to remove the DS records (RFC 8078 §4)."},
+			{Name: "ds", Type: cty.List(cty.String), Computed: true, Doc: "Data of the DS records that the parent is to have. Sorted."},
 		},
 	},
 	{

@@ -36,7 +36,7 @@ const (
 // when the retention time of the server is over. Creating it again brings it
 // back with its mail. Deleting a zone deletes its record sets.
 func (s *Store) ApplyChanges(ctx context.Context, changes []admin.Change) ([]admin.Resource, error) {
-	b := &applyBatch{changes: make([]declared, len(changes))}
+	b := &applyBatch{changes: make([]declared, len(changes)), clock: s.now}
 	for i, c := range changes {
 		d, err := parseChange(c)
 		if err != nil {
@@ -102,9 +102,10 @@ func parseChange(c admin.Change) (d declared, err error) {
 }
 
 // An applyBatch is what the changes of a batch have in common. All but the
-// changes themselves is begun anew with each run.
+// changes themselves and the clock is begun anew with each run.
 type applyBatch struct {
 	changes   []declared
+	clock     func() time.Time
 	revision  string
 	now       time.Time
 	retention time.Duration
@@ -121,7 +122,7 @@ func (t *tx) applyAll(b *applyBatch) ([]admin.Resource, error) {
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, err
 	}
-	*b = applyBatch{changes: b.changes, revision: hex.EncodeToString(random[:]), now: time.Now(), zones: map[string]*declared{}}
+	*b = applyBatch{changes: b.changes, clock: b.clock, revision: hex.EncodeToString(random[:]), now: b.clock(), zones: map[string]*declared{}}
 	results := make([]admin.Resource, len(b.changes))
 	for i := range b.changes {
 		d := &b.changes[i]
@@ -131,6 +132,8 @@ func (t *tx) applyAll(b *applyBatch) ([]admin.Resource, error) {
 			results[i], err = t.applyMailbox(b, d, b.revisionOf(i))
 		case schema.KindDKIMKey:
 			results[i], err = t.applyDKIMKey(d, b.revisionOf(i))
+		case schema.KindDNSSEC:
+			results[i], err = t.applyDNSSEC(b, d, b.revisionOf(i))
 		default:
 			results[i], err = t.applyResource(b, d, b.revisionOf(i))
 		}
@@ -251,6 +254,11 @@ func (t *tx) follow(b *applyBatch, d *declared, done verdict) error {
 				return err
 			}
 		}
+	case schema.KindDNSSEC:
+		if _, ok := b.zones[d.Key]; !ok {
+			b.zones[d.Key] = nil
+		}
+		return t.followDNSSEC(b, d, done)
 	case schema.KindZone:
 		if b.zones[d.Key] == nil {
 			b.zones[d.Key] = nil

@@ -20,12 +20,15 @@ const (
 	rrsetJSON   = `{"zone":"example.com.","name":"www.example.com.","type":"A","ttl":3600,"values":["192.0.2.80"]}`
 	rrsetKey    = "example.com/www.example.com./A"
 	settingJSON = `{"hostname":"mail.example.com","addresses":["127.0.0.1"],"message_size_limit":50000000,"retention":%d,"tls_certificate":"","tls_key":"","relay_host":"","retry":[60,300]}`
+	dnssecJSON  = `{"zone":"example.com.","denial":"nsec3","signature_lifetime":1209600,"zsk_lifetime":7776000,"ksk_lifetime":0,"propagation":3600,"parental_agents":[],"withdraw":false}`
 	listenJSON  = `{"owner":"main","service":"smtp","hostname":"mail.example.com","listen":["127.0.0.1:2525"],"listen_tls":[]}`
 )
 
 func setting(retention time.Duration) admin.Change {
 	return create("setting", "main", fmt.Sprintf(settingJSON, retention/time.Second))
 }
+
+const secondaryJSON = `{"owner":"ns1","address":"192.0.2.54:53","unsigned":false,"key_name":"ns2.example.com.","key_algorithm":"hmac-sha256","key_secret":"c2VjcmV0"}`
 
 // oneOfEach makes one resource of each kind.
 func oneOfEach() []admin.Change {
@@ -36,6 +39,8 @@ func oneOfEach() []admin.Change {
 		mailbox("alice@example.com", ""),
 		route("al@example.com", "alias", false, "alice@example.com"),
 		create("listener", "main/smtp", listenJSON),
+		create("secondary", "ns1/ns2", secondaryJSON),
+		create("dnssec", "example.com", dnssecJSON),
 		create("zone", "example.com", zoneJSON),
 		create("rrset", rrsetKey, rrsetJSON),
 	}
@@ -43,12 +48,14 @@ func oneOfEach() []admin.Change {
 
 // changed gives attributes that differ from those of oneOfEach.
 var changed = map[string]string{
-	"setting":  strings.Replace(fmt.Sprintf(settingJSON, 60), "mail.", "mx.", 1),
-	"mailbox":  `{"address":"alice@example.com","password_hash":[],"protocols":[],"mail":"enabled","quota":5}`,
-	"route":    `{"address":"al@example.com","type":"alias","members":["x@elsewhere.net"],"keep_copy":false}`,
-	"listener": strings.Replace(listenJSON, "2525", "2526", 1),
-	"zone":     strings.Replace(zoneJSON, "7200", "7201", 1),
-	"rrset":    strings.Replace(rrsetJSON, "3600", "60", 1),
+	"setting":   strings.Replace(fmt.Sprintf(settingJSON, 60), "mail.", "mx.", 1),
+	"mailbox":   `{"address":"alice@example.com","password_hash":[],"protocols":[],"mail":"enabled","quota":5}`,
+	"route":     `{"address":"al@example.com","type":"alias","members":["x@elsewhere.net"],"keep_copy":false}`,
+	"secondary": strings.Replace(secondaryJSON, "192.0.2.54", "192.0.2.55", 1),
+	"dnssec":    strings.Replace(dnssecJSON, "7776000", "0", 1),
+	"listener":  strings.Replace(listenJSON, "2525", "2526", 1),
+	"zone":      strings.Replace(zoneJSON, "7200", "7201", 1),
+	"rrset":     strings.Replace(rrsetJSON, "3600", "60", 1),
 }
 
 func codeOf(err error) string {

@@ -56,6 +56,10 @@ func newAttributes(kind string) attributes {
 		return &routeAttrs{}
 	case schema.KindListener:
 		return &listenerAttrs{}
+	case schema.KindSecondary:
+		return &secondaryAttrs{}
+	case schema.KindDNSSEC:
+		return &dnssecAttrs{}
 	case schema.KindZone:
 		return &zoneAttrs{}
 	case schema.KindRRset:

@@ -156,6 +156,40 @@ var migrations = [][]string{
 		)`,
 		`CREATE INDEX queue_due ON queue (next_at)`,
 	},
+	{
+		// Keys that sign zones. private is PKCS #8.
+		`CREATE TABLE zone_key (
+			zone TEXT NOT NULL,
+			tag INTEGER NOT NULL,
+			role TEXT NOT NULL,
+			state TEXT NOT NULL,
+			created_at BIGINT NOT NULL,
+			since BIGINT NOT NULL,
+			idle_at BIGINT NOT NULL,
+			private {bytes} NOT NULL,
+			PRIMARY KEY (zone, tag)
+		) {clustered}`,
+
+		// The signatures of a zone as it was published last: of each record set the
+		// digest of what was signed, and the RRSIG records.
+		`CREATE TABLE zone_signature (
+			zone TEXT NOT NULL,
+			name TEXT NOT NULL,
+			type INTEGER NOT NULL,
+			digest {bytes} NOT NULL,
+			signatures {bytes} NOT NULL,
+			PRIMARY KEY (zone, name, type)
+		) {clustered}`,
+
+		// Up to which serial a signed zone was published, and whether a successor
+		// of a key was asked for.
+		`CREATE TABLE zone_signing (
+			zone TEXT PRIMARY KEY,
+			serial BIGINT NOT NULL,
+			roll_ksk BOOLEAN NOT NULL,
+			roll_zsk BOOLEAN NOT NULL
+		) {clustered}`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.

@@ -98,6 +98,9 @@ func (l *lister) list(whereResource string, resources []any, andAccount string, 
 			l.add(a)
 			return err
 		})
+		if err == nil {
+			err = l.v.addDS(l.rs)
+		}
 		if err != nil {
 			return err
 		}

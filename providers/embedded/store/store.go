@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -27,11 +28,14 @@ type Options struct {
 	// ReadOnly opens the store where it lies, without the lock of its owner; it
 	// may be one that a daemon is using. Nothing is created or changed.
 	ReadOnly bool
+	// Now is the clock; nil: that of the machine. Signing keys live by it.
+	Now func() time.Time
 }
 
 // A Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
 	dir    string
+	now    func() time.Time
 	lock   *os.File // nil when read-only
 	read   *readers
 	writer *writer // nil when read-only
@@ -59,7 +63,10 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{dir: dir, queueWake: make(chan struct{}, 1), drops: map[int64]bool{}}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Store{dir: dir, now: o.Now, queueWake: make(chan struct{}, 1), drops: map[int64]bool{}}
 	if o.ReadOnly {
 		if _, err := os.Stat(filepath.Join(dir, databaseFile)); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
