@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/miekg/dns"
+
+	"github.com/mailform/mailform/providers/embedded/dnssec"
 )
 
 // maxChain is how many CNAMEs are followed.
@@ -18,6 +20,10 @@ type answer struct {
 	// wildcards counts the steps, but for the first, that a wildcard stood for.
 	wildcards int
 	seen      []name
+	// do: what DNSSEC adds is wanted, and there. proved are the places in the
+	// zone's chain of denial that are in the answer.
+	do     bool
+	proved []int
 }
 
 // Sections of a message.
@@ -41,7 +47,7 @@ func (a *answer) reset() {
 	for i := range a.sections {
 		a.sections[i] = a.sections[i][:0]
 	}
-	*a = answer{sections: a.sections, seen: a.seen[:0]}
+	*a = answer{sections: a.sections, seen: a.seen[:0], proved: a.proved[:0]}
 }
 
 // to fills in what the zones have for a question.
@@ -64,7 +70,7 @@ func (a *answer) to(zs *zones, q query) {
 		a.rcode = dns.RcodeNotImplemented
 		return
 	}
-	a.aa = true
+	a.aa, a.do = true, q.do && z.signed
 	// as is the name as a CNAME wrote it, and "" for that of the question.
 	var as name
 	at := q.name
@@ -91,36 +97,50 @@ func (a *answer) step(z *zone, at, as name, q query) name {
 		switch {
 		case z.isDelegation(cut):
 			if !exact || n != cut || q.rrtype != dns.TypeDS {
-				a.refer(cut)
+				a.refer(z, cut)
 				return ""
 			}
 		case !exact || n != cut:
 			return a.dname(cut, at, as)
 		}
 	}
+	encloser := n.name
 	if !exact {
 		if n = n.wildcard; n == nil {
 			a.rcode = dns.RcodeNameError
 			a.negative(z)
+			a.prove(z, (*dnssec.Zone).NoName, at, encloser)
 			return ""
 		}
 		if as != "" {
 			a.wildcards++
 		}
 	}
-	if alias := n.set(dns.TypeCNAME); alias != nil && q.rrtype != dns.TypeCNAME && q.rrtype != dns.TypeANY {
-		a.add(alias, as)
-		return alias.records[0].target()
-	}
 	set := n.set(q.rrtype)
-	if q.rrtype == dns.TypeANY && len(n.sets) > 0 {
+	switch alias := n.set(dns.TypeCNAME); {
+	case q.rrtype == dns.TypeANY && len(n.sets) > 0:
 		set = n.sets[0] // one is enough (RFC 8482 §4.1)
+	case q.rrtype == dns.TypeRRSIG && z.signed:
+		set = n.signatures()
+	case set == nil && alias != nil:
+		set = alias
 	}
 	if set == nil {
 		a.negative(z)
+		if exact {
+			a.prove(z, noType, at, encloser)
+		} else {
+			a.prove(z, (*dnssec.Zone).ExpandedNoType, at, encloser)
+		}
 		return ""
 	}
 	a.add(set, as)
+	if !exact {
+		a.prove(z, (*dnssec.Zone).Expanded, at, encloser)
+	}
+	if set.rrtype == dns.TypeCNAME && q.rrtype != dns.TypeCNAME && q.rrtype != dns.TypeANY {
+		return set.records[0].target()
+	}
 	return ""
 }
 
@@ -130,18 +150,52 @@ func (a *answer) add(set *rrset, as name) {
 	for _, r := range set.records {
 		a.sections[inAnswer] = append(a.sections[inAnswer], record{as, r.rest})
 	}
+	if !a.do {
+		return
+	}
+	for _, r := range set.sigs {
+		a.sections[inAnswer] = append(a.sections[inAnswer], record{as, r.rest})
+	}
+}
+
+// addTo adds records, and their signatures, to another section.
+func (a *answer) addTo(section int, set *rrset) {
+	a.sections[section] = append(a.sections[section], set.records...)
+	if a.do {
+		a.sections[section] = append(a.sections[section], set.sigs...)
+	}
 }
 
 // negative adds what goes with the answer that there is nothing.
 func (a *answer) negative(z *zone) {
-	a.sections[inAuthority] = append(a.sections[inAuthority], z.soa.records...)
+	a.addTo(inAuthority, z.soa)
 }
+
+// prove adds what proves a negative answer.
+func (a *answer) prove(z *zone, proof func(z *dnssec.Zone, name, encloser string) []int, at, encloser name) {
+	if !a.do {
+		return
+	}
+	for _, i := range proof(z.proofs, string(at), string(encloser)) {
+		if !slices.Contains(a.proved, i) { // aliases may need one twice
+			a.proved = append(a.proved, i)
+			a.addTo(inAuthority, z.chain[i])
+		}
+	}
+}
+
+func noType(z *dnssec.Zone, name, _ string) []int { return z.NoType(name) }
 
 // refer sends the client on to the servers of a child zone. AA stands for the
 // first name of an answer, so after an alias it stays.
-func (a *answer) refer(cut *node) {
+func (a *answer) refer(z *zone, cut *node) {
 	a.aa = len(a.sections[inAnswer]) > 0
 	a.sections[inAuthority] = append(a.sections[inAuthority], cut.set(dns.TypeNS).records...)
+	if ds := cut.set(dns.TypeDS); ds != nil && a.do { // RFC 4035 §3.1.4
+		a.addTo(inAuthority, ds)
+	} else {
+		a.prove(z, noType, cut.name, cut.name)
+	}
 	a.sections[inAdditional] = append(a.sections[inAdditional], cut.glue...)
 }
 
@@ -150,7 +204,7 @@ func (a *answer) refer(cut *node) {
 func (a *answer) dname(above *node, at, as name) name {
 	set := above.set(dns.TypeDNAME)
 	dname := set.records[0]
-	a.sections[inAnswer] = append(a.sections[inAnswer], dname)
+	a.addTo(inAnswer, set)
 	target := at[:len(at)-len(above.name)] + dname.target()
 	if len(target) > maxName {
 		a.rcode = dns.RcodeYXDomain

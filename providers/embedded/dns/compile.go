@@ -20,14 +20,15 @@ const maxShown = 80
 // compile makes a zone ready for answering. The error names the record that is
 // wrong, and its value.
 func compile(z store.Zone) (*zone, error) {
-	out, err := compileZone(z)
+	d, err := Read(z)
 	if err != nil {
-		return nil, fmt.Errorf("zone %s: %w", z.Name, err)
+		return nil, err
 	}
-	return out, nil
+	d.zone.finish()
+	return d.zone, nil
 }
 
-func compileZone(z store.Zone) (*zone, error) {
+func readZone(z store.Zone) (*zone, error) {
 	var names [3]name
 	for i, n := range []struct{ what, name string }{{"name", z.Name}, {"primary", z.Primary}, {"contact", z.Contact}} {
 		var ok bool
@@ -58,18 +59,26 @@ func compileZone(z store.Zone) (*zone, error) {
 		if err := n.check(); err != nil {
 			return nil, err
 		}
-		slices.SortFunc(n.sets, func(a, b *rrset) int { return int(a.rrtype) - int(b.rrtype) })
+		n.sort()
 	}
-	for _, n := range out.nodes {
-		out.link(n)
+	return out, nil
+}
+
+// finish makes a zone that has all its records ready.
+func (z *zone) finish() {
+	for _, n := range z.nodes {
+		z.link(n)
 	}
-	for _, n := range out.nodes {
-		if out.isDelegation(n) {
-			n.glue = out.glue(n.set(dns.TypeNS))
+	for _, n := range z.nodes {
+		if z.isDelegation(n) {
+			n.glue = z.glue(n.set(dns.TypeNS))
 		}
 	}
-	out.prepare()
-	return out, nil
+	z.prepare()
+}
+
+func (n *node) sort() {
+	slices.SortFunc(n.sets, func(a, b *rrset) int { return int(a.rrtype) - int(b.rrtype) })
 }
 
 // add takes a record set in.

@@ -17,6 +17,10 @@
 // Answers have what was asked for and nothing else: no addresses of an MX, no NS
 // beside an address. What does not fit is not cut, but asked for again over TCP.
 //
+// A zone that is to be signed is read first ([Read]), signed by package dnssec, and
+// then set ([Server.SetDraft]); the answers to who asks for it (DO) then have the
+// signatures and the proofs.
+//
 // Standards: RFC 1034 and 1035, negative answers RFC 2308, unknown types RFC 3597,
 // DS at a delegation RFC 4035 §3.1.4.1, wildcards RFC 4592, chains of CNAMEs RFC
 // 6604, DNAME RFC 6672, EDNS RFC 6891, TCP RFC 7766, ANY RFC 8482, glue RFC 9471.

@@ -158,6 +158,9 @@ func (r *responder) find(zs *zones, q *plainQuery) *body {
 			break
 		}
 	}
+	if z.signed && q.rrtype == dns.TypeRRSIG {
+		return nil // those of all sets together
+	}
 	var n *node
 	exact := true
 	for i := 0; ; i++ {
@@ -183,11 +186,11 @@ func (r *responder) find(zs *zones, q *plainQuery) *body {
 			return z.nothing
 		}
 	}
-	if n.set(dns.TypeCNAME) != nil && q.rrtype != dns.TypeCNAME {
-		return r.alias(zs, n, query{n.name, q.rrtype, dns.ClassINET, do})
-	}
 	if set := n.set(q.rrtype); set != nil {
 		return r.kept(&set.bodies[index(do)], zs, query{n.name, q.rrtype, dns.ClassINET, do})
+	}
+	if n.set(dns.TypeCNAME) != nil {
+		return r.alias(zs, n, query{n.name, q.rrtype, dns.ClassINET, do})
 	}
 	if do {
 		return nil

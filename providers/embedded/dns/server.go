@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/mailform/mailform/providers/embedded/dnssec"
 	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
@@ -60,6 +61,20 @@ func (s *Server) SetZone(z store.Zone) error {
 		return err
 	}
 	s.change(func(next map[name]*zone) { next[compiled.name] = compiled })
+	return nil
+}
+
+// SetDraft is SetZone for a zone that has been read, and with what signs it; nil
+// for an unsigned one. The draft is of no more use afterwards.
+func (s *Server) SetDraft(d *Draft, signed *dnssec.Zone) error {
+	z := d.zone
+	if signed != nil {
+		if err := z.sign(signed); err != nil {
+			return fmt.Errorf("zone %s: %w", z.name, err)
+		}
+	}
+	z.finish()
+	s.change(func(next map[name]*zone) { next[z.name] = z })
 	return nil
 }
 

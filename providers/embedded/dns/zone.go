@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/miekg/dns"
+
+	"github.com/mailform/mailform/providers/embedded/dnssec"
 )
 
 // zones is what the server answers from; it is replaced, never changed.
@@ -37,6 +39,9 @@ type zone struct {
 	soa *rrset
 	// signed: there is more for a client that asks for DNSSEC (DO).
 	signed bool
+	// proofs finds what proves that something is not there, as places in chain.
+	proofs *dnssec.Zone
+	chain  []*rrset
 	// empty and nothing are the answers that a name has not the type that was asked
 	// for, and that there is no such name, without DNSSEC.
 	empty, nothing *body
@@ -70,6 +75,8 @@ type rrset struct {
 	rrtype  uint16
 	rrs     []dns.RR
 	records []record
+	// sigs are the signatures, for a client that asks for DNSSEC.
+	sigs []record
 	// bodies are the answer of these records, for a question of their own name:
 	// without and with what DNSSEC adds.
 	bodies [2]atomic.Pointer[body]
