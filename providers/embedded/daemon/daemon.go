@@ -19,6 +19,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/certs"
 	"github.com/mailform/mailform/providers/embedded/dkim"
 	"github.com/mailform/mailform/providers/embedded/dns"
+	"github.com/mailform/mailform/providers/embedded/primary"
 	"github.com/mailform/mailform/providers/embedded/queue"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
@@ -51,6 +52,7 @@ type daemon struct {
 	signer  *dkim.Signer
 	certs   *certs.Manager
 	dns     *dns.Server
+	primary *primary.Primary
 	queue   *queue.Queue
 	sockets *sockets
 	live    live
@@ -93,6 +95,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 	})
 	work.Go(func() { d.lookAfter(ctx) })
+	work.Go(func() { d.primary.Run(ctx) })
 	log.Info("started", "version", o.Version, "pid", os.Getpid(), "data", o.DataDir)
 
 	<-ctx.Done()
@@ -143,15 +146,9 @@ func (d *daemon) setUp(ctx context.Context) error {
 	if err := d.loadSettings(ctx); err != nil {
 		return err
 	}
-	zones, err := d.store.Zones(ctx)
-	if err != nil {
+	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Logger: d.log})
+	if err := d.primary.LoadAll(ctx); err != nil {
 		return fmt.Errorf("load the zones: %w", err)
-	}
-	for _, z := range zones {
-		if err := d.dns.SetZone(z); err != nil {
-			// One bad zone must not keep the others, and the mail, from running.
-			d.log.Error("load a zone", "zone", z.Name, "error", err)
-		}
 	}
 	listeners, err := d.store.Listeners(ctx)
 	if err != nil {

@@ -157,7 +157,7 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 		switch c.Kind {
 		case schema.KindSetting, schema.KindListener:
 			settings = true
-		case schema.KindZone:
+		case schema.KindZone, schema.KindDNSSEC:
 			zones[c.Key] = true
 		case schema.KindRRset:
 			zones[store.ZoneOf(c.Key)] = true
@@ -169,23 +169,10 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 		}
 	}
 	for _, name := range sortedKeys(zones) {
-		if err := d.loadZone(ctx, name); err != nil {
+		if err := d.primary.Load(ctx, name); err != nil {
 			d.log.Error("load a zone", "zone", name, "error", err)
 		}
 	}
-}
-
-// loadZone takes a zone over into the name server, or out of it.
-func (d *daemon) loadZone(ctx context.Context, name string) error {
-	z, err := d.store.Zone(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		d.dns.RemoveZone(name)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return d.dns.SetZone(*z)
 }
 
 // Version implements admin.Hooks.
