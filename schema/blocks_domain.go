@@ -70,10 +70,12 @@ var domainBlock = &BlockType{
 				{Name: "aspf", Type: cty.String, Form: oneOf("relaxed", "strict"), Doc: "How closely the SPF domain has to match. Left out: relaxed."},
 			}},
 		ignoreBlock,
+		dnssecBlock,
 	},
 	Parts: []Part{{Name: "zone", Doc: "The zone that the domain makes at its name server, for `record` blocks."}},
 	Computed: []ComputedAttribute{
 		{Name: "dkim_txt", Type: cty.Map(cty.String), Doc: "Text of the DKIM record by selector. Known after the key has been made."},
+		dsAttribute,
 		{Name: "records", Type: cty.List(cty.String), OutputOnly: true, Doc: "The records of the domain, each a line of a zone file. For outputs only."},
 		{Name: "zone_file", Type: cty.String, OutputOnly: true, Doc: "The same as one text. For outputs only."},
 	},

@@ -84,7 +84,23 @@ var nameserverBlock = &BlockType{
 		{Name: "listen", Type: cty.List(cty.String), Form: FormListen, NonEmpty: true, Default: stringList(":53"),
 			Doc: "Where to listen, UDP and TCP: `host:port`, or `:port` for all addresses."},
 	},
+	Blocks: []NestedBlock{secondaryBlock},
 }
+
+var secondaryBlock = NestedBlock{Type: "secondary", Repeatable: true,
+	Doc: "Another name server that copies the zones of this one (AXFR and IXFR), and is told of changes (NOTIFY). Nobody else can copy a zone. See [secondaries](../dnssec.md#secondaries).",
+	Attributes: []Attribute{
+		{Name: "address", Sets: []string{"secondary.address"}, Type: cty.String, Form: FormAddressPort,
+			Doc: "Where it is told of changes. Left out: it is not told, and looks by itself (SOA REFRESH)."},
+		{Name: "key", Type: cty.String, Form: FormKeyName,
+			Doc: "Name of the TSIG key (RFC 8945) that it asks with, and that signs what it is told. Left out: it has none."},
+		{Name: "algorithm", Sets: []string{"secondary.key_algorithm"}, Type: cty.String, Default: cty.StringVal("hmac-sha256"),
+			Form: oneOf("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224"), Doc: "Algorithm of the key."},
+		{Name: "secret", Sets: []string{"secondary.key_secret"}, Type: cty.String, Sensitive: true, Form: FormBase64,
+			Doc: "Secret of the key, in base64, as `tsig-keygen` and `keymgr -t` print it."},
+		{Name: "unsigned", Sets: []string{"secondary.unsigned"}, Type: cty.Bool, Default: cty.False,
+			Doc: "Whether its address may copy zones without a key. Addresses can be forged and networks be shared: a key is better."},
+	}}
 
 var addressesAttribute = Attribute{Name: "addresses", Type: cty.List(cty.String), Form: FormIP,
 	Doc: "IP addresses under which others reach the server. Where its name lies in a zone of this configuration, A and AAAA " +

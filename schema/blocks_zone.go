@@ -23,7 +23,8 @@ var zoneBlock = &BlockType{
 		{Name: "negative_ttl", Sets: []string{"zone.negative_ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How long the answer that there is no such name may be kept (RFC 2308)."},
 		exclusiveAttribute,
 	},
-	Blocks: []NestedBlock{ignoreBlock},
+	Blocks:   []NestedBlock{ignoreBlock, dnssecBlock},
+	Computed: []ComputedAttribute{dsAttribute},
 }
 
 // exclusiveAttribute and ignoreBlock say what becomes of records in a zone that
@@ -42,6 +43,29 @@ var (
 			{Name: "allow_declared", Type: cty.Bool, Default: cty.False, Doc: "Whether records that are declared may fit the block, and are then declared and not ignored. Otherwise that is an error."},
 		}}
 )
+
+// dnssecBlock is the same for a zone and for the zone of a domain.
+var dnssecBlock = NestedBlock{Type: "dnssec",
+	Doc: "That the zone is signed (DNSSEC), by keys of ECDSA P-256 that are made where they sign and never leave it. Left out: it is not signed. See [DNSSEC](../dnssec.md).",
+	Attributes: []Attribute{
+		{Name: "denial", Sets: []string{"dnssec.denial"}, Type: cty.String, Default: cty.StringVal("nsec3"), Form: oneOf("nsec3", "nsec"),
+			Doc: "How it is proved that something is not there: by hashed names (RFC 5155, without iterations and salt as RFC 9276 wants it), or by the names themselves, which then can be listed."},
+		{Name: "signature_lifetime", Sets: []string{"dnssec.signature_lifetime"}, Type: cty.String, Default: cty.StringVal("14d"), Form: FormSignatureLifetime,
+			Doc: "How long a signature is good for. It is made anew a quarter of that before it ends."},
+		{Name: "zsk_lifetime", Sets: []string{"dnssec.zsk_lifetime"}, Type: cty.String, Default: cty.StringVal("90d"), Form: FormKeyLifetime,
+			Doc: "After how long the key that signs the records is followed by another. That happens by itself."},
+		{Name: "ksk_lifetime", Sets: []string{"dnssec.ksk_lifetime"}, Type: cty.String, Default: cty.StringVal("0"), Form: FormKeyLifetime,
+			Doc: "After how long the key that the parent's DS stands for is followed by another. It then waits until the parent has the new DS. `\"0\"`: only by `mailform dnssec roll`."},
+		{Name: "propagation", Sets: []string{"dnssec.propagation"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormPropagation,
+			Doc: "How long a change may take to reach all servers of the zone, of the parent too. Rollovers wait for it at each stage."},
+		{Name: "parental_agents", Sets: []string{"dnssec.parental_agents"}, Type: cty.List(cty.String), Form: FormAddressPort,
+			Doc: "Servers of the parent zone that are asked for the DS records; all have to have them. Left out: those that the machine's resolver finds."},
+		{Name: "withdraw", Sets: []string{"dnssec.withdraw"}, Type: cty.Bool, Default: cty.False,
+			Doc: "Asks the parent to remove the DS records (RFC 8078 §4), so that the zone can become unsigned. The block is taken out when they are gone, and their time to live is over."},
+	}}
+
+var dsAttribute = ComputedAttribute{Name: "ds", Type: cty.List(cty.String),
+	Doc: "Data of the DS records that the parent zone is to have, each as in a zone file. Known after the keys have been made; without `dnssec` there are none."}
 
 var recordBlock = &BlockType{
 	Type:  "record",

@@ -84,6 +84,15 @@ var (
 	FormServer = stringForm("a name server",
 		"An IP address, or a host and a port: `192.0.2.53`, `[2001:db8::53]:5353`, `ns1.example.net:53`. Without a port it is 53.",
 		ParseServer)
+	FormAddressPort = stringForm("an IP address of a server",
+		"An IP address, with or without a port: `192.0.2.53`, `127.0.0.1:2053`, `[2001:db8::53]:53`. Without a port it is 53.",
+		ParseAddressPort)
+	FormSignatureLifetime = stringForm("a lifetime of signatures",
+		"A duration from `\"4d\"` to `\"365d\"`.", ParseSignatureLifetime)
+	FormKeyLifetime = stringForm("a lifetime of a key",
+		"A duration of at least `\"1d\"`, or `\"0\"` for a key that is never followed by another by itself.", ParseKeyLifetime)
+	FormPropagation = stringForm("a time to spread",
+		"A duration of at most `\"7d\"`.", ParsePropagation)
 	FormPasswordHash = stringForm("a password hash",
 		"A verifier that `mailform passwd` prints: argon2id (`$argon2id$…`), bcrypt (`$2b$…`), SHA-crypt (`$6$…`, `$5$…`), PBKDF2 or SCRAM (`{SCRAM-SHA-256}…`). Never the password itself.",
 		func(s string) (string, error) { return ParsePasswordHash(s) })

@@ -160,6 +160,8 @@ func (e *expander) finishDomains() {
 	for _, d := range e.domainList {
 		if d.zone.ns != nil {
 			e.emitZone(d.zone, d.section)
+		} else {
+			e.addDNSSEC(d.zone, d.section)
 		}
 	}
 	e.addHostRecords()
@@ -202,8 +204,13 @@ func (e *expander) addMX(d *domain) {
 	e.addSet(set)
 }
 
-// describeDomains fills in what the domains tell of themselves.
+// describeDomains fills in what domains and zones tell of themselves.
 func (e *expander) describeDomains(res *Result) {
+	for b, z := range e.zones {
+		if b.inst.Ref.Type == "zone" {
+			res.Computed[b.addr] = cty.ObjectVal(map[string]cty.Value{"ds": z.dsRecords()})
+		}
+	}
 	for _, d := range e.domainList {
 		var (
 			records  []cty.Value
@@ -231,7 +238,7 @@ func (e *expander) describeDomains(res *Result) {
 			file = cty.StringVal(rdata.ZoneFile(d.name, plain))
 		}
 		res.Computed[d.addr] = cty.ObjectVal(map[string]cty.Value{
-			"dkim_txt": d.dkimText(), "records": list, "zone_file": file,
+			"dkim_txt": d.dkimText(), "ds": d.zone.dsRecords(), "records": list, "zone_file": file,
 		})
 		if d.zone.target == "" && len(plain) > 0 {
 			res.Records[d.host] = plain

@@ -39,6 +39,71 @@ func TestErrorsBetweenBlocks(t *testing.T) {
 		detail       []string
 		at           string
 	}{
+		"a zone that others run is signed": {
+			hcl: `!domain "x" {
+  name = "example.com"
+  mx { host = "mx.elsewhere.net" }
+  dnssec {}
+}`, summary: "Zone that others run", detail: []string{"domain.x has no nameserver"}, at: "dnssec",
+		},
+		"a zone at BIND is signed": {
+			hcl: `!provider "bind" { server = "192.0.2.53" }
+nameserver "b" {
+  hostname = "ns.elsewhere.net"
+  provider = bind
+}
+zone "x" {
+  name       = "example.com"
+  nameserver = nameserver.b
+  dnssec {}
+}`, summary: "Zone that others sign", detail: []string{"at bind", "dnssec_policy in new_zones"}, at: "dnssec",
+		},
+		"a secondary of BIND": {
+			hcl: `!provider "bind" { server = "192.0.2.53" }
+nameserver "b" {
+  hostname = "ns.example.com"
+  provider = bind
+  secondary { address = "192.0.2.54" }
+}`, summary: "Name server that others run", at: "secondary",
+		},
+		"a secondary that nobody could be": {
+			hcl: `!nameserver "n" {
+  hostname = "ns.example.com"
+  secondary {}
+}`, summary: "Secondary without a name", at: "secondary",
+		},
+		"a secondary twice": {
+			hcl: `!nameserver "n" {
+  hostname = "ns.example.com"
+  secondary { address = "192.0.2.54" }
+  secondary { address = "192.0.2.54:53" }
+}`, summary: "Secondary declared twice", detail: []string{"192.0.2.54:53"}, at: `"192.0.2.54:53"`,
+		},
+		"a key without a secret": {
+			hcl: `!nameserver "n" {
+  hostname = "ns.example.com"
+  secondary { key = "k" }
+}`, summary: "Key without a secret", at: `"k"`,
+		},
+		"a secret without a key": {
+			hcl: `!nameserver "n" {
+  hostname = "ns.example.com"
+  secondary {
+    address = "192.0.2.54"
+    secret  = "c2VjcmV0"
+  }
+}`, summary: "Secret without a key", at: `"c2VjcmV0"`,
+		},
+		"everybody may copy": {
+			hcl: `!nameserver "n" {
+  hostname = "ns.example.com"
+  secondary {
+    key      = "k"
+    secret   = "c2VjcmV0"
+    unsigned = true
+  }
+}`, summary: "Anybody may copy", at: "true",
+		},
 		"two users of one address": {
 			hcl: `
 user "a" {

@@ -36,7 +36,7 @@ type Options struct {
 type Result struct {
 	// Resources sorted by address.
 	Resources []schema.Resource
-	// Computed attributes of the domain blocks.
+	// Computed attributes of the domain and zone blocks.
 	Computed config.Computed
 	// Records of the domains that have no name server of ours, by domain name
 	// without trailing dot: lines of a zone file, for the one who runs the zone.
@@ -59,6 +59,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e.readAliases()
 	e.finishDomains()
 	e.readRecords()
+	e.addDelegationSigners()
 	e.checkRoutes()
 	e.checkSets()
 	e.checkIgnored()

@@ -169,7 +169,17 @@ func show(v cty.Value) string {
 func showComputed(computed config.Computed) string {
 	var b strings.Builder
 	for _, r := range sortedKeys(computed) {
+		ds := show(computed[r].GetAttr("ds"))
+		if !computed[r].Type().HasAttribute("records") { // a zone
+			if ds != "[]" {
+				fmt.Fprintf(&b, "%s\n    ds = %s\n", r, ds)
+			}
+			continue
+		}
 		fmt.Fprintf(&b, "%s\n    dkim_txt = %s\n", r, show(computed[r].GetAttr("dkim_txt")))
+		if ds != "[]" {
+			fmt.Fprintf(&b, "    ds = %s\n", ds)
+		}
 		b.WriteString("    records =\n")
 		for it := computed[r].GetAttr("records").ElementIterator(); it.Next(); {
 			_, line := it.Element()

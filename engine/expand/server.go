@@ -240,6 +240,7 @@ func (e *expander) readNameservers() {
 		}
 		ns := &nameserver{block: b, host: host, target: roles[roleDNS]}
 		e.nameservers[b] = ns
+		e.addSecondaries(ns, s)
 		v := s.attr("listen")
 		if !runs(ns.target) {
 			e.listensElsewhere(ns, v)

@@ -19,6 +19,10 @@ type zone struct {
 	sets   []*rrset
 	// hands says what in it is not ours; nil where that could not be told.
 	hands *ignore.Zone
+	// ds is what the parent is to have; signed is where the files say that the zone
+	// is signed, and no value where it is not.
+	ds     cty.Value
+	signed value
 }
 
 func (e *expander) readZones() {
@@ -92,6 +96,7 @@ func (e *expander) emitZone(z *zone, s section) {
 	for _, name := range []string{"refresh", "retry", "expire", "negative_ttl"} {
 		attrs[name] = e.val(s.attr(name).ttl(defaultTTL(name)))
 	}
+	e.addDNSSEC(z, s)
 	e.add(z.block, ".zone", schema.KindZone, z.target, z.name.Host(), attrs)
 	e.addSet(&rrset{
 		setKey: setKey{z, z.name, "NS"}, suffix: ".ns", block: z.block, src: s.attr("nameserver"),

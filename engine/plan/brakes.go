@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // A Brake is something in a plan that is rarely meant: apply refuses the plan
@@ -38,6 +39,7 @@ type Rule string
 const (
 	RuleMX        Rule = "mx"        // an MX record set goes
 	RuleNS        Rule = "ns"        // the NS record set of a zone's apex goes
+	RuleDNSSEC    Rule = "dnssec"    // a signed zone becomes unsigned
 	RuleDomain    Rule = "domain"    // a mail domain goes whose mailboxes hold mail
 	RuleRecords   Rule = "records"   // a large part of a zone's record sets goes
 	RuleMailboxes Rule = "mailboxes" // a large part of a target's mailboxes goes
@@ -168,6 +170,13 @@ func (m *maker) brakesFor(gone []schema.ID) {
 				m.brake(Brake{Rule: RuleNS, Target: id.Target, Removed: 1, Total: 1,
 					Detail: fmt.Sprintf("The NS records of the zone %s at %s go: its names are no longer found.", plainName(zone), id.Target)}, zone)
 			}
+		case schema.KindDNSSEC:
+			// Who has asked the parent to remove the DS has said what he wants.
+			if zone := text(o.Attrs, "zone"); !yes(o.Attrs, "withdraw") {
+				m.brake(Brake{Rule: RuleDNSSEC, Target: id.Target, Removed: 1, Total: 1,
+					Detail: fmt.Sprintf("The zone %s at %s is signed no more, and its keys go: as long as the parent zone has a DS record for it, none of its names is found by those who validate. "+
+						"Set withdraw = true first.", plainName(zone), id.Target)}, zone)
+			}
 		case schema.KindZone:
 			whole = append(whole, holder{id.Target, text(o.Attrs, "name")})
 		case schema.KindMailbox:
@@ -194,8 +203,17 @@ func (m *maker) brakesFor(gone []schema.ID) {
 	sortBrakes(m.plan.Waived)
 }
 
+// yes reports whether a boolean attribute is known to be true.
+func yes(attrs cty.Value, name string) bool {
+	if attrs == cty.NilVal || attrs.IsNull() || !attrs.IsKnown() || !attrs.Type().HasAttribute(name) {
+		return false
+	}
+	v, _ := attrs.GetAttr(name).Unmark()
+	return v.RawEquals(cty.True)
+}
+
 func sortBrakes(brakes []Brake) {
-	order := []Rule{RuleMX, RuleNS, RuleDomain, RuleRecords, RuleMailboxes}
+	order := []Rule{RuleMX, RuleNS, RuleDNSSEC, RuleDomain, RuleRecords, RuleMailboxes}
 	slices.SortFunc(brakes, func(a, b Brake) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Rule), slices.Index(order, b.Rule)), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Target, b.Target))
 	})

@@ -27,7 +27,7 @@ func Names(r *schema.Resource, id string) bool {
 		}
 		a, err := schema.ParseAddress(id)
 		return err == nil && a.String() == r.Key
-	case schema.KindMailDomain, schema.KindZone:
+	case schema.KindMailDomain, schema.KindZone, schema.KindDNSSEC:
 		name, err := rdata.ParseName(id)
 		return err == nil && name.Host() == r.Key
 	case schema.KindSetting, schema.KindListener:

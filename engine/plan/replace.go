@@ -13,7 +13,7 @@ import (
 // key is changed by another selector beside it.
 func Replaceable(kind string) bool {
 	switch kind {
-	case schema.KindProcess, schema.KindDKIMKey, schema.KindMailDomain, schema.KindMailbox, schema.KindZone:
+	case schema.KindProcess, schema.KindDKIMKey, schema.KindMailDomain, schema.KindMailbox, schema.KindZone, schema.KindDNSSEC:
 		return false
 	}
 	return true
@@ -40,7 +40,7 @@ func (m *maker) replacements() {
 				Severity: hcl.DiagWarning,
 				Summary:  "Nothing to replace",
 				Detail: fmt.Sprintf("Nothing that is there, and that is selected, has an address that is or lies below %s and can be replaced. "+
-					"Processes, mail domains, mailboxes and zones cannot, because what they hold would go with them, nor DKIM keys, which change by another selector.", arg),
+					"Processes, mail domains, mailboxes and zones cannot, because what they hold would go with them, nor DKIM keys, which change by another selector, nor the keys of signed zones, which roll.", arg),
 			})
 		}
 	}

@@ -252,6 +252,9 @@ func born(r schema.Resource, a schema.KindAttribute) cty.Value {
 			algorithm = v.AsString()
 		}
 		return cty.StringVal("v=DKIM1; k=" + algorithm + "; p=" + schema.Fingerprint(r.Key)[len(schema.FingerprintPrefix):])
+	case r.Kind == schema.KindDNSSEC && a.Name == "ds" && !r.Attrs.GetAttr("withdraw").RawEquals(cty.True):
+		digest := schema.Fingerprint(r.Key)[len(schema.FingerprintPrefix):]
+		return schema.StringList([]string{"1 13 2 " + strings.ToUpper(digest+digest)})
 	case a.Type == cty.Number:
 		return cty.Zero
 	case a.Type == cty.Bool:
