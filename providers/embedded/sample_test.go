@@ -46,6 +46,8 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindMailbox:    mailboxes(),
 		schema.KindRoute:      routes(),
 		schema.KindListener:   listeners(t),
+		schema.KindSecondary:  secondaries(),
+		schema.KindDNSSEC:     signings(),
 		schema.KindZone:       zones(),
 		schema.KindRRset:      rrsets(),
 	}
