@@ -9,7 +9,7 @@ GO ?= go
 export CGO_ENABLED = 0
 LDFLAGS = -s -w -X main.version=$(VERSION)
 
-.PHONY: all build quickstart stop-quickstart test soak check bench bench-engine fuzz generate peers clean
+.PHONY: all build quickstart stop-quickstart test soak check bench bench-engine bench-dns fuzz generate peers clean
 
 all: build
 
@@ -61,7 +61,7 @@ generate:
 # Benchmarks: Go's own, and mailform beside Postfix. Figures are ratios within
 # one run.
 bench: peers build
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/...
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 40m ./cmd/...
 	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 20m ./schema/... ./engine/... ./providers/...
 
 # The engine on many users, beside Terraform and OpenTofu where they are on the
@@ -70,6 +70,10 @@ USERS ?= 1000,10000,100000
 PEERS ?= 1000
 bench-engine:
 	$(GO) test -run '^$$' -bench '^BenchmarkEngine$$' -benchtime 1x -timeout 120m ./cmd/mailform -engine.users $(USERS) -engine.peers $(PEERS)
+
+# The embedded name server beside BIND, Knot and NSD: the table of docs/benchmarks.md.
+bench-dns: peers build
+	$(GO) test -run '^$$' -bench '^BenchmarkNameServers$$' -benchtime 1x -timeout 10m ./cmd/mailform
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

@@ -36,14 +36,14 @@ type socketID struct {
 type socket struct {
 	id     socketID
 	stream net.Listener
-	packet []*net.UDPConn // none but for DNS
+	packet *dns.UDP // nil but for DNS
 }
 
 func (s *socket) close() {
 	// Closing a listening socket can only fail if it is closed already.
 	_ = s.stream.Close()
-	for _, c := range s.packet {
-		_ = c.Close()
+	if s.packet != nil {
+		_ = s.packet.Close()
 	}
 }
 

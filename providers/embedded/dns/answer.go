@@ -17,6 +17,9 @@ type answer struct {
 	aa    bool
 	// sections are answer, authority and additional.
 	sections [3][]record
+	// aliased: there is an alias, and what zones there are decides how far it is
+	// followed.
+	aliased bool
 	// wildcards counts the steps, but for the first, that a wildcard stood for.
 	wildcards int
 	seen      []name
@@ -80,6 +83,7 @@ func (a *answer) to(zs *zones, q query) {
 		if as == "" {
 			return
 		}
+		a.aliased = true
 		at = as.fold()
 		// What lies in another zone, the client asks for there. Aliases can go in a
 		// circle.

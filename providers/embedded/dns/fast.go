@@ -2,42 +2,9 @@ package dns
 
 import (
 	"encoding/binary"
-	"sync/atomic"
+	"slices"
 
 	"github.com/miekg/dns"
-)
-
-// A body is an answer ready to be sent: all that follows the question, but for
-// the OPT record.
-type body struct {
-	wire   []byte
-	rcode  uint16
-	aa     bool
-	counts [3]uint16
-	// length is that of the question's name that the body was made for. For a
-	// longer or shorter one, what is at pointers is moved by the difference: names
-	// share their end with the question's, and all else comes after that.
-	length   int
-	pointers []uint16
-}
-
-// An aliasBody is the answer to questions of one type at a CNAME.
-type aliasBody struct {
-	rrtype uint16
-	do     bool
-	// changed is that of the zones that the aliases were followed in.
-	changed uint64
-	body    *body
-}
-
-// unkept stands for a body that is not kept: the long way makes it each time.
-var unkept = &body{}
-
-const (
-	// maxBody is the longest body that is kept.
-	maxBody = maxUDPSize
-	// maxAliasBodies is how many are kept for one name.
-	maxAliasBodies = 4
 )
 
 // A plain query is one of the usual form: one question, and no more than an OPT
@@ -51,7 +18,7 @@ type plainQuery struct {
 }
 
 // parse reads a query; false where it is none of the usual form.
-func (q *plainQuery) parse(packet []byte, lower *[maxName]byte) bool {
+func (q *plainQuery) parse(packet []byte, lower []byte) bool {
 	// A query with no flag but RD, AD (which asks for nothing, RFC 6840 §5.7) and CD.
 	if len(packet) < headerSize+5 || packet[2]&^bitRD != 0 || packet[3]&^(0x20|bitCD) != 0 ||
 		binary.BigEndian.Uint64(packet[4:])&^1 != 1<<48 {
@@ -109,7 +76,7 @@ func (e *edns) parse(rest []byte, count byte) bool {
 // way.
 func (r *responder) fast(zs *zones, packet []byte, from client) []byte {
 	var q plainQuery
-	if !q.parse(packet, &r.lower) {
+	if !q.parse(packet, r.lower[:]) {
 		return nil
 	}
 	if isQuestionType(q.rrtype) || q.rrtype == dns.TypeOPT || q.rrtype == dns.TypeDS {
@@ -119,7 +86,7 @@ func (r *responder) fast(zs *zones, packet []byte, from client) []byte {
 		q.opt.size = dns.MaxMsgSize
 	}
 	b := r.find(zs, &q)
-	if b == nil || b == unkept || q.end+len(b.wire)+q.opt.length() > q.opt.size {
+	if b == nil || b.wire == nil && b != refused || q.end+len(b.wire)+q.opt.length() > q.opt.size {
 		return nil
 	}
 	out := append(r.out[:0], packet[:q.end]...)
@@ -142,13 +109,11 @@ func (r *responder) fast(zs *zones, packet []byte, from client) []byte {
 	return r.finish(&q.opt, b.rcode)
 }
 
-// refused is the body of the answer to who asks in the wrong place.
-var refused = &body{rcode: dns.RcodeRefused}
-
 // find finds the body for a question, and makes it where that has not been done.
 // It is nil where the answer is made of more than a zone has prepared.
 func (r *responder) find(zs *zones, q *plainQuery) *body {
-	lower := r.lower[:q.starts[q.labels]+1]
+	length := int(q.starts[q.labels]) + 1
+	lower := r.lower[:length]
 	var z *zone
 	for i := 0; ; i++ {
 		if i > q.labels {
@@ -161,6 +126,11 @@ func (r *responder) find(zs *zones, q *plainQuery) *body {
 	if z.signed && q.rrtype == dns.TypeRRSIG {
 		return nil // those of all sets together
 	}
+	do := q.opt.do && z.signed
+	key := appendKind(lower, q.rrtype, do)
+	if b := z.prepared.find(key, zs.changed); b != nil {
+		return b
+	}
 	var n *node
 	exact := true
 	for i := 0; ; i++ {
@@ -169,10 +139,10 @@ func (r *responder) find(zs *zones, q *plainQuery) *body {
 		}
 		exact = false
 	}
-	do := q.opt.do && z.signed
+	ask := query{n.name, q.rrtype, dns.ClassINET, do}
 	if cut := n.above; cut != nil {
 		if z.isDelegation(cut) {
-			return r.kept(&cut.referral[index(do)], zs, query{cut.name, dns.TypeNS, dns.ClassINET, do})
+			return r.kept(zs, z, query{cut.name, dns.TypeNS, dns.ClassINET, do})
 		}
 		if !exact || n != cut {
 			return nil // a DNAME makes a CNAME for each name
@@ -185,100 +155,30 @@ func (r *responder) find(zs *zones, q *plainQuery) *body {
 		if n = n.wildcard; n == nil {
 			return z.nothing
 		}
+		ask.name = n.name
 	}
-	if set := n.set(q.rrtype); set != nil {
-		return r.kept(&set.bodies[index(do)], zs, query{n.name, q.rrtype, dns.ClassINET, do})
-	}
-	if n.set(dns.TypeCNAME) != nil {
-		return r.alias(zs, n, query{n.name, q.rrtype, dns.ClassINET, do})
-	}
-	if do {
+	switch {
+	case n.set(q.rrtype) != nil:
+		return r.kept(zs, z, ask)
+	case n.set(dns.TypeCNAME) != nil:
+		if !slices.Contains(oftenAliased[:], q.rrtype) {
+			return nil
+		}
+		return r.kept(zs, z, ask)
+	case do:
 		return nil
 	}
 	return z.empty
 }
 
-// index is where bodies are, by whether DNSSEC adds to them.
-func index(do bool) int {
-	if do {
-		return 1
-	}
-	return 0
-}
-
-// kept is the body at a place, made where it is not there.
-func (r *responder) kept(at *atomic.Pointer[body], zs *zones, q query) *body {
-	b := at.Load()
+// kept is the body for a question, made where it is not there.
+func (r *responder) kept(zs *zones, z *zone, q query) *body {
+	var buf [maxName + kindSize]byte
+	key := appendKind(append(buf[:0], q.name...), q.rrtype, q.do)
+	b := z.prepared.find(key, zs.changed)
 	if b == nil {
 		b = r.build(zs, q)
-		at.Store(b)
+		z.prepared.keep(key, b)
 	}
 	return b
-}
-
-// alias is the body of an answer that begins with a CNAME.
-func (r *responder) alias(zs *zones, n *node, q query) *body {
-	var still []aliasBody
-	if kept := n.aliases.Load(); kept != nil {
-		for i := range *kept {
-			if k := &(*kept)[i]; k.changed == zs.changed && k.rrtype == q.rrtype && k.do == q.do {
-				return k.body
-			}
-		}
-		for _, k := range *kept {
-			if k.changed == zs.changed {
-				still = append(still, k)
-			}
-		}
-	}
-	if len(still) == maxAliasBodies {
-		return nil
-	}
-	made := aliasBody{q.rrtype, q.do, zs.changed, r.build(zs, q)}
-	still = append(still, made)
-	n.aliases.Store(&still)
-	return made.body
-}
-
-// build makes the body of an answer. That for a name with a wildcard has to serve
-// for all the names that it stands for, so that nothing may depend on its own.
-func (r *responder) build(zs *zones, q query) *body {
-	r.answer.reset()
-	r.answer.to(zs, q)
-	b, whole := newBody(&r.packer, q, &r.answer)
-	if len(b.wire) > maxBody || q.name.isWildcard() && (whole || r.answer.wildcards > 0) {
-		return unkept
-	}
-	return b
-}
-
-// newBody packs an answer. It also reports whether the name of the question is
-// pointed at by other names than those that are to be the question's.
-func newBody(p *packer, q query, a *answer) (b *body, whole bool) {
-	msg := make([]byte, headerSize, headerSize+len(q.name)+4+maxBody)
-	msg = append(append(msg, q.name...), 0, 0, 0, 0) // nobody looks at type and class
-	start := len(msg)
-	p.begin(msg)
-	b = &body{rcode: a.rcode, aa: a.aa, length: len(q.name)}
-	for i, section := range a.sections {
-		b.counts[i] = uint16(len(section))
-		for _, rec := range section {
-			p.add(rec)
-		}
-	}
-	b.wire = append([]byte(nil), p.msg[start:]...)
-	for _, at := range p.pointers {
-		b.pointers = append(b.pointers, at-uint16(start))
-	}
-	return b, p.whole
-}
-
-// prepare makes the answers of a zone that has nothing for a question.
-func (z *zone) prepare() {
-	var p packer
-	a := answer{aa: true}
-	a.negative(z)
-	z.empty, _ = newBody(&p, query{name: z.name}, &a)
-	a.rcode = dns.RcodeNameError
-	z.nothing, _ = newBody(&p, query{name: z.name}, &a)
 }

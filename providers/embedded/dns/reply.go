@@ -36,8 +36,8 @@ type responder struct {
 	answer answer
 	packer packer
 	out    []byte
-	// lower is the name of a question with small letters.
-	lower [maxName]byte
+	// lower is the name of a question with small letters, and room for its kind.
+	lower [maxName + kindSize]byte
 }
 
 // reply answers a packet. The answer is good until the next call; it is nil where

@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -35,13 +34,13 @@ type Server struct {
 
 	mu      sync.Mutex // held to replace zones, and for what follows
 	closing bool
-	sockets map[*net.UDPConn]struct{}
+	sockets map[*UDP]struct{}
 	running sync.WaitGroup
 }
 
 // New makes a server without zones.
 func New(o Options) *Server {
-	s := &Server{log: o.Logger, sockets: map[*net.UDPConn]struct{}{}}
+	s := &Server{log: o.Logger, sockets: map[*UDP]struct{}{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -135,88 +134,63 @@ func (s *Server) change(f func(next map[name]*zone)) {
 	s.zones.Store(next)
 }
 
-// ListenUDP opens the UDP sockets of an address: one for each processor, where
-// the system can share an address among sockets. What listens by TCP on that
-// address should be opened before: it is what keeps two servers apart.
-func ListenUDP(ctx context.Context, address string) ([]*net.UDPConn, error) {
-	lc := net.ListenConfig{Control: shareAddress}
-	var out []*net.UDPConn
-	for range socketsPerAddress() {
-		pc, err := lc.ListenPacket(ctx, "udp", address)
-		if err != nil {
-			for _, c := range out {
-				_ = c.Close()
-			}
-			return nil, err
-		}
-		c := pc.(*net.UDPConn)
-		address = c.LocalAddr().String() // port 0 is another one each time
-		out = append(out, c)
-	}
-	return out, nil
-}
+// Addr is the address of the sockets.
+func (u *UDP) Addr() net.Addr { return u.address }
 
 // Serve answers on UDP sockets and a TCP socket until one of them is closed or
 // the server shuts down. It closes all. The error is [ErrServerClosed], or
 // net.ErrClosed where somebody else closed a socket.
-func (s *Server) Serve(udp []*net.UDPConn, tcp net.Listener) error {
-	closeAll := sync.OnceFunc(func() {
-		_ = tcp.Close() // whoever closes it first, it is closed
-		for _, c := range udp {
-			_ = c.Close()
-		}
-	})
-	defer closeAll()
+func (s *Server) Serve(udp *UDP, tcp net.Listener) error {
+	// When one ends, the other has to. Whoever closes it first, it is closed.
+	closeBoth := func() { _, _ = udp.Close(), tcp.Close() }
+	defer closeBoth()
 	if !s.watch(udp) {
 		return ErrServerClosed
 	}
 	defer s.unwatch(udp)
 	var running sync.WaitGroup
-	errs := make([]error, len(udp)+1)
-	for i, c := range udp {
-		running.Go(func() {
-			defer closeAll() // when one ends, the others have to
-			errs[i] = s.serveUDP(c)
-		})
-	}
+	var onUDP, onTCP error
 	running.Go(func() {
-		defer closeAll()
-		errs[len(udp)] = s.streams.Serve(tcp, s.newStream)
+		defer closeBoth()
+		onUDP = udp.serve(s)
+	})
+	running.Go(func() {
+		defer closeBoth()
+		onTCP = s.streams.Serve(tcp, s.newStream)
 	})
 	running.Wait()
 	if s.isClosing() {
 		return ErrServerClosed
 	}
-	for i := range errs {
-		if errors.Is(errs[i], net.ErrClosed) {
-			errs[i] = nil
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(unlessClosed(onUDP), unlessClosed(onTCP)); err != nil {
 		return fmt.Errorf("serve %s: %w", tcp.Addr(), err)
 	}
 	return net.ErrClosed
 }
 
-func (s *Server) watch(udp []*net.UDPConn) bool {
+// unlessClosed leaves out the error of a socket that was closed.
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) watch(udp *UDP) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return false
 	}
-	for _, c := range udp {
-		s.sockets[c] = struct{}{}
-	}
+	s.sockets[udp] = struct{}{}
 	s.running.Add(1)
 	return true
 }
 
-func (s *Server) unwatch(udp []*net.UDPConn) {
+func (s *Server) unwatch(udp *UDP) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range udp {
-		delete(s.sockets, c)
-	}
+	delete(s.sockets, udp)
 	s.running.Done()
 }
 
@@ -231,9 +205,8 @@ func (s *Server) isClosing() bool {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
-	for c := range s.sockets {
-		// Not closed: what is being answered still has to go out.
-		_ = c.SetReadDeadline(time.Unix(0, 1))
+	for u := range s.sockets {
+		_ = u.Close() // whoever closes it first, it is closed
 	}
 	s.mu.Unlock()
 	err := s.streams.Shutdown(ctx)

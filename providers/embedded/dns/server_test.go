@@ -17,7 +17,7 @@ import (
 )
 
 // listen opens the UDP sockets and the TCP socket of one port.
-func listen(t testing.TB) ([]*net.UDPConn, net.Listener) {
+func listen(t testing.TB) (*UDP, net.Listener) {
 	t.Helper()
 	for range 20 { // the UDP port may be somebody else's
 		tcp, err := net.Listen("tcp", "127.0.0.1:0")
@@ -203,10 +203,10 @@ func TestZonesChangeUnderQueries(t *testing.T) {
 }
 
 func TestServeEndsWhenItsSocketsAreClosed(t *testing.T) {
-	for name, closeOne := range map[string]func([]*net.UDPConn, net.Listener){
-		"UDP":  func(udp []*net.UDPConn, _ net.Listener) { udp[0].Close() },
-		"TCP":  func(_ []*net.UDPConn, tcp net.Listener) { tcp.Close() },
-		"both": func(udp []*net.UDPConn, tcp net.Listener) { udp[0].Close(); tcp.Close() },
+	for name, closeOne := range map[string]func(*UDP, net.Listener){
+		"UDP":  func(udp *UDP, _ net.Listener) { udp.Close() },
+		"TCP":  func(_ *UDP, tcp net.Listener) { tcp.Close() },
+		"both": func(udp *UDP, tcp net.Listener) { udp.Close(); tcp.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, exampleCom())

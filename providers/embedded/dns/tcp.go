@@ -20,7 +20,7 @@ const (
 )
 
 // udpReadSize is the longest query that is read over UDP.
-const udpReadSize = 4096
+const udpReadSize = 2048
 
 // tcpFlush is how much is gathered of answers to queries that came together, in
 // bytes.

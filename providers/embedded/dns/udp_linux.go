@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -26,16 +27,130 @@ const (
 	maxSockets = 16
 )
 
-func socketsPerAddress() int { return min(runtime.GOMAXPROCS(0), maxSockets) }
+// UDP is the sockets of one address, one for two processors: the system distributes
+// the packets among them by who sent them. The other half of the processors is busy
+// with the packets in the kernel; a socket for each made batches smaller and
+// answers dearer.
+type UDP struct {
+	address net.Addr
+	conns   []*net.UDPConn
+}
 
-// shareAddress lets several sockets have one address, among which the system
-// distributes the packets by who sent them.
-func shareAddress(_, _ string, c syscall.RawConn) error {
-	var err error
-	ctl := c.Control(func(fd uintptr) {
-		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-	})
-	return errors.Join(ctl, err)
+// ListenUDP opens the UDP sockets of an address. What listens by TCP on that
+// address should be opened before: it is what keeps two servers apart.
+func ListenUDP(ctx context.Context, address string) (*UDP, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		ctl := c.Control(func(fd uintptr) {
+			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+		})
+		return errors.Join(ctl, err)
+	}}
+	u := &UDP{}
+	for range func() int {
+		if os.Getenv("ONE") != "" {
+			return 1
+		}
+		return 2
+	}() {
+		pc, err := lc.ListenPacket(ctx, "udp", address)
+		if err != nil {
+			return nil, errors.Join(err, u.Close())
+		}
+		c := pc.(*net.UDPConn)
+		u.conns = append(u.conns, c)
+		u.address = c.LocalAddr()
+		address = u.address.String()   // port 0 is another one each time
+		_ = c.SetReadBuffer(udpBuffer) // as much as the system gives
+	}
+	return u, nil
+}
+
+// everywhere reports whether a socket is on all addresses, so that an answer has to
+// be told from which one it goes.
+func everywhere(address net.Addr) bool {
+	a, ok := address.(*net.UDPAddr)
+	return ok && a.IP.IsUnspecified()
+}
+
+// Close closes the sockets.
+func (u *UDP) Close() error {
+	var errs []error
+	for _, c := range u.conns {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// serve answers on all sockets until they are closed.
+func (u *UDP) serve(s *Server) error {
+	var all sync.WaitGroup
+	errs := make([]error, len(u.conns))
+	for i, c := range u.conns {
+		all.Go(func() {
+			defer u.Close() // when one ends, the others have to
+			errs[i] = u.answer(s, c)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// answer answers on one socket.
+func (u *UDP) answer(s *Server, c *net.UDPConn) error {
+	b, err := newBatch(c)
+	if err != nil {
+		return err
+	}
+	r := s.newResponder()
+	const firstPause, longestPause = time.Millisecond, 100 * time.Millisecond
+	pause := firstPause
+	v := os.Getenv("V")
+	last := 0
+	for {
+		switch v {
+		case "yield":
+			syscall.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		case "gosched":
+			runtime.Gosched()
+		case "sleep":
+			if last < 8 {
+				ts := unix.Timespec{Nsec: 20000}
+				unix.Nanosleep(&ts, nil)
+			}
+		case "sleepall":
+			ts := unix.Timespec{Nsec: 1000}
+			unix.Nanosleep(&ts, nil)
+		}
+		n, err := b.read()
+		last = n
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case err != nil:
+			s.log.Warn("dns: read", "address", u.address.String(), "error", err)
+			time.Sleep(pause)
+			pause = min(2*pause, longestPause)
+			continue
+		}
+		pause = firstPause
+		answers := 0
+		for i := range n {
+			m := &b.in[i]
+			if m.header.Flags&unix.MSG_TRUNC != 0 {
+				continue // longer than any query
+			}
+			from := client{addr: addressOf(&b.addresses[i])}
+			r.out = b.answers[answers][:0]
+			if wire := s.respond(r, b.packets[i][:m.length], from); wire != nil {
+				b.answer(answers, i, wire)
+				answers++
+			}
+		}
+		if err := b.write(answers); err != nil {
+			s.log.Debug("dns: write", "address", u.address.String(), "error", err)
+		}
+	}
 }
 
 // A message is the kernel's struct mmsghdr.
@@ -43,6 +158,10 @@ type message struct {
 	header unix.Msghdr
 	length uint32
 }
+
+// cacheLine is added to the room for a packet, so that the beginnings of all do
+// not claim the same place in a processor's cache.
+const cacheLine = 64
 
 // controlSize is room for where a packet was sent to.
 const controlSize = 64
@@ -60,7 +179,7 @@ type batch struct {
 	outVec    [udpBatch]unix.Iovec
 	addresses [udpBatch]unix.RawSockaddrInet6 // the larger one of both kinds
 	control   [udpBatch][controlSize]byte
-	packets   [udpBatch][udpReadSize]byte
+	packets   [udpBatch][udpReadSize + cacheLine]byte
 	answers   [udpBatch][maxUDPSize]byte
 
 	// Arguments and results of the calls.
@@ -77,7 +196,7 @@ func newBatch(c *net.UDPConn) (*batch, error) {
 	}
 	b := &batch{raw: raw}
 	b.recv, b.snd = b.receive, b.send
-	if a, ok := c.LocalAddr().(*net.UDPAddr); ok && a.IP.IsUnspecified() {
+	if everywhere(c.LocalAddr()) {
 		b.everywhere = true
 		ctl := raw.Control(func(fd uintptr) { err = askForDestination(int(fd)) })
 		if err = errors.Join(ctl, err); err != nil {
@@ -97,60 +216,6 @@ func askForDestination(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1)
 	}
 	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_PKTINFO, 1)
-}
-
-// serveUDP answers on a socket until it is closed or its read deadline has come.
-func (s *Server) serveUDP(c *net.UDPConn) error {
-	_ = c.SetReadBuffer(udpBuffer) // as much as the system gives
-	b, err := newBatch(c)
-	if err != nil {
-		return err
-	}
-	r := s.newResponder()
-	const firstPause, longestPause = time.Millisecond, time.Second
-	pause := firstPause
-	for {
-		n, err := b.read()
-		switch {
-		case err == nil:
-			pause = firstPause
-		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
-			return net.ErrClosed
-		default:
-			s.log.Warn("dns: read", "address", c.LocalAddr().String(), "error", err)
-			if !sleep(s.streams.Context(), pause) {
-				return net.ErrClosed
-			}
-			pause = min(2*pause, longestPause)
-			continue
-		}
-		answers := 0
-		for i := range n {
-			m := &b.in[i]
-			if m.header.Flags&unix.MSG_TRUNC != 0 {
-				continue // longer than any query
-			}
-			from := client{addr: addressOf(&b.addresses[i])}
-			r.out = b.answers[answers][:0]
-			if wire := s.respond(r, b.packets[i][:m.length], from); wire != nil {
-				b.answer(answers, i, wire)
-				answers++
-			}
-		}
-		if err := b.write(answers); err != nil {
-			s.log.Debug("dns: write", "address", c.LocalAddr().String(), "error", err)
-		}
-	}
-}
-
-// sleep waits; it is false where the context ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // read reads what packets there are, and waits where there is none.

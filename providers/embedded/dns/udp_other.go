@@ -3,10 +3,9 @@
 package dns
 
 import (
+	"context"
 	"errors"
 	"net"
-	"os"
-	"syscall"
 
 	"github.com/miekg/dns"
 	"golang.org/x/net/ipv4"
@@ -15,32 +14,47 @@ import (
 	"github.com/mailform/mailform/providers/embedded/sessions"
 )
 
-func socketsPerAddress() int { return 1 }
+// UDP is the UDP socket of an address.
+type UDP struct {
+	address net.Addr
+	conn    *net.UDPConn
+}
 
-func shareAddress(string, string, syscall.RawConn) error { return nil }
-
-// serveUDP answers on a socket, packet by packet, until it is closed or its read
-// deadline has come.
-func (s *Server) serveUDP(c *net.UDPConn) error {
+// ListenUDP opens the UDP socket of an address.
+func ListenUDP(ctx context.Context, address string) (*UDP, error) {
+	var lc net.ListenConfig
+	pc, err := lc.ListenPacket(ctx, "udp", address)
+	if err != nil {
+		return nil, err
+	}
+	c := pc.(*net.UDPConn)
 	// An answer goes out from the address that was asked, where the system can tell;
 	// one of the two is of the wrong family.
 	_ = ipv4.NewPacketConn(c).SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
 	_ = ipv6.NewPacketConn(c).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
+	return &UDP{address: c.LocalAddr(), conn: c}, nil
+}
+
+// Close closes the socket.
+func (u *UDP) Close() error { return u.conn.Close() }
+
+// serve answers, packet by packet, until the socket is closed.
+func (u *UDP) serve(s *Server) error {
 	r := s.newResponder()
 	buf := make([]byte, udpReadSize)
 	for {
-		n, session, err := dns.ReadFromSessionUDP(c, buf)
+		n, session, err := dns.ReadFromSessionUDP(u.conn, buf)
 		switch {
-		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
-			return net.ErrClosed
+		case errors.Is(err, net.ErrClosed):
+			return err
 		case err != nil:
 			// Of a client that is gone, mostly.
-			s.log.Debug("dns: read", "address", c.LocalAddr().String(), "error", err)
+			s.log.Debug("dns: read", "address", u.address.String(), "error", err)
 			continue
 		}
 		if wire := s.respond(r, buf[:n], client{addr: sessions.Peer(session.RemoteAddr())}); wire != nil {
-			if _, err := dns.WriteToSessionUDP(c, wire, session); err != nil {
-				s.log.Debug("dns: write", "address", c.LocalAddr().String(), "error", err)
+			if _, err := dns.WriteToSessionUDP(u.conn, wire, session); err != nil {
+				s.log.Debug("dns: write", "address", u.address.String(), "error", err)
 			}
 		}
 	}

@@ -1,8 +1,6 @@
 package dns
 
 import (
-	"sync/atomic"
-
 	"github.com/miekg/dns"
 
 	"github.com/mailform/mailform/providers/embedded/dnssec"
@@ -42,6 +40,8 @@ type zone struct {
 	// proofs finds what proves that something is not there, as places in chain.
 	proofs *dnssec.Zone
 	chain  []*rrset
+	// prepared holds answers that have been given before.
+	prepared prepared
 	// empty and nothing are the answers that a name has not the type that was asked
 	// for, and that there is no such name, without DNSSEC.
 	empty, nothing *body
@@ -62,11 +62,6 @@ type node struct {
 	above *node
 	// glue, at a delegation, holds the addresses of its name servers.
 	glue []record
-	// referral is the answer for what lies below a delegation, without and with
-	// what DNSSEC adds.
-	referral [2]atomic.Pointer[body]
-	// aliases are answers that begin with the CNAME of this node.
-	aliases atomic.Pointer[[]aliasBody]
 }
 
 // An rrset is all records of one type. It does not know its zone, so that the
@@ -77,9 +72,6 @@ type rrset struct {
 	records []record
 	// sigs are the signatures, for a client that asks for DNSSEC.
 	sigs []record
-	// bodies are the answer of these records, for a question of their own name:
-	// without and with what DNSSEC adds.
-	bodies [2]atomic.Pointer[body]
 }
 
 // newRRset makes the records of a set ready for messages.
