@@ -34,30 +34,53 @@ type Options struct {
 // Read reads the master file of a zone. Errors name the line. The error is an
 // ErrTooLarge for what is beyond all measure.
 func Read(r io.Reader, zone rdata.Name, opts Options) (*Zone, error) {
+	b := newBuilder(zone)
+	if err := scan(r, zone, opts, b.add); err != nil {
+		return nil, err
+	}
+	return b.zone()
+}
+
+// Records reads the records of a master file as they are, for those who keep what
+// the language cannot hold. Its errors are those of [Read]; a file may have no
+// records.
+func Records(r io.Reader, zone rdata.Name, opts Options) ([]dns.RR, error) {
+	var rrs []dns.RR
+	err := scan(r, zone, opts, func(rr dns.RR, _ place) error {
+		if len(rrs) == maxRecords {
+			return fmt.Errorf("%w: it has more than %d records", ErrTooLarge, maxRecords)
+		}
+		rrs = append(rrs, rr)
+		return nil
+	})
+	return rrs, err
+}
+
+// scan hands on the records of a master file, each with the place where it
+// stands.
+func scan(r io.Reader, zone rdata.Name, opts Options, add func(dns.RR, place) error) error {
 	in := &input{dir: opts.Include}
+	defer in.close()
 	zp := dns.NewZoneParser(in.open("", r), string(zone), "")
 	zp.SetIncludeAllowed(in.dir != nil)
 	zp.SetIncludeFS(in)
-	b := newBuilder(zone)
 	for {
 		rr, ok := zp.Next()
 		if !ok {
 			break
 		}
 		in.directives = 0
-		if err := b.add(rr, in.place()); err != nil {
-			in.close()
-			return nil, err
+		if err := add(rr, in.place()); err != nil {
+			return err
 		}
 	}
-	in.close()
 	if in.failed != nil {
-		return nil, in.failed
+		return in.failed
 	}
 	if err := zp.Err(); err != nil {
-		return nil, parseError(err)
+		return parseError(err)
 	}
-	return b.zone()
+	return nil
 }
 
 // An input is a master file with those that it includes. It is the file system
