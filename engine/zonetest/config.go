@@ -15,7 +15,17 @@ import (
 // name has several types, after both.
 func (w *world) config(s providertest.ZoneStep) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nzone \"z\" {\n  name       = %q\n  nameserver = nameserver.ns\n%s\n}\n", w.sys.Config, w.sys.Zone, s.Zone)
+	fmt.Fprintf(&b, "%s\nzone \"z\" {\n  name       = %q\n  nameserver = nameserver.ns\n%s\n", w.sys.Config, w.sys.Zone, s.Zone)
+	for _, rule := range s.Ignore {
+		b.WriteString("  ignore {\n")
+		for _, part := range [][2]string{{"name", rule.Name}, {"type", rule.Type}, {"value", rule.Value}} {
+			if part[1] != "" {
+				fmt.Fprintf(&b, "    %s = %s\n", part[0], literal(cty.StringVal(part[1])))
+			}
+		}
+		b.WriteString("  }\n")
+	}
+	b.WriteString("}\n")
 	types := map[string]int{}
 	for _, set := range s.Sets {
 		types[set.Name]++

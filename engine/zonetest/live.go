@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mailform/mailform/providers/nametest"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/miekg/dns"
 )
@@ -123,14 +124,7 @@ func Queries(args ...string) func(t *testing.T, zone rdata.Name, questions []Que
 // dig runs dig and reads the records that it prints.
 func dig(t *testing.T, args []string) []dns.RR {
 	t.Helper()
-	path, err := exec.LookPath("dig")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("dig is not there; .ci/peers installs it")
-		}
-		t.Skip("dig is not there; .ci/peers installs it")
-	}
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"+nocmd", "+noall", "+answer", "+noidnin", "+noidnout", "+tries=2", "+time=5"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), nametest.Need(t, "dig"), append([]string{"+nocmd", "+noall", "+answer", "+noidnin", "+noidnout", "+tries=2", "+time=5"}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "HOME="+t.TempDir())
 	text, err := cmd.Output()
 	if err != nil {

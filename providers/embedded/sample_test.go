@@ -48,8 +48,8 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindListener:   listeners(t),
 		schema.KindSecondary:  secondaries(),
 		schema.KindDNSSEC:     signings(),
-		schema.KindZone:       zones(),
-		schema.KindRRset:      rrsets(),
+		schema.KindZone:       providertest.ZoneSample(),
+		schema.KindRRset:      providertest.RRsetSample(),
 	}
 }
 
@@ -321,98 +321,4 @@ func freePorts(t *testing.T, n int) []string {
 	}
 	slices.Sort(out) // as they are declared
 	return out
-}
-
-func zone(name string, change attrs) schema.Resource {
-	a := attrs{
-		"name": str(name), "primary": str("ns1.example.net."), "contact": str("hostmaster.example.net."),
-		"refresh": num(7200), "retry": num(900), "expire": num(1209600), "negative_ttl": num(300),
-	}
-	for n, v := range change {
-		a[n] = v
-	}
-	key := strings.TrimSuffix(name, ".")
-	if key == "" {
-		key = "."
-	}
-	return providertest.Resource(schema.KindZone, key, a)
-}
-
-func zones() providertest.Sample {
-	return providertest.Sample{
-		Good:    zone("example.com.", nil),
-		Changed: attrs{"primary": str("ns2.example.net."), "contact": str(`host\.master.example.net.`)},
-		Odd: map[string]schema.Resource{
-			"the root":                  zone(".", nil),
-			"one label":                 zone("test.", nil),
-			"a slash (RFC 2317)":        zone("0/25.2.0.192.in-addr.arpa.", nil),
-			"escapes":                   zone(`a\.b\;c\"d.example.`, nil),
-			"a name of 253 bytes":       zone(longDomain+".", nil),
-			"an internationalised name": zone("xn--bcher-kva.example.", nil),
-			"the least of numbers":      zone("example.com.", attrs{"refresh": num(0), "retry": num(0), "expire": num(0), "negative_ttl": num(0)}),
-			"the greatest of numbers":   zone("example.com.", attrs{"refresh": num(1<<31 - 1), "retry": num(1<<31 - 1), "expire": num(1<<31 - 1), "negative_ttl": num(1<<31 - 1)}),
-		},
-		Refused: map[string][]cty.Value{
-			"name":         {str(""), str("example.com"), str("Example.com."), str("a..b."), str("bücher.example."), str("a b.")},
-			"primary":      {str(""), str("ns1.example.net"), str("NS1.example.net.")},
-			"contact":      {str(""), str("hostmaster@example.net")},
-			"refresh":      {num(1 << 31), num(1 << 32)},
-			"retry":        {num(1 << 31)},
-			"expire":       {num(1 << 31)},
-			"negative_ttl": {num(1 << 31)},
-		},
-		Many: many(100, func(i int) schema.Resource { return zone(fmt.Sprintf("z%d.example.", i), nil) }),
-	}
-}
-
-func rrset(zone, name, rrtype string, values ...string) schema.Resource {
-	return providertest.Resource(schema.KindRRset, strings.TrimSuffix(zone, ".")+"/"+name+"/"+rrtype, attrs{
-		"zone": str(zone), "name": str(name), "type": str(rrtype), "ttl": num(3600), "values": list(values...),
-	})
-}
-
-func rrsets() providertest.Sample {
-	const classless = "0/25.2.0.192.in-addr.arpa."
-	txt := func(values ...string) schema.Resource {
-		return rrset("example.com.", "txt.example.com.", "TXT", values...)
-	}
-	label := strings.Repeat("a", 63) + "."
-	return providertest.Sample{
-		Needs:   []schema.Resource{zone("example.com.", nil), zone(classless, nil)},
-		Good:    rrset("example.com.", "www.example.com.", "A", "192.0.2.80"),
-		Changed: attrs{"values": list("192.0.2.81", "192.0.2.82")},
-		Odd: map[string]schema.Resource{
-			"an empty text":               txt(""),
-			"255 bytes":                   txt(strings.Repeat("x", 255)),
-			"256 bytes":                   txt(strings.Repeat("x", 256)),
-			"the longest text":            txt(strings.Repeat("x", 4000)),
-			"quotes":                      txt(`"`, `""`, `say "hello"`),
-			"backslashes":                 txt(`\`, `\"`, `\065`, `a\\b`),
-			"semicolons and parentheses":  txt(`v=spf1; (a)`, `; not a comment`),
-			"unicode":                     txt("Grüße, 世界 🌍"),
-			"upper case and spaces":       txt("  Two  Words  "),
-			"line breaks and tabs":        txt("a\tb", "c\r\nd"),
-			"markup":                      txt(`<script>&amp;</script>`),
-			"a wildcard":                  rrset("example.com.", "*.example.com.", "MX", "10 mail.example.com."),
-			"the zone's own name":         rrset("example.com.", "example.com.", "CAA", `0 issue "ca.example.net"`),
-			"an underscore":               rrset("example.com.", "_imaps._tcp.example.com.", "SRV", "0 1 993 mail.example.com."),
-			"a dot within a label":        rrset("example.com.", `a\.b.example.com.`, "A", "192.0.2.1"),
-			"a name of 255 octets":        rrset("example.com.", strings.Repeat(label, 3)+strings.Repeat("b", 49)+".example.com.", "A", "192.0.2.1"),
-			"escapes in a name":           rrset("example.com.", `a\;b\"c\@d.example.com.`, "A", "192.0.2.1"),
-			"a slash in zone and name":    rrset(classless, "1."+classless, "PTR", "host.example.com."),
-			"a slash that is no border":   rrset("example.com.", "a/b.example.com.", "A", "192.0.2.1"),
-			"a type that has no name yet": rrset("example.com.", "x.example.com.", "TYPE65280", `\# 4 0a000001`),
-			"many values":                 rrset("example.com.", "many.example.com.", "A", repeat("192.0.2.%d", 200)...),
-		},
-		Refused: map[string][]cty.Value{
-			"zone":   {str(""), str("example.com"), str("Example.com.")},
-			"name":   {str(""), str("www"), str("WWW.example.com."), str("www.example.net."), str(`www\.example.com.`), str("a..example.com.")},
-			"type":   {str(""), str("SOA"), str("a"), str("NONSENSE"), str("ANY")},
-			"ttl":    {num(1 << 31), num(1 << 32)},
-			"values": {list(), list(""), list("192.0.2.300"), list("2001:db8::1"), list("192.0.2.1", "x")},
-		},
-		Many: many(1000, func(i int) schema.Resource {
-			return rrset("example.com.", fmt.Sprintf("h%d.example.com.", i), "AAAA", fmt.Sprintf("2001:db8::%x", i+1))
-		}),
-	}
 }

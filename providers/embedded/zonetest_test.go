@@ -47,7 +47,7 @@ nameserver "ns" {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := rrset(string(zone), string(zone.Under(set.Name)), set.Type, set.Values...)
+			r := providertest.RRsetResource(string(zone), string(zone.Under(set.Name)), set.Type, set.Values...)
 			d.tamper(t, providertest.With(r, "ttl", num(int64(ttl))))
 		},
 	})

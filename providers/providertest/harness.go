@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/mailform/mailform/providers"
@@ -15,6 +16,10 @@ type Harness struct {
 	// Atomic: a batch is one transaction. Where a change is refused, nothing of
 	// its batch is done.
 	Atomic bool
+	// Unmarked: the system holds the data and nothing about it, as a zone file
+	// does. It has no marks of owners, and what is the same as before is of the
+	// same revision.
+	Unmarked bool
 	// Untried are kinds without samples, with the reason: other systems have
 	// them, or they have tests of their own.
 	Untried map[string]string
@@ -53,6 +58,17 @@ type Sample struct {
 	Refused map[string][]cty.Value
 	// Many are a large batch; nil: the kind has no large ones.
 	Many []schema.Resource
+}
+
+// Others says of all kinds but some that they are not tried, for Untried.
+func Others(why string, tried ...string) map[string]string {
+	out := map[string]string{}
+	for _, k := range schema.Kinds() {
+		if !slices.Contains(tried, k.Name) {
+			out[k.Name] = why
+		}
+	}
+	return out
 }
 
 // With is a resource with one attribute changed.

@@ -45,7 +45,7 @@ func unknowns(t *testing.T, w *world) {
 func (w *world) rejects(t *testing.T, before []providers.Observed, a schema.KindAttribute, v cty.Value) {
 	t.Helper()
 	batch := creates([]schema.Resource{With(w.sample.Good, a.Name, v)})
-	if len(w.sample.Many) > 0 {
+	if w.h.Atomic && len(w.sample.Many) > 0 {
 		batch = append(batch, creates(w.sample.Many[:1])...)
 	}
 	reports, err := carryOut(t, w.p, batch)

@@ -218,6 +218,9 @@ func nameAttr(attrs cty.Value, name string) (rdata.Name, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
+	if string(n) != s {
+		return "", fmt.Errorf("%s: %q is not in canonical form, which is %q", name, s, string(n))
+	}
 	return n, nil
 }
 
