@@ -2,7 +2,7 @@ package schema
 
 import "github.com/zclconf/go-cty/cty"
 
-var providers = []*BlockType{embeddedProvider, rfc2136Provider, bindProvider, knotProvider}
+var providers = []*BlockType{embeddedProvider, rfc2136Provider, bindProvider, knotProvider, zonefileProvider}
 
 var embeddedProvider = &BlockType{
 	Type:  "provider",

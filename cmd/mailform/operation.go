@@ -21,6 +21,7 @@ import (
 	"github.com/mailform/mailform/providers/knot"
 	"github.com/mailform/mailform/providers/lookup"
 	"github.com/mailform/mailform/providers/rfc2136"
+	"github.com/mailform/mailform/providers/zonefile"
 )
 
 // An operation holds the flags that plan, apply and destroy share.
@@ -184,6 +185,8 @@ func newProvider(name string) providers.Provider {
 		return &bind.Provider{}
 	case "knot":
 		return &knot.Provider{}
+	case "zonefile":
+		return &zonefile.Provider{}
 	default:
 		return nil
 	}

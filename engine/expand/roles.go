@@ -21,10 +21,11 @@ const embedded = "embedded"
 
 // providerRoles says what each provider can be.
 var providerRoles = map[string][]role{
-	embedded:  {roleMTA, roleStore, roleSigner, roleDNS},
-	"rfc2136": {roleDNS},
-	"bind":    {roleDNS},
-	"knot":    {roleDNS},
+	embedded:   {roleMTA, roleStore, roleSigner, roleDNS},
+	"rfc2136":  {roleDNS},
+	"bind":     {roleDNS},
+	"knot":     {roleDNS},
+	"zonefile": {roleDNS},
 }
 
 // runs reports whether mailform itself runs the server at a target, and so says
