@@ -36,6 +36,7 @@ var domainBlock = &BlockType{
 		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL,
 			Doc: "Time to live of the records that are made for the domain."},
 		exclusiveAttribute,
+		checksAttribute("the records of the domain and of its zone"),
 	},
 	Blocks: []NestedBlock{
 		{Type: "mx", Repeatable: true, Doc: "A server that receives mail for the domain: either `server` or `host`.",

@@ -83,6 +83,7 @@ var nameserverBlock = &BlockType{
 		providerAttribute,
 		{Name: "listen", Type: cty.List(cty.String), Form: FormListen, NonEmpty: true, Default: stringList(":53"),
 			Doc: "Where to listen, UDP and TCP: `host:port`, or `:port` for all addresses."},
+		checksAttribute("the zones that it holds"),
 	},
 	Blocks: []NestedBlock{secondaryBlock},
 }

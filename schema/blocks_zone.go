@@ -22,9 +22,16 @@ var zoneBlock = &BlockType{
 		{Name: "expire", Sets: []string{"zone.expire"}, Type: cty.String, Default: cty.StringVal("2w"), Form: FormTTL, Doc: "When they give up (SOA EXPIRE)."},
 		{Name: "negative_ttl", Sets: []string{"zone.negative_ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL, Doc: "How long the answer that there is no such name may be kept (RFC 2308)."},
 		exclusiveAttribute,
+		checksAttribute("the records of the zone"),
 	},
 	Blocks:   []NestedBlock{ignoreBlock, dnssecBlock},
 	Computed: []ComputedAttribute{dsAttribute},
+}
+
+// checksAttribute switches checks off for some records.
+func checksAttribute(what string) Attribute {
+	return Attribute{Name: "disable_checks", Type: cty.List(cty.String), OrOne: true, Form: FormCheck,
+		Doc: "Names of [checks](checks.md) that are not made for " + what + "."}
 }
 
 // exclusiveAttribute and ignoreBlock say what becomes of records in a zone that
@@ -85,5 +92,6 @@ var recordBlock = &BlockType{
 		{Name: "type", Type: cty.String, Required: true, Form: FormRecordType, Doc: "Type of the records: `A`, `AAAA`, `CNAME`, `MX`, `TXT`, `SRV`, `CAA`, `TLSA` and others. SOA belongs to the zone itself."},
 		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Form: FormTTL, Doc: "Time to live. Left out: that of the zone."},
 		{Name: "values", Sets: []string{"rrset.values"}, Type: cty.List(cty.String), Required: true, NonEmpty: true, OrOne: true, Doc: "The data of each record as in a zone file; of a TXT record the plain text. Names without a dot at the end are below the zone."},
+		checksAttribute("these records"),
 	},
 }

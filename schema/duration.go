@@ -90,6 +90,9 @@ func FormatDuration(d time.Duration) string {
 	return b.String()
 }
 
+// FormatTTL renders a time to live in seconds as a duration: "1h", "0".
+func FormatTTL(seconds int64) string { return FormatDuration(time.Duration(seconds) * time.Second) }
+
 // ParseTTL reads a time to live: a duration, or a number of seconds. The result
 // is in seconds and at most [MaxTTL].
 func ParseTTL(s string) (uint32, error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agext/levenshtein"
+	"github.com/mailform/mailform/schema/check"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -60,7 +61,22 @@ var (
 		"Labels below the zone: `www`, `_dmarc`, `*.dev`; `@` for the zone itself. A name that ends in a dot is complete.",
 		ParseOwner)
 	FormRecordType = stringForm("a record type", "", parseRecordType)
-	FormSelector   = stringForm("a selector",
+	// FormCheck is the name of a check that can be switched off.
+	FormCheck = &Form{Name: "the name of a check", check: func(v cty.Value) error {
+		s := v.AsString()
+		ids := check.IDs()
+		switch {
+		case slices.Contains(ids, s):
+			return nil
+		case check.Fixed(s):
+			return errors.New("that check cannot be switched off: no name server serves such data as it is meant")
+		}
+		if near := Suggest(s, ids); near != "" {
+			return fmt.Errorf("did you mean %q", near)
+		}
+		return errors.New("there is no such check; docs/reference/checks.md lists them")
+	}}
+	FormSelector = stringForm("a selector",
 		"One or more labels of letters, digits and hyphens (RFC 6376 §3.1).",
 		parseSelector)
 	FormLocalPart = stringForm("a local part",

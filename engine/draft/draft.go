@@ -13,6 +13,7 @@ import (
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/check"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -155,8 +156,10 @@ type block struct {
 	// of is what the block describes in the first place.
 	of     schema.ID
 	fields fields
-	built  bool // whether the body has been made of the fields
-	gone   bool
+	// off are the checks that it switches off.
+	off   []string
+	built bool // whether the body has been made of the fields
+	gone  bool
 }
 
 func newDrafter(in Input) *drafter {
@@ -269,6 +272,10 @@ func (d *drafter) expand() (*expand.Result, error) {
 			return nil, fmt.Errorf("what is there at %s does not go with the files: %s: %s", d.in.Target, diag.Summary, withoutPlace(diag.Detail))
 		}
 		b := d.blocks[diag.Subject.Start.Line-1]
+		if c := check.Of(diag); c != nil && !b.gone && b.switchOff(c) {
+			bad = true
+			continue
+		}
 		if !b.gone {
 			b.gone, bad = true, true
 			d.leave(b.of, "%s: %s", diag.Summary, withoutPlace(diag.Detail))
@@ -279,6 +286,19 @@ func (d *drafter) expand() (*expand.Result, error) {
 	}
 	d.dropOrphans()
 	return nil, nil
+}
+
+// switchOff takes out of a block a check that what is there does not pass. It
+// reports false where the block cannot do without.
+func (b *block) switchOff(c *check.Check) bool {
+	if c.Fixed || b.typ.Attribute("disable_checks") == nil || slices.Contains(b.off, c.ID) {
+		return false
+	}
+	b.off = append(b.off, c.ID)
+	slices.Sort(b.off)
+	b.fields.set("disable_checks", schema.StringList(b.off))
+	b.built = false
+	return true
 }
 
 // dropOrphans takes out the blocks that name one that is gone.

@@ -112,8 +112,9 @@ func TestOddWorlds(t *testing.T) {
 		"a policy in other words stays": {[]providers.Observed{records("example.com.", "TXT", "v=spf1 mx a:mail.example.com  -all")}, []string{`"v=spf1 mx a:mail.example.com  -all"`}, "spf {", ""},
 		"a policy beside other texts": {[]providers.Observed{records("example.com.", "TXT", "site=1", "v=spf1 mx a:mail.example.com -all")},
 			[]string{"spf {", `values = ["site=1"]`}, "values = [\"v=spf1", ""},
-		"two policies":               {[]providers.Observed{records("example.com.", "TXT", "v=spf1 -all", "v=spf1 mx -all")}, nil, "v=spf1", "rrset example.com/example.com./TXT: More than one SPF policy"},
-		"a policy with unknown tags": {[]providers.Observed{records("_dmarc.example.com.", "TXT", "v=DMARC1; p=none; fo=1")}, []string{"fo=1"}, "dmarc {", ""},
+		"two policies":                 {[]providers.Observed{records("example.com.", "TXT", "v=spf1 -all", "v=spf1 mx -all")}, []string{`disable_checks = ["spf-multiple"]`}, "spf {", ""},
+		"a CNAME beside other records": {[]providers.Observed{records("x.example.com.", "CNAME", "a.example.net."), records("x.example.com.", "TXT", "y")}, nil, "CNAME", "rrset example.com/x.example.com./CNAME: CNAME beside other records"},
+		"a policy with unknown tags":   {[]providers.Observed{records("_dmarc.example.com.", "TXT", "v=DMARC1; p=none; fo=1")}, []string{"fo=1"}, "dmarc {", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := evaluate(t, map[string]string{"main.mf.hcl": base})

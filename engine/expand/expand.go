@@ -105,7 +105,12 @@ type expander struct {
 	sets   map[setKey]*rrset
 	// setList holds the sets in the order in which they were made.
 	setList []*rrset
-	used    map[string]*block // targets, with the first block that uses each
+	// names are the sets by zone and name, once all are there.
+	names map[setKey][]*rrset
+	used  map[string]*block // targets, with the first block that uses each
+
+	// disables are the checks that blocks switch off.
+	disables map[*block][]string
 
 	// What many resources have in common is made once.
 	sizes   map[string]int64
@@ -133,7 +138,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
 		ports: map[string]*portUse{}, mail: make(map[string]*mailEntry, n),
-		sets: map[setKey]*rrset{}, used: map[string]*block{},
+		sets: map[setKey]*rrset{}, disables: map[*block][]string{}, used: map[string]*block{},
 		sizes: map[string]int64{}, numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
 	}
 	list := make([]block, n)

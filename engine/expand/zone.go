@@ -23,6 +23,10 @@ type zone struct {
 	// is signed, and no value where it is not.
 	ds     cty.Value
 	signed value
+	// cut and moved: there are delegations and DNAMEs in it.
+	cut, moved bool
+	// told: its time to live was found odd.
+	told bool
 }
 
 func (e *expander) readZones() {

@@ -76,7 +76,7 @@ func (s SPF) Text() (string, error) {
 		terms = append(terms, "include:"+n.Host())
 	}
 	for _, x := range s.Exists {
-		if err := checkMacros(x); err != nil {
+		if err := CheckSPFMacros(x); err != nil {
 			return "", err
 		}
 		terms = append(terms, "exists:"+x)
@@ -101,14 +101,14 @@ func (s SPF) Text() (string, error) {
 // for explanations only.
 var macro = regexp.MustCompile(`^(?:%\{[slodiphvSLODIPHV][0-9]{0,3}[rR]?[-.+,/_=]*\}|%%|%_|%-)`)
 
-// checkMacros holds a name with macros to its syntax.
-func checkMacros(s string) error {
+// CheckSPFMacros holds a name with macros to its syntax (RFC 7208 §7.1).
+func CheckSPFMacros(s string) error {
 	if s == "" {
-		return errors.New("a name in exists is empty")
+		return errors.New("the name is empty")
 	}
 	for rest := s; rest != ""; {
 		if rest[0] <= ' ' || rest[0] > '~' {
-			return fmt.Errorf("the name %q in exists has a character that no macro has", s)
+			return fmt.Errorf("the name %q has a character that no macro has", s)
 		}
 		if rest[0] != '%' {
 			rest = rest[1:]
@@ -116,7 +116,7 @@ func checkMacros(s string) error {
 		}
 		m := macro.FindString(rest)
 		if m == "" {
-			return fmt.Errorf("the name %q in exists has a %% that begins no macro; one is written as %%{i}, and the sign itself as %%%% (RFC 7208 §7.1)", s)
+			return fmt.Errorf("the name %q has a %% that begins no macro; one is written as %%{i}, and the sign itself as %%%% (RFC 7208 §7.1)", s)
 		}
 		rest = rest[len(m):]
 	}

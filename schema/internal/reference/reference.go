@@ -14,7 +14,7 @@ const header = "<!-- Made from the package schema; do not edit. MAILFORM_UPDATE=
 
 // Pages returns the text of each page by its file name.
 func Pages() map[string]string {
-	pages := map[string]string{"README.md": index(), "values.md": values(), "kinds.md": kinds(), "functions.md": functions()}
+	pages := map[string]string{"README.md": index(), "values.md": values(), "kinds.md": kinds(), "functions.md": functions(), "checks.md": checks()}
 	for _, b := range schema.Blocks() {
 		if b.Type == "provider" {
 			pages[b.Type+".md"] = providers(b)
@@ -40,7 +40,7 @@ func index() string {
 		fmt.Fprintf(&w, "| [`%s`](%s.md) | %s |\n", title(b), b.Type, cell(firstSentence(b.Doc)))
 	}
 	w.WriteString("\n[Functions](functions.md) are what expressions can call.\n")
-	w.WriteString("\nWhat they become is listed under [kinds](kinds.md): the words that a plan speaks in.\n")
+	w.WriteString("\nWhat they become is listed under [kinds](kinds.md): the words that a plan speaks in.\n\n[Checks](checks.md) are made of records before there is a plan.\n")
 	return w.String()
 }
 
