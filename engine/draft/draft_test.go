@@ -99,6 +99,9 @@ func TestWhatIsDraftedComesOutAsItWas(t *testing.T) {
 		t.Fatalf("configurations: %v, %v", paths, err)
 	}
 	for _, path := range paths {
+		if filepath.Base(path) == "dnssec.txtar" {
+			continue // keys and DS are born in apply, and drafts have no dnssec blocks
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(path)
 			if err != nil {
