@@ -61,6 +61,7 @@ func (s *Session) Apply(ctx context.Context, o ApplyOptions) (apply.Summary, hcl
 		Observer:    o.Observer,
 		Saved:       o.Saved,
 		Record:      state.NewApplied(operation(o.Plan), who(), time.Now()),
+		Now:         s.opts.Now,
 		Parallelism: s.opts.Parallelism,
 		Resolve: func(known map[schema.ID]cty.Value) (map[string]schema.Resource, hcl.Diagnostics) {
 			d, diags := s.describe(knownFrom(known))

@@ -76,6 +76,7 @@ func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 		Zones:    d.expand.Zones,
 		Config:   d.cfg,
 		Time:     o.Time,
+		Now:      s.opts.Now(),
 		Unseen:   o.Unseen,
 		Unread:   w.unread,
 	}

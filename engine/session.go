@@ -26,6 +26,8 @@ type Options struct {
 	NoLock bool
 	// Backend keeps the state; nil: the one that the files say.
 	Backend state.Backend
+	// Now decides which stages of changes are due; nil: time.Now.
+	Now func() time.Time
 	// Parallelism is at how many targets is worked at once; 0: at all.
 	Parallelism int
 }
@@ -55,6 +57,9 @@ type Session struct {
 // is hcl.Diagnostics where it is about the backend block.
 func (w *Workspace) Open(ctx context.Context, module *config.Module, opts Options) (*Session, error) {
 	opts.Config.Version = w.Version
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	backend, keys := opts.Backend, (*seal.Keyring)(nil)
 	if backend == nil {
 		var diags hcl.Diagnostics
@@ -90,8 +95,12 @@ func (e *NoWorkspaceError) Error() string {
 	return fmt.Sprintf("there is no workspace %q. \"mailform workspace list\" prints those that there are, \"mailform workspace new %s\" makes this one", e.Name, e.Name)
 }
 
-// Close releases the lock.
-func (s *Session) Close() error { return s.unlock() }
+// Close releases the lock. More than once is no error.
+func (s *Session) Close() error {
+	unlock := s.unlock
+	s.unlock = func() error { return nil }
+	return unlock()
+}
 
 // Keyring holds the keys that the state and saved plans are encrypted with. It may
 // be nil.

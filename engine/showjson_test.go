@@ -62,8 +62,10 @@ func TestShowJSON(t *testing.T) {
 			for name, value := range o.Vars {
 				vars = append(vars, config.VarArg{Name: name, Value: value})
 			}
-			if c.copy("before") {
-				c.apply(vars)
+			for _, before := range []string{"before", "then"} {
+				if c.copy(before) {
+					c.apply(vars)
+				}
 			}
 			var others []interference
 			c.decode("world.json", &others)
@@ -139,6 +141,9 @@ func (c *showCase) survivesTheFile(p *plan.Plan, doc string) {
 	}
 }
 
+// showTime is when all cases happen.
+var showTime = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
 func (c *showCase) open(vars []config.VarArg) (*engine.Session, *config.Module) {
 	c.t.Helper()
 	ws := &engine.Workspace{Dir: c.work, Version: "0.0.0-test", NewProvider: c.world.provider}
@@ -147,7 +152,7 @@ func (c *showCase) open(vars []config.VarArg) (*engine.Session, *config.Module) 
 	if diags.HasErrors() {
 		c.t.Fatal(diags)
 	}
-	s, err := ws.Open(context.Background(), m, engine.Options{Config: opts, Operation: "test"})
+	s, err := ws.Open(context.Background(), m, engine.Options{Config: opts, Operation: "test", Now: func() time.Time { return showTime }})
 	if err != nil {
 		c.t.Fatal(err)
 	}

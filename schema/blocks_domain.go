@@ -72,6 +72,7 @@ var domainBlock = &BlockType{
 			}},
 		ignoreBlock,
 		dnssecBlock,
+		stagingBlock,
 	},
 	Parts: []Part{{Name: "zone", Doc: "The zone that the domain makes at its name server, for `record` blocks."}},
 	Computed: []ComputedAttribute{

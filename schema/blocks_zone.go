@@ -24,7 +24,7 @@ var zoneBlock = &BlockType{
 		exclusiveAttribute,
 		checksAttribute("the records of the zone"),
 	},
-	Blocks:   []NestedBlock{ignoreBlock, dnssecBlock},
+	Blocks:   []NestedBlock{ignoreBlock, dnssecBlock, stagingBlock},
 	Computed: []ComputedAttribute{dsAttribute},
 }
 
@@ -74,6 +74,20 @@ var dnssecBlock = NestedBlock{Type: "dnssec",
 var dsAttribute = ComputedAttribute{Name: "ds", Type: cty.List(cty.String),
 	Doc: "Data of the DS records that the parent zone is to have, each as in a zone file. Known after the keys have been made; without `dnssec` there are none."}
 
+// stagingBlock says how records move that resolvers keep.
+var stagingBlock = NestedBlock{Type: "staging",
+	Doc: "How MX records, the NS records of the zone itself, and the addresses of the hosts that they name, move to others: see [staged changes](../staged-changes.md). " +
+		"Left out: as with the defaults.",
+	Attributes: []Attribute{
+		{Name: "mode", Type: cty.String, Default: cty.StringVal("auto"), Form: oneOf("auto", "always", "off"),
+			Doc: "`auto`: in stages where they lead away from a host whose listener or address mailform looks after, unless the name server of the zone is only reached on loopback addresses; " +
+				"`always`: every move in stages; `off`: at once."},
+		{Name: "ttl", Type: cty.String, Default: cty.StringVal("5m"), Form: FormTTL,
+			Doc: "What the time to live is lowered to before a move."},
+		{Name: "margin", Type: cty.String, Default: cty.StringVal("5m"), Form: FormDuration,
+			Doc: "What is waited beyond each time to live: for secondary servers that are late, and for clocks that differ."},
+	}}
+
 var recordBlock = &BlockType{
 	Type:  "record",
 	Label: "name",
@@ -91,6 +105,7 @@ var recordBlock = &BlockType{
 		{Name: "name", Type: cty.String, Required: true, Form: FormOwner, Doc: "Name below the zone: `www`; `@` is the zone itself, `*` all names that are not there."},
 		{Name: "type", Type: cty.String, Required: true, Form: FormRecordType, Doc: "Type of the records: `A`, `AAAA`, `CNAME`, `MX`, `TXT`, `SRV`, `CAA`, `TLSA` and others. SOA belongs to the zone itself."},
 		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Form: FormTTL, Doc: "Time to live. Left out: that of the zone."},
+		{Name: "staged", Type: cty.Bool, Doc: "Whether a change of the values is made in [stages](../staged-changes.md), whatever their type; `false`: at once, whatever the zone says. Left out: as the `staging` block of the zone says."},
 		{Name: "values", Sets: []string{"rrset.values"}, Type: cty.List(cty.String), Required: true, NonEmpty: true, OrOne: true, Doc: "The data of each record as in a zone file; of a TXT record the plain text. Names without a dot at the end are below the zone."},
 		checksAttribute("these records"),
 	},

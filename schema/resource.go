@@ -38,9 +38,36 @@ type Resource struct {
 	// IgnoreChanges are attributes that stay as they are at the target once the
 	// resource is there.
 	IgnoreChanges []string
+	// Staging says how the values of a record set move to others; nil: at once.
+	Staging *Staging
 	// Range is the block that declares the resource.
 	Range hcl.Range
 }
+
+// Staging says how values that resolvers keep are changed: in stages, so that
+// nobody who still has the old ones is sent to where nothing is any more.
+type Staging struct {
+	When StagingMode
+	// TTL is what the time to live is lowered to before a move, in seconds.
+	TTL int64
+	// Margin is waited beyond each time to live, in seconds: for secondaries that
+	// are late, and clocks that differ.
+	Margin int64
+}
+
+// A StagingMode says which moves of a record set are staged.
+type StagingMode int
+
+// The modes.
+const (
+	// StageOurs: those that lead away from a host that mailform looks after.
+	StageOurs StagingMode = iota
+	// StageFollowed: all moves of what mail and queries follow: MX and NS records,
+	// and the addresses of the hosts that they name.
+	StageFollowed
+	// StageAny: every change of the values.
+	StageAny
+)
 
 // ID names a resource among all live ones, whatever its address is.
 type ID struct{ Target, Kind, Key string }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/apply"
@@ -28,9 +29,13 @@ func (a *app) apply(ctx context.Context, args []string) int {
 	approve := fs.Bool("auto-approve", false, "do not ask")
 	fs.BoolVar(&o.destroy, "destroy", false, "take everything away, as \"mailform destroy\"")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only take over into the state what was changed outside of mailform")
+	fs.Var(waitFlag{&o.wait}, "wait", "wait for the stages that are due later, and carry them out; -wait=2h: no longer than that, else a day")
 	rest, err := a.parse(fs, args, 1)
 	if err != nil {
 		return usageExit(err)
+	}
+	if o.wait > 0 && (o.destroy || o.refreshOnly) {
+		return a.fail(errors.New("-wait waits for stages, which -destroy and -refresh-only do not have"))
 	}
 	if err := a.beginEvents(&o); err != nil {
 		return a.fail(err)
@@ -86,7 +91,20 @@ func (a *app) applyNew(ctx context.Context, o *operation, approve bool) int {
 	if err != nil {
 		return a.fail(err)
 	}
-	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: p})
+	next, code := a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: p})
+	return a.goOn(ctx, s, o, p, next, code)
+}
+
+// goOn carries out later stages where that is asked for. The state is not locked
+// meanwhile.
+func (a *app) goOn(ctx context.Context, s *engine.Session, o *operation, p *plan.Plan, next time.Time, code int) int {
+	if code != exitOK || o.wait == 0 || next.IsZero() {
+		return code
+	}
+	if err := s.Close(); err != nil {
+		return a.fail(err)
+	}
+	return a.later(ctx, o, p, next)
 }
 
 // confirm asks before anything is changed.
@@ -153,8 +171,8 @@ func unconfirmed(ids []string) error {
 		"Nothing has been changed. If all of it is meant, give -confirm=%s", strings.Join(ids, " -confirm="))
 }
 
-// carryOut applies a plan and tells how it went.
-func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module, o *operation, opts engine.ApplyOptions) int {
+// carryOut applies a plan and tells how it went, and when the next stage is due.
+func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module, o *operation, opts engine.ApplyOptions) (next time.Time, code int) {
 	view := a.progress(o, opts.Plan)
 	opts.Observer = view
 	sum, diags := s.Apply(ctx, opts)
@@ -163,12 +181,12 @@ func (a *app) carryOut(ctx context.Context, s *engine.Session, m *config.Module,
 		a.report(o, m, diags)
 	}
 	if err := a.showApplied(s, o, opts.Plan, sum, !diags.HasErrors()); err != nil {
-		return a.fail(err)
+		return time.Time{}, a.fail(err)
 	}
 	if diags.HasErrors() {
-		return exitError
+		return time.Time{}, exitError
 	}
-	return exitOK
+	return sum.NextStage, exitOK
 }
 
 // showApplied tells what was done, and the outputs if all of it was.
@@ -250,5 +268,6 @@ func (a *app) applySaved(ctx context.Context, path string, o *operation) int {
 	if why, same := plan.Same(saved, fresh); !same {
 		return a.stale(path, why, fresh, meta.Meta, m)
 	}
-	return a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: fresh, Saved: true})
+	next, code := a.carryOut(ctx, s, m, o, engine.ApplyOptions{Plan: fresh, Saved: true})
+	return a.goOn(ctx, s, o, fresh, next, code)
 }

@@ -12,11 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/plan/planjson"
+	"github.com/mailform/mailform/providers"
 	"golang.org/x/term"
 )
 
@@ -36,6 +38,12 @@ type app struct {
 	stdout, stderr io.Writer
 	environ        []string
 	cancel         context.CancelFunc // ends the context of the command
+
+	// The clock, and how a wait ends before its time: with the context.
+	now   func() time.Time
+	sleep func(context.Context, time.Duration) error
+	// newProvider makes a provider by its name.
+	newProvider func(name string) providers.Provider
 
 	chdir   string
 	noColor bool
@@ -90,7 +98,8 @@ func commands() []command {
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), cancel: cancel}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), cancel: cancel,
+		now: time.Now, sleep: sleep, newProvider: newProvider}
 	os.Exit(a.main(ctx, os.Args[1:]))
 }
 

@@ -45,8 +45,9 @@ type operation struct {
 	refreshOnly   bool
 	noRefresh     bool
 	rollback      bool
-	saved         bool      // the plan is in a file, and not shown again
-	at            time.Time // of the plan; zero: none
+	saved         bool          // the plan is in a file, and not shown again
+	at            time.Time     // of the plan; zero: none
+	wait          time.Duration // for stages that are due later
 }
 
 // varFlag collects -var and -var-file in the order in which they stand.
@@ -123,7 +124,7 @@ func varFlags(fs *flag.FlagSet, vars *[]config.VarArg) {
 
 func (o *operation) flags(fs *flag.FlagSet) {
 	varFlags(fs, &o.vars)
-	fs.Var(timeFlag{&o.at}, "at", "TIME: the time of the plan, such as 2026-01-02T15:04:05Z, or now, for plantimestamp() and to stand in it; without it equal plans are equal bytes")
+	fs.Var(timeFlag{&o.at}, "at", "TIME: the time of the plan, such as 2026-01-02T15:04:05Z, or now, for plantimestamp(), to stand in it, and to tell which stages \"mailform plan\" shows as due; without it equal plans are equal bytes")
 	o.commandsFlag(fs)
 	fs.Var(listFlag{&o.targets}, "target", "ADDRESS: only this block or resource and what it needs; with * and ? as wildcards; may be given several times")
 	fs.Var(listFlag{&o.excludes}, "exclude", "ADDRESS: all but this block or resource and what needs it; as -target")
@@ -167,7 +168,7 @@ func (a *app) workspace() (*engine.Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &engine.Workspace{Dir: dir, Version: version, NewProvider: newProvider, NewDataSource: newDataSource}, nil
+	return &engine.Workspace{Dir: dir, Version: version, NewProvider: a.newProvider, NewDataSource: newDataSource}, nil
 }
 
 // newProvider lists the providers of this binary.
@@ -256,6 +257,7 @@ func (a *app) open(ctx context.Context, o *operation, operation string) (*engine
 		Config:      a.configOptions(o),
 		Operation:   operation,
 		LockTimeout: o.lockTimeout,
+		Now:         a.clock(o, operation),
 		NoLock:      operation == "plan" && !o.lock,
 		Parallelism: o.parallelism,
 	})

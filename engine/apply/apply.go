@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
@@ -41,6 +42,8 @@ type Options struct {
 	Parallelism int
 	// Record says whose apply it is; nil: the state does not tell applies apart.
 	Record *state.Applied
+	// Now is the clock by which resolvers forget what they have; nil: time.Now.
+	Now func() time.Time
 	// Saved is set where the plan was reviewed in a file; it words conflicts.
 	Saved bool
 }
@@ -65,6 +68,9 @@ type Summary struct {
 	Failed, Skipped int
 	// Unread counts targets that could not be read, so that nothing was tried there.
 	Unread int
+	// NextStage is when the next stage of what was left in one is due; zero: all is
+	// as it is to be.
+	NextStage time.Time
 	// Cancelled is set when the plan did not come to its end for another reason
 	// than its changes: the context ended, the state could not be written.
 	Cancelled bool
@@ -82,7 +88,10 @@ func (s Summary) Complete() bool {
 // and no others begin. An empty plan writes what the state did not know yet, if
 // there is anything, and nothing else.
 func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) {
-	r := &run{Options: o, failed: map[string]bool{}, undone: map[int]string{}, stillNeeded: map[string]bool{}, closed: map[string]string{}}
+	r := &run{Options: o, failed: map[string]bool{}, undone: map[int]string{}, stillNeeded: map[string]bool{}, closed: map[string]string{}, next: map[schema.ID]time.Time{}}
+	if r.Now == nil {
+		r.Now = time.Now
+	}
 	if r.Observer == nil {
 		r.Observer = nobody{}
 	}
@@ -110,6 +119,7 @@ func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) {
 		r.sum.Cancelled = true
 		r.errorf(nil, "Interrupted", "%d changes were not tried. The next plan and apply go on from here.", r.sum.Skipped)
 	}
+	r.nextStage()
 	r.unread()
 	if r.sum.Complete() && !r.diags.HasErrors() {
 		r.finish(work)
@@ -151,6 +161,8 @@ type run struct {
 	broken bool
 	// resolved holds the values found by resolve, by index of the change.
 	resolved map[int]*schema.Resource
+	// next is when the next stage is due of what was changed.
+	next map[schema.ID]time.Time
 }
 
 // ready checks what must be so before anything is done.
@@ -208,6 +220,21 @@ func (r *run) ready(ctx context.Context) bool {
 		}
 	}
 	return len(names) == 0
+}
+
+// nextStage finds out when there is more to do: of what was changed by when that
+// was, of the rest by the plan.
+func (r *run) nextStage() {
+	for i := range r.Plan.Staged {
+		m := &r.Plan.Staged[i]
+		at, changed := r.next[m.ID]
+		if n := m.Next(); !changed && n != nil {
+			at = n.NotBefore
+		}
+		if !at.IsZero() && (r.sum.NextStage.IsZero() || at.Before(r.sum.NextStage)) {
+			r.sum.NextStage = at
+		}
+	}
 }
 
 // unread tells of the targets at which nothing was tried.

@@ -176,7 +176,14 @@ func (r *run) complete(p *piece, o *providers.Observed) state.Entry {
 		}
 		r.Observer.Completed(c, p.give.Action)
 	}
-	return state.Entry{Put: r.resource(c, attrs)}
+	put := r.resource(c, attrs)
+	if put.Staging = nil; c.Observed != nil {
+		put.Staging = c.Stage.After(c.Observed.Attrs, attrs, r.Now())
+	}
+	if put.Staging != nil && put.Staging.Next != nil {
+		r.next[c.ID] = put.Staging.Next.NotBefore
+	}
+	return state.Entry{Put: put}
 }
 
 // released takes over that a provider has left of a thing only what is not ours.

@@ -18,7 +18,13 @@ func (r *run) resource(c *plan.Change, attrs cty.Value) *state.Resource {
 		DependsOn: c.DependsOn, PreventDestroy: c.PreventDestroy,
 		Adopted: c.Action == plan.Adopt,
 	}
-	if was := r.Prior.Resources[c.ID]; was != nil && c.Action != plan.Replace {
+	was := r.Prior.Resources[c.ID]
+	if was != nil && c.Stage.Known(was.Staging) {
+		res.Staging = was.Staging
+	} else {
+		res.Staging = c.Stage.Stays()
+	}
+	if was != nil && c.Action != plan.Replace {
 		res.Adopted = res.Adopted || was.Adopted
 	}
 	if c.PreventDestroy && c.Wanted != nil && c.Wanted.Range.Filename != "" {
@@ -99,6 +105,9 @@ func (r *run) refresh() (entries []state.Entry, gone int) {
 		}
 		now := *was
 		now.Attrs = state.Keep(d.ID.Kind, d.After)
+		if d.Stage != nil && d.Stage.Gained {
+			now.Staging = d.Stage.Stays()
+		}
 		entries = append(entries, state.Entry{Put: &now})
 	}
 	return entries, gone
@@ -107,7 +116,8 @@ func (r *run) refresh() (entries []state.Entry, gone int) {
 // remembered reports whether the state has what it would be told of a change.
 func remembered(was *state.Resource, c *plan.Change) bool {
 	return was.Address == c.Address && was.PreventDestroy == c.PreventDestroy &&
-		slices.Equal(was.DependsOn, c.DependsOn) && (c.AsRemembered || state.Keeps(c.ID.Kind, was.Attrs, c.After))
+		slices.Equal(was.DependsOn, c.DependsOn) && (c.AsRemembered || state.Keeps(c.ID.Kind, was.Attrs, c.After)) &&
+		c.Stage.Known(was.Staging)
 }
 
 // finish writes down what is known only now that all has been done: the outputs,

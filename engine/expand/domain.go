@@ -85,7 +85,11 @@ func (e *expander) readDomainZone(d *domain) bool {
 	if f == known {
 		d.zone.target = d.zone.ns.target
 	}
-	return e.addZone(d.zone, d.section.attr("name"))
+	if !e.addZone(d.zone, d.section.attr("name")) {
+		return false
+	}
+	e.readStaging(d.zone, d.section)
+	return true
 }
 
 // readExchanges reads the mx blocks.

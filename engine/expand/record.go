@@ -38,7 +38,7 @@ func (e *expander) readRecord(b *block) {
 			name.Host(), inner.name.Host(), inner.addr, z.name.Host(), zoneReference(inner))
 		return
 	}
-	set := &rrset{setKey: setKey{z, name, rrtype}, suffix: ".rrset", block: b, src: nv, ttl: e.recordTTL(s, z, name, rrtype)}
+	set := &rrset{setKey: setKey{z, name, rrtype}, suffix: ".rrset", block: b, src: nv, ttl: e.recordTTL(s, z, name, rrtype), staged: s.attr("staged")}
 	set.values, set.valuesKnown = e.readValues(s.attr("values"), rrtype, z)
 	e.addSet(set)
 }

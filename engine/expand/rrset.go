@@ -28,6 +28,8 @@ type rrset struct {
 	values []string
 	// valuesKnown is unknown if some value is.
 	valuesKnown fact
+	// staged is what a record block says of its moves.
+	staged value
 	// made sets come from a server or a domain, others from a record block.
 	made bool
 }
@@ -80,6 +82,7 @@ func (e *expander) emitSets() {
 				"ttl":    e.val(s.ttl),
 				"values": list(s.values, s.valuesKnown),
 			})
+		e.out[len(e.out)-1].Staging = s.staging()
 	}
 }
 

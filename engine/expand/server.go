@@ -22,6 +22,8 @@ type nameserver struct {
 	*block
 	host   rdata.Name
 	target string
+	// local is set where it is only reached on loopback addresses.
+	local bool
 }
 
 // standardPorts are the ports of a service: plain or with STARTTLS, and with TLS
@@ -243,6 +245,8 @@ func (e *expander) readNameservers() {
 		e.addSecondaries(ns, s)
 		v := s.attr("listen")
 		if !runs(ns.target) {
+			addresses, _ := s.addresses()
+			ns.local = len(addresses) > 0 && !slices.ContainsFunc(addresses, func(a netip.Addr) bool { return !a.Unmap().IsLoopback() })
 			e.listensElsewhere(ns, v)
 			continue
 		}
@@ -251,6 +255,7 @@ func (e *expander) readNameservers() {
 			addresses, af := s.addresses()
 			listen, lf = onAddresses(addresses, "53"), orZero(af)
 		}
+		ns.local = lf == known && !slices.ContainsFunc(listen, func(l string) bool { return !onLoopback(l) })
 		e.addListener(b, "dns", ns.target, host, listen, lf, nil, known)
 		for _, l := range listen {
 			e.claimPort(l, b.addr+".dns", v)
@@ -267,6 +272,12 @@ func (e *expander) listensElsewhere(ns *nameserver, v value) {
 	}
 	v.errorf("Name server that others run",
 		"The server at %s is not run by mailform, and its own configuration says where it listens. Leave out listen here; addresses says under which addresses others reach it, and server in the provider block where mailform does.", ns.target)
+}
+
+// onLoopback reports whether what listens there is only reached from its machine.
+func onLoopback(listen string) bool {
+	ap, err := netip.ParseAddrPort(listen)
+	return err == nil && ap.Addr().Unmap().IsLoopback()
 }
 
 // reachedAt are the addresses that a name server's records name: those it

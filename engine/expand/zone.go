@@ -27,6 +27,9 @@ type zone struct {
 	cut, moved bool
 	// told: its time to live was found odd.
 	told bool
+	// staging is how records move that mail or queries follow; nil: at once. always
+	// is the same for a record that says itself that it is staged.
+	staging, always *schema.Staging
 }
 
 func (e *expander) readZones() {
@@ -43,6 +46,7 @@ func (e *expander) readZones() {
 			continue
 		}
 		e.readIgnore(z, s)
+		e.readStaging(z, s)
 		e.emitZone(z, s)
 	}
 }

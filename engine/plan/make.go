@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/stage"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
@@ -47,6 +48,8 @@ type Input struct {
 	Records map[string][]string
 	Time    time.Time
 	Config  *config.Config
+	// Now decides which stages are due.
+	Now time.Time
 }
 
 // Make compares and plans. The plan is nil if and only if the diagnostics have
@@ -69,6 +72,7 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 		return nil, m.diags
 	}
 	m.hand()
+	m.stages()
 	switch m.plan.Mode {
 	case Normal, Rollback:
 		m.plan.Changes = make([]Change, 0, len(m.desired))
@@ -126,6 +130,8 @@ type maker struct {
 	hands   hands
 	beside  map[schema.ID]Foreign
 	removed map[schema.ID]bool
+	// staged says what of the desired is due.
+	staged stage.Result
 }
 
 func newMaker(in Input) *maker {
@@ -244,7 +250,7 @@ func (m *maker) want(r *schema.Resource) {
 	obs, st := t.observed, t.prior
 	c := Change{
 		Address: r.Address, ID: id, PrevID: id,
-		Observed: obs, DependsOn: r.DependsOn, PreventDestroy: r.PreventDestroy,
+		Observed: obs, DependsOn: r.DependsOn, PreventDestroy: r.PreventDestroy, Stage: m.staged.Notes[id],
 	}
 	if m.back != nil {
 		c.Notes = append(c.Notes, m.back.notes[id]...)
@@ -354,7 +360,7 @@ func (m *maker) predecessor(r *schema.Resource) *thing {
 		}
 	}
 	for _, old := range m.former[r.Address] {
-		if old.id.Kind == r.Kind && old.id != r.ID() && old.desired == nil && old.observed != nil && !m.lasting(old.id, old.observed) && !m.holdsIgnored(old) {
+		if old.id.Kind == r.Kind && old.id != r.ID() && old.desired == nil && old.observed != nil && !m.staged.Keep[old.id] && !m.lasting(old.id, old.observed) && !m.holdsIgnored(old) {
 			return old
 		}
 	}
@@ -365,7 +371,7 @@ func (m *maker) predecessor(r *schema.Resource) *thing {
 func (m *maker) takeAway() {
 	for _, t := range m.ours() {
 		id, st, obs := t.id, t.prior, t.observed
-		if t.replaced || (m.plan.Mode != Destroy && t.desired != nil) || (m.back != nil && !m.undoes(id)) {
+		if t.replaced || m.staged.Keep[id] || (m.plan.Mode != Destroy && t.desired != nil) || (m.back != nil && !m.undoes(id)) {
 			continue
 		}
 		c := Change{Action: Delete, ID: id, PrevID: id, Observed: obs}
@@ -482,6 +488,7 @@ func (m *maker) drift() {
 				}
 			}
 		}
+		d.Stage = m.staged.Notes[id]
 		m.plan.Drift = append(m.plan.Drift, d)
 	}
 	sort.SliceStable(m.plan.Drift, func(i, j int) bool { return m.plan.Drift[i].Address < m.plan.Drift[j].Address })

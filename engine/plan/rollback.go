@@ -56,9 +56,12 @@ func formerly(in Input) (Input, *rollback, hcl.Diagnostics) {
 			}
 		}
 	}
-	f := former{b: b, in: &in, secrets: secretsIn(in)}
+	f := former{b: b, in: &in, secrets: secretsIn(in), staging: map[schema.ID]*schema.Staging{}}
 	for i := range in.Desired {
 		r := &in.Desired[i]
+		if r.Staging != nil {
+			f.staging[r.ID()] = r.Staging
+		}
 		if len(r.IgnoreChanges) > 0 {
 			f.ignored = append(f.ignored, r)
 		}
@@ -108,13 +111,15 @@ type former struct {
 	// lost is what cannot come back.
 	lost    map[schema.ID]bool
 	ignored []*schema.Resource
+	// staging is how the files say that record sets move.
+	staging map[schema.ID]*schema.Staging
 }
 
 // resource is what has to be there again.
 func (f *former) resource(r *state.Resource) schema.Resource {
 	out := schema.Resource{
 		Address: r.Address, Target: r.ID.Target, Kind: r.ID.Kind, Key: r.ID.Key,
-		Attrs: r.Attrs, DependsOn: r.DependsOn, PreventDestroy: r.PreventDestroy,
+		Attrs: r.Attrs, DependsOn: r.DependsOn, PreventDestroy: r.PreventDestroy, Staging: f.staging[r.ID],
 	}
 	for _, now := range f.ignored {
 		if now.ID() == r.ID {

@@ -44,6 +44,7 @@ func Same(a, b *Plan) (diff string, ok bool) {
 	if a.Unseen != b.Unseen {
 		d.addf("the one plan was made by the state alone, the other not")
 	}
+	d.stages(a.Staged, b.Staged)
 	d.variables(a.Variables, b.Variables)
 	d.changes(a.Changes, b.Changes)
 	d.outputs(a.Outputs, b.Outputs)
@@ -74,6 +75,21 @@ func (d differences) String() string {
 		d = append(d[:differencesShown:differencesShown], fmt.Sprintf("and %d more", len(d)-differencesShown))
 	}
 	return strings.Join(d, "\n")
+}
+
+// stages names those that have become due since the plan was saved. What is to be
+// done then differs as well.
+func (d *differences) stages(saved, now []Staged) {
+	due := map[string]bool{}
+	for i := range saved {
+		due[saved[i].Address] = saved[i].Steps[0].Due
+	}
+	for i := range now {
+		was, ok := due[now[i].Address]
+		if s := &now[i].Steps[0]; ok && !was && s.Due {
+			d.addf("%s: its next stage (%s) has become due since the plan was made", now[i].Address, s.Name)
+		}
+	}
 }
 
 // A planned is what names a change in a plan.

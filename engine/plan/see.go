@@ -46,10 +46,10 @@ func (p *Plan) See(fresh *Plan) (diff string, ok bool) {
 			continue
 		}
 		b := there[planned{a.Address, a.ID}]
-		a.Observed, a.Wanted, a.Notes, a.Release = b.Observed, b.Wanted, b.Notes, b.Release
+		a.Observed, a.Wanted, a.Notes, a.Release, a.Stage = b.Observed, b.Wanted, b.Notes, b.Release, b.Stage
 		a.Before, a.After = b.Before, b.After
 	}
-	p.Unseen = false
+	p.Unseen, p.Staged = false, fresh.Staged
 	return "", true
 }
 

@@ -88,6 +88,9 @@ func (p *Plan) Empty() bool {
 			return false
 		}
 	}
+	if p.Begins() {
+		return false
+	}
 	return p.Mode != RefreshOnly || len(p.Drift) == 0
 }
 

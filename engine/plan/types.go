@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/stage"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -53,6 +54,9 @@ type Change struct {
 	// Release is set for an Update that leaves in a record set what is somebody
 	// else's: it is not ours any more, and the state forgets it. Not saved.
 	Release bool
+	// Stage says what is to be remembered of a record set that moves in stages; it is
+	// not stored. nil: nothing.
+	Stage *stage.Note
 	// Notes are sentences for the reader: what becomes of stored mail.
 	Notes []string
 	// AsRemembered is set where After is what the state remembers. It is not
@@ -67,6 +71,8 @@ type Drift struct {
 	// Action is Update (changed) or Delete (gone).
 	Action        Action
 	Before, After cty.Value // as in Change
+	// Stage is as in Change.
+	Stage *stage.Note
 }
 
 // A Foreign is something at a target that is neither declared nor ours, or that
@@ -138,6 +144,9 @@ type Plan struct {
 	Foreign []Foreign
 	Outputs []OutputChange
 	Phases  []Phase
+	// Staged are the changes in stages that are under way or begin, with what is still
+	// to come of them.
+	Staged []Staged
 	// Brakes are what has to be confirmed before the plan may be applied.
 	Brakes []Brake
 	// Waived are brakes that the settings of the files let through, and the

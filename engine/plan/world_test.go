@@ -32,9 +32,9 @@ import (
 //	-- removed --    ADDRESS [destroy]
 //	-- imports --    ADDRESS ID
 //	-- options --   mode, target=, exclude= and replace=ADDRESS, confirm=ID,
-//	                unknown=OUTPUT, brakes=PERCENT,MINIMUM,RECORDS,MAILBOXES, unseen, unread=TARGET, unfinished
+//	                now=TIME, unknown=OUTPUT, brakes=PERCENT,MINIMUM,RECORDS,MAILBOXES, unseen, unread=TARGET, unfinished
 //
-// Words: after=ADDRESS, prevent_destroy, ignore=ATTRIBUTE, unknown=ATTRIBUTE, owner=ADDRESS,
+// Words: staged=MODE,TTL,MARGIN, cached=TTL,UNTIL,VALUE (with _ for blanks), next=STEP,TIME,TTL,VALUE, after=ADDRESS, prevent_destroy, ignore=ATTRIBUTE, unknown=ATTRIBUTE, owner=ADDRESS,
 // revision=R, retained, adopted, declared=PLACE, sensitive. Attributes that are left out are null.
 func world(t testing.TB, data []byte) plan.Input {
 	t.Helper()
@@ -135,6 +135,10 @@ func add(in *plan.Input, section, text string, n int) error {
 				return err
 			}
 			in.Config.Brakes = &b
+		} else if at, ok := strings.CutPrefix(text, "now="); ok {
+			var err error
+			in.Now, err = time.Parse(time.RFC3339, at)
+			return err
 		} else if text == "unseen" {
 			in.Unseen = true
 		} else if text == "unfinished" {
@@ -172,16 +176,24 @@ func add(in *plan.Input, section, text string, n int) error {
 	id := schema.ID{Target: l.target, Kind: l.kind, Key: l.key}
 	switch section {
 	case "desired":
+		staging, err := stagingOf(l.word("staged"))
+		if err != nil {
+			return err
+		}
 		in.Desired = append(in.Desired, schema.Resource{
 			Address: l.address, Kind: l.kind, Target: l.target, Key: l.key, Attrs: l.attrs,
-			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil, IgnoreChanges: l.words["ignore"],
+			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil, IgnoreChanges: l.words["ignore"], Staging: staging,
 			Range: hcl.Range{Filename: "main.mf.hcl", Start: hcl.Pos{Line: n, Column: 1}, End: hcl.Pos{Line: n, Column: 2}},
 		})
 	case "state":
+		staging, err := rememberedOf(l.words["cached"], l.word("next"))
+		if err != nil {
+			return err
+		}
 		in.Prior.Resources[id] = &state.Resource{
 			ID: id, Address: l.address, Attrs: state.Keep(l.kind, l.attrs),
 			DependsOn: l.words["after"], PreventDestroy: l.words["prevent_destroy"] != nil,
-			Adopted: l.words["adopted"] != nil, Declared: l.word("declared"),
+			Adopted: l.words["adopted"] != nil, Declared: l.word("declared"), Staging: staging,
 		}
 	case "observed":
 		if in.Unseen { // the state has no secrets
@@ -217,6 +229,49 @@ func addZone(in *plan.Input, text string, n int) error {
 	}
 	in.Zones = append(in.Zones, z)
 	return nil
+}
+
+// stagingOf reads how a record set moves: "ours,300,0".
+func stagingOf(text string) (*schema.Staging, error) {
+	if text == "" {
+		return nil, nil
+	}
+	mode, times, _ := strings.Cut(text, ",")
+	s := &schema.Staging{When: map[string]schema.StagingMode{"ours": schema.StageOurs, "followed": schema.StageFollowed, "any": schema.StageAny}[mode]}
+	_, err := fmt.Sscanf(times, "%d,%d", &s.TTL, &s.Margin)
+	return s, err
+}
+
+// rememberedOf reads what a state remembers of such a set.
+func rememberedOf(cached []string, next string) (*state.Staging, error) {
+	if len(cached) == 0 && next == "" {
+		return nil, nil
+	}
+	s := &state.Staging{}
+	for _, text := range cached {
+		f := strings.Split(strings.ReplaceAll(text, "_", " "), ",")
+		until, err := time.Parse(time.RFC3339, f[1])
+		if err != nil {
+			return nil, err
+		}
+		v := state.Version{Until: until, Values: f[2:]}
+		if _, err := fmt.Sscan(f[0], &v.TTL); err != nil {
+			return nil, err
+		}
+		s.Cached = append(s.Cached, v)
+	}
+	if next != "" {
+		f := strings.Split(strings.ReplaceAll(next, "_", " "), ",")
+		at, err := time.Parse(time.RFC3339, f[1])
+		if err != nil {
+			return nil, err
+		}
+		s.Next = &state.Stage{Step: f[0], NotBefore: at, Values: f[3:]}
+		if _, err := fmt.Sscan(f[2], &s.Next.TTL); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 func addNamed(in *plan.Input, section, text string) error {

@@ -43,6 +43,7 @@ type resourceRecord struct {
 	PreventDestroy bool            `json:"prevent_destroy,omitempty"`
 	Declared       string          `json:"declared,omitempty"`
 	Adopted        bool            `json:"adopted,omitempty"`
+	Staging        *Staging        `json:"staging,omitempty"`
 }
 
 func (e Entry) record(serial uint64) (record, error) {
@@ -86,6 +87,7 @@ func (r *Resource) record() (*resourceRecord, error) {
 		PreventDestroy: r.PreventDestroy,
 		Declared:       r.Declared,
 		Adopted:        r.Adopted,
+		Staging:        r.Staging,
 	}, nil
 }
 
@@ -106,6 +108,7 @@ func (d *decoder) resource(r *resourceRecord) (*Resource, error) {
 		PreventDestroy: r.PreventDestroy,
 		Declared:       r.Declared,
 		Adopted:        r.Adopted,
+		Staging:        r.Staging,
 	}, nil
 }
 

@@ -44,6 +44,8 @@ type Resource struct {
 	Declared string
 	// Adopted is set for what was there before mailform took it over.
 	Adopted bool
+	// Staging is set for a record set that moves in stages, or has.
+	Staging *Staging
 }
 
 // An Output as it was last applied. Sensitive outputs have no value.

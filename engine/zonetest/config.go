@@ -15,7 +15,7 @@ import (
 // name has several types, after both.
 func (w *world) config(s providertest.ZoneStep) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nzone \"z\" {\n  name       = %q\n  nameserver = nameserver.ns\n%s\n", w.sys.Config, w.sys.Zone, s.Zone)
+	fmt.Fprintf(&b, "%s\nzone \"z\" {\n  name       = %q\n  nameserver = nameserver.ns\n  staging { mode = \"off\" }\n%s\n", w.sys.Config, w.sys.Zone, s.Zone)
 	for _, rule := range s.Ignore {
 		b.WriteString("  ignore {\n")
 		for _, part := range [][2]string{{"name", rule.Name}, {"type", rule.Type}, {"value", rule.Value}} {

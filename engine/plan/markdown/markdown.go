@@ -38,6 +38,7 @@ func Plan(w io.Writer, p *plan.Plan, name string) error {
 	d.add("<!-- mailform:" + comment(name) + " -->\n")
 	d.add("### " + headline(p) + "\n")
 	d.brakes(p)
+	d.staged(p)
 	d.checks(p)
 	d.domains(p)
 	more := 0
@@ -134,6 +135,26 @@ func (d *document) brakes(p *plan.Plan) {
 			return prose(b.Detail) + " (confirmed)"
 		}
 		return prose(b.Detail) + " (plan with " + code("-confirm="+b.ID) + ")"
+	})
+}
+
+// staged tells when the stages of changes are due.
+func (d *document) staged(p *plan.Plan) {
+	if len(p.Staged) == 0 {
+		return
+	}
+	d.add("\n**In stages,** because resolvers keep what they have asked for:\n\n")
+	d.list(len(p.Staged), func(i int) string {
+		m := &p.Staged[i]
+		parts := make([]string, len(m.Steps))
+		for n := range m.Steps {
+			parts[n] = text.When(&m.Steps[n], m.Begins && n == 0) + ": " + text.Does(m, n)
+		}
+		line := code(m.Address) + ": " + prose(strings.Join(parts, "; "))
+		if len(m.Kept) > 0 {
+			line += "; until the last stage stays " + code(strings.Join(m.Kept, ", "))
+		}
+		return line
 	})
 }
 

@@ -25,6 +25,7 @@ type planFile struct {
 	Outputs []output            `json:"outputs,omitempty"`
 	Phases  [][]batch           `json:"phases,omitempty"`
 	Records map[string][]string `json:"records,omitempty"`
+	Staged  []staged            `json:"staged,omitempty"`
 	Brakes  []brake             `json:"brakes,omitempty"`
 	Waived  []brake             `json:"waived,omitempty"`
 
@@ -55,6 +56,26 @@ type brake struct {
 	Detail    string    `json:"detail"`
 	Confirmed bool      `json:"confirmed,omitempty"`
 	Setting   string    `json:"setting,omitempty"`
+}
+
+type staged struct {
+	Address string       `json:"address"`
+	ID      identity     `json:"id"`
+	TTL     int64        `json:"ttl"`
+	From    []string     `json:"from"`
+	To      []string     `json:"to"`
+	Was     []string     `json:"was,omitempty"`
+	Steps   []stagedStep `json:"steps"`
+	Kept    []string     `json:"kept,omitempty"`
+	Begins  bool         `json:"begins,omitempty"`
+}
+
+type stagedStep struct {
+	Name      string    `json:"name"`
+	Due       bool      `json:"due,omitempty"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	TTL       int64     `json:"ttl"`
+	Values    []string  `json:"values"`
 }
 
 type identity struct {
@@ -154,6 +175,13 @@ func encodePlan(p *plan.Plan) (*planFile, error) {
 		}
 		f.Phases = append(f.Phases, batches)
 	}
+	for _, m := range p.Staged {
+		out := staged{Address: m.Address, TTL: m.TTL, ID: identity(m.ID), From: m.From, To: m.To, Was: m.Was, Kept: m.Kept, Begins: m.Begins}
+		for _, s := range m.Steps {
+			out.Steps = append(out.Steps, stagedStep(s))
+		}
+		f.Staged = append(f.Staged, out)
+	}
 	for _, b := range p.Brakes {
 		f.Brakes = append(f.Brakes, brake(b))
 	}
@@ -232,6 +260,16 @@ func (f *planFile) decode() (*plan.Plan, error) {
 			out.Batches = append(out.Batches, plan.Batch(b))
 		}
 		p.Phases = append(p.Phases, out)
+	}
+	for _, m := range f.Staged {
+		if len(m.Steps) == 0 {
+			return nil, fmt.Errorf("%q: it has no stages", m.Address)
+		}
+		out := plan.Staged{Address: m.Address, TTL: m.TTL, ID: schema.ID(m.ID), From: m.From, To: m.To, Was: m.Was, Kept: m.Kept, Begins: m.Begins}
+		for _, s := range m.Steps {
+			out.Steps = append(out.Steps, plan.Step(s))
+		}
+		p.Staged = append(p.Staged, out)
 	}
 	for _, b := range f.Brakes {
 		p.Brakes = append(p.Brakes, plan.Brake(b))

@@ -41,6 +41,8 @@ type planExtra struct {
 	Records map[string][]string `json:"records,omitempty"`
 	Brakes  []brake             `json:"brakes,omitempty"`
 	Waived  []brake             `json:"waived,omitempty"`
+	// Staged are changes in stages, with what is still to come of them.
+	Staged []staged `json:"staged,omitempty"`
 	// Unseen is true where nothing was looked at (-refresh=false); Unread says of
 	// targets that could not be read why.
 	Unseen bool              `json:"unseen,omitempty"`
@@ -73,6 +75,42 @@ type foreign struct {
 	identity
 	Values  []string `json:"values,omitempty"`
 	Ignored string   `json:"ignored,omitempty"`
+}
+
+// A staged is a record set that goes to what is declared in stages.
+type staged struct {
+	Address string   `json:"address"`
+	TTL     int64    `json:"ttl"`
+	From    []string `json:"from"`
+	To      []string `json:"to"`
+	// Was are values that it was on its way to before.
+	Was    []string `json:"was,omitempty"`
+	Stages []step   `json:"stages"`
+	// Kept are the addresses of what stays until the last stage.
+	Kept []string `json:"kept,omitempty"`
+	// Begins is true where the wait begins only when the plan is applied.
+	Begins bool `json:"begins,omitempty"`
+}
+
+type step struct {
+	Step string `json:"step"`
+	// Due is true where the plan makes the step; else it is not made before that time.
+	Due       bool      `json:"due"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	TTL       int64     `json:"ttl"`
+	Values    []string  `json:"values"`
+}
+
+func stagedOf(p *plan.Plan) []staged {
+	var list []staged
+	for _, m := range p.Staged {
+		out := staged{Address: m.Address, TTL: m.TTL, From: m.From, To: m.To, Was: m.Was, Kept: m.Kept, Begins: m.Begins}
+		for _, s := range m.Steps {
+			out.Stages = append(out.Stages, step{s.Name, s.Due, s.NotBefore, s.TTL, s.Values})
+		}
+		list = append(list, out)
+	}
+	return list
 }
 
 type identity struct {
@@ -341,7 +379,7 @@ func hide(v cty.Value, sensitive bool) cty.Value {
 }
 
 func extra(p *plan.Plan) planExtra {
-	x := planExtra{Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Records: p.Records, Unseen: p.Unseen, Unread: p.Unread}
+	x := planExtra{Staged: stagedOf(p), Mode: p.Mode, Targets: p.Targets, Exclude: p.Excludes, Replace: p.Replaces, Records: p.Records, Unseen: p.Unseen, Unread: p.Unread}
 	if b := p.Back; b != nil {
 		x.Undoes = &undoes{b.Operation, b.Who, b.At, b.Unfinished}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/state"
@@ -22,6 +23,16 @@ type stateDocument struct {
 type stateExtra struct {
 	Lineage string `json:"lineage"`
 	Serial  uint64 `json:"serial"`
+	// Stages are those that the last apply has left to be made later.
+	Stages []stageToCome `json:"stages,omitempty"`
+}
+
+type stageToCome struct {
+	Address   string    `json:"address"`
+	Step      string    `json:"step"`
+	NotBefore time.Time `json:"not_before"`
+	TTL       int64     `json:"ttl"`
+	Values    []string  `json:"values"`
 }
 
 type values struct {
@@ -103,8 +114,12 @@ func newResource(address string, id schema.ID, attrs cty.Value, dependsOn []stri
 // version is mailform's.
 func State(w io.Writer, s *state.State, version string) error {
 	doc := newStateDocument(version)
-	doc.Mailform = &stateExtra{s.Lineage, s.Serial}
+	doc.Mailform = &stateExtra{Lineage: s.Lineage, Serial: s.Serial}
 	for _, r := range s.Sorted() {
+		if r.Staging != nil && r.Staging.Next != nil {
+			n := r.Staging.Next
+			doc.Mailform.Stages = append(doc.Mailform.Stages, stageToCome{r.Address, n.Step, n.NotBefore, n.TTL, n.Values})
+		}
 		out, err := newResource(r.Address, r.ID, r.Attrs, r.DependsOn)
 		if err != nil {
 			return fmt.Errorf("write %s: %w", r.Address, err)

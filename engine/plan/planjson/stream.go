@@ -64,6 +64,8 @@ type event struct {
 	Diagnostic *diagnostic            `json:"diagnostic,omitempty"`
 	Outputs    map[string]eventOutput `json:"outputs,omitempty"`
 
+	Staged       *staged             `json:"staged,omitempty"`
+	NotBefore    time.Time           `json:"not_before,omitzero"`
 	AtFile       string              `json:"@testfile,omitempty"`
 	AtRun        string              `json:"@testrun,omitempty"`
 	TestAbstract map[string][]string `json:"test_abstract,omitempty"`
@@ -164,11 +166,29 @@ func (s *Stream) Plan(p *plan.Plan) {
 		Type:    "change_summary",
 		Changes: &eventCounts{sum.Add, sum.Change, sum.Import, sum.Destroy, sum.Forget, "plan"},
 	})
+	for _, m := range stagedOf(p) {
+		s.emit(event{Message: m.message(), Type: "staged_change", Staged: &m})
+	}
 	outputs := map[string]eventOutput{}
 	for _, o := range p.Outputs {
 		outputs[o.Name] = eventOutput{Sensitive: o.Sensitive, Action: strings.ReplaceAll(string(o.Action), "no-op", "noop")}
 	}
 	s.outputs(outputs)
+}
+
+// Waiting tells that the next stage is waited for, or that it is not.
+func (s *Stream) Waiting(message string, next time.Time) {
+	s.emit(event{Message: message, Type: "stage_wait", NotBefore: next.UTC()})
+}
+
+// message says when the next stage is.
+func (m *staged) message() string {
+	for _, s := range m.Stages {
+		if !s.Due {
+			return fmt.Sprintf("%s: Next stage (%s) not before %s", m.Address, s.Step, s.NotBefore.Format(time.RFC3339))
+		}
+	}
+	return fmt.Sprintf("%s: Last stage", m.Address)
 }
 
 func (s *Stream) change(c *plan.Change) *eventChange {

@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -37,10 +38,11 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	case p.Mode != plan.RefreshOnly && changes:
 		o.linef("%s %s", o.bold("Plan:"), p.Summary().Counts())
 	}
+	o.stages(p)
 	o.unlooked(p)
 	o.brakes(p)
 	o.outputs(p)
-	if !changes && !p.Empty() && p.Mode != plan.RefreshOnly {
+	if !changes && outputsChange(p) && p.Mode != plan.RefreshOnly {
 		o.blank()
 		o.linef("You can apply this plan to save these outputs in the state. Nothing else is changed.")
 	}
@@ -73,6 +75,10 @@ func (w *writer) nothing(p *plan.Plan) {
 	case plan.Rollback:
 		w.linef("%s", w.bold("No changes.")+" All is as it was described before the last apply.")
 	default:
+		if next := p.NextStage(); !next.IsZero() {
+			w.linef("%s", w.bold("No changes.")+" What is due of the configuration is there; the next stage is due at "+Time(next)+".")
+			return
+		}
 		w.linef("%s", w.bold("No changes.")+" Your infrastructure matches the configuration.")
 	}
 }
@@ -232,16 +238,19 @@ func (w *writer) block(sym, kind, address string, attrs []attr) {
 	w.blank()
 }
 
+func outputsChange(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Outputs, func(o plan.OutputChange) bool { return o.Action != plan.NoOp })
+}
+
 func (w *writer) outputs(p *plan.Plan) {
-	width, changed := 0, false
+	if !outputsChange(p) {
+		return
+	}
+	width := 0
 	for _, o := range p.Outputs {
 		if o.Action != plan.NoOp {
-			changed = true
 			width = max(width, len(o.Name))
 		}
-	}
-	if !changed {
-		return
 	}
 	w.blank()
 	w.linef("Changes to Outputs:")

@@ -99,5 +99,9 @@ func Applied(w io.Writer, p *plan.Plan, sum apply.Summary, s Style) error {
 		}
 	}
 	o.linef("%s Resources: %s.", o.tint(colour, o.bold(head)), strings.Join(parts, ", "))
+	if sum.Complete() && !sum.NextStage.IsZero() {
+		o.blank()
+		o.linef("The next stage is due at %s: apply again from then on.", Time(sum.NextStage))
+	}
 	return o.w.Flush()
 }

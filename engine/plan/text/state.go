@@ -5,6 +5,7 @@ import (
 	"io"
 	"sort"
 	"strconv"
+	"strings"
 
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/engine/state"
@@ -24,6 +25,7 @@ func State(w io.Writer, st *state.State, s Style) error {
 		}
 		o.resource(r)
 	}
+	o.stagesToCome(st)
 	if len(st.Outputs) > 0 {
 		o.blank()
 		o.linef("Outputs:")
@@ -33,6 +35,36 @@ func State(w io.Writer, st *state.State, s Style) error {
 		}
 	}
 	return o.w.Flush()
+}
+
+// stagesToCome tells what the last apply has left to be done later.
+func (w *writer) stagesToCome(st *state.State) {
+	first := true
+	for _, r := range st.Sorted() {
+		if r.Staging == nil || r.Staging.Next == nil {
+			continue
+		}
+		if first {
+			w.blank()
+			w.linef("Stages to come:")
+			w.blank()
+			first = false
+		}
+		next := r.Staging.Next
+		w.linef("%s: %s, not before %s", r.Address, comes(next), Time(next.NotBefore))
+	}
+}
+
+// comes says what a stage leads to.
+func comes(s *state.Stage) string {
+	values, ttl := printable(strings.Join(s.Values, ", ")), plan.Duration(s.TTL)
+	switch s.Step {
+	case state.StepSwitch:
+		return "switch to " + values
+	case state.StepRetire:
+		return "take away what is kept beside " + values + ", with a time to live of " + ttl
+	}
+	return s.Step + " to a time to live of " + ttl
 }
 
 // Resource writes one resource of a state as state show does.

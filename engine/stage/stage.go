@@ -1,0 +1,270 @@
+package stage
+
+import (
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailform/mailform/engine/state"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Input is what Settle decides by. It changes nothing of it.
+type Input struct {
+	// Desired is what is declared; its attributes are objects of the kinds' types.
+	Desired []*schema.Resource
+	// Declared finds what is desired, and Observed what is there, but for what is only
+	// retained; nil for what is not. There is all of it, in any order.
+	Declared func(schema.ID) *schema.Resource
+	Observed func(schema.ID) *providers.Observed
+	There    iter.Seq2[schema.ID, *providers.Observed]
+	Prior    *state.State
+	Now      time.Time
+	// AtOnce switches values without waiting, as a rollback does. What the old ones
+	// lead to is kept all the same.
+	AtOnce bool
+}
+
+// Result is what is to be planned.
+type Result struct {
+	// Attrs are what desired resources shall be for now, where that is something
+	// else than what is declared.
+	Attrs map[schema.ID]cty.Value
+	// Keep are things of ours that are not desired and stay for now.
+	Keep map[schema.ID]bool
+	// Also are things that stay for now, with other attributes than they have.
+	Also []*schema.Resource
+	// Notes say what is to be remembered of record sets that are changed or stay.
+	Notes map[schema.ID]*Note
+	// Moves are under way or begin, by address.
+	Moves []Move
+}
+
+// A Move is a record set on its way to what is declared.
+type Move struct {
+	Address string
+	ID      schema.ID
+	// TTL is the time to live that is there, in seconds.
+	TTL int64
+	// From are the values that are there, To those declared.
+	From, To []string
+	// Was are values that it was on its way to before; nil: the same, or nowhere.
+	Was []string
+	// Steps are those that are still to come. Only the first can be due.
+	Steps []Step
+	// Kept is what stays because of the move until its last step, sorted.
+	Kept []schema.ID
+	// Begins is set where nothing is due, and the time that is waited begins to run
+	// only when the state knows of it.
+	Begins bool
+}
+
+// A Step is a stage of a move.
+type Step struct {
+	state.Stage
+	// Due is set where the step is to be made now; NotBefore is zero then.
+	Due bool
+}
+
+// Next is the first step that is not due; nil: there is none.
+func (m *Move) Next() *Step {
+	for i := range m.Steps {
+		if !m.Steps[i].Due {
+			return &m.Steps[i]
+		}
+	}
+	return nil
+}
+
+// Settle says what is due of what is desired.
+func Settle(in Input) Result {
+	s := &settler{Input: in, res: Result{
+		Attrs: map[schema.ID]cty.Value{}, Keep: map[schema.ID]bool{}, Notes: map[schema.ID]*Note{},
+	}}
+	if s.Prior == nil {
+		s.Prior = &state.State{}
+	}
+	if !slices.ContainsFunc(s.Desired, s.stirs) {
+		return s.res // which is nearly always so
+	}
+	var pointers, addresses []*set
+	for _, r := range s.Desired {
+		if x := s.set(r); x != nil && x.isAddress() {
+			addresses = append(addresses, x)
+		} else if x != nil {
+			pointers = append(pointers, x)
+		}
+	}
+	s.index(pointers)
+	for _, x := range pointers {
+		s.settle(x)
+	}
+	for _, x := range addresses {
+		if x.staging.When == schema.StageAny || s.named[x.name] || x.memory != nil {
+			s.settle(x)
+		}
+	}
+	s.keep()
+	s.finish()
+	return s.res
+}
+
+// A settler holds what one call of Settle works with.
+type settler struct {
+	Input
+	res Result
+	// sets are those that were settled.
+	sets []*set
+	// named holds the hosts that MX and NS sets name, have named or will name, and
+	// domains the names of the MX sets among them, by host.
+	named   map[string]bool
+	domains map[string][]string
+	// hosts are those that a listener of ours or an address record of ours has.
+	hosts map[string]bool
+}
+
+// index finds out which hosts there are, and who names them.
+func (s *settler) index(pointers []*set) {
+	s.named, s.domains, s.hosts = map[string]bool{}, map[string][]string{}, map[string]bool{}
+	for _, x := range pointers {
+		if x.rrtype != "MX" && x.rrtype != "NS" {
+			continue
+		}
+		for _, v := range append([]version{x.want, x.have}, versions(x.cached)...) {
+			for _, host := range x.points(v.values) {
+				s.named[host] = true
+				if x.rrtype == "MX" && !slices.Contains(s.domains[host], x.name) {
+					s.domains[host] = append(s.domains[host], x.name)
+				}
+			}
+		}
+	}
+	for id, o := range s.There {
+		switch {
+		case !s.ours(id):
+		case id.Kind == schema.KindListener:
+			s.hosts[text(o.Attrs, "hostname")] = true
+		case id.Kind == schema.KindRRset:
+			if t := text(o.Attrs, "type"); t == "A" || t == "AAAA" {
+				s.hosts[host(text(o.Attrs, "name"))] = true
+			}
+		}
+	}
+}
+
+// ours reports whether something that is there is mailform's.
+func (s *settler) ours(id schema.ID) bool {
+	o := s.Observed(id)
+	return o != nil && (o.Owner != "" || s.Prior.Resources[id] != nil)
+}
+
+// settle decides about one record set.
+func (s *settler) settle(x *set) {
+	if x.staging == nil {
+		return // it was staged, and no longer is: the rest happens at once
+	}
+	note := &Note{Margin: x.staging.Margin, Cached: x.cached, Gained: x.gained}
+	x.note = note
+	x.leaving = x.points(x.have.values)
+	x.leaving = without(x.leaving, x.points(x.want.values))
+	for _, v := range x.cached {
+		x.former = append(x.former, without(x.points(v.Values), x.points(x.want.values))...)
+	}
+	x.outlive(x.latest(x.former))
+	low := min(x.staging.TTL, x.want.ttl)
+	switch {
+	case len(x.leaving) == 0 || !s.applies(x):
+		x.leaving = nil
+		s.arrive(x)
+	case s.AtOnce || x.drifted:
+		// What somebody else has changed is put back at once.
+		s.arrive(x)
+	default:
+		s.move(x, low)
+	}
+	if x.due.ttl != x.want.ttl || !slices.Equal(x.due.values, x.want.values) {
+		s.res.Attrs[x.id] = x.attrs(x.due)
+	}
+	s.sets = append(s.sets, x)
+	if note.Gained || x.memory != nil || len(x.steps) > 0 || !x.due.equal(x.have) {
+		s.res.Notes[x.id] = note
+	}
+}
+
+// applies reports whether a change of values is one to be staged.
+func (s *settler) applies(x *set) bool {
+	if x.staging.When != schema.StageOurs || x.memory != nil && x.memory.Next != nil {
+		return true
+	}
+	if x.isAddress() {
+		return s.hosts[x.name]
+	}
+	return slices.ContainsFunc(x.leaving, func(p string) bool { return s.hosts[p] })
+}
+
+// move makes the next step of a move.
+func (s *settler) move(x *set, low int64) {
+	margin := time.Duration(x.staging.Margin) * time.Second
+	wait, ttl := x.latest(x.leaving), x.have.ttl
+	switch {
+	case x.have.ttl > low:
+		ttl = low
+		x.due = version{low, x.have.values}
+		x.step(state.StepLower, time.Time{}, x.due)
+		if t := s.Now.Add(time.Duration(x.have.ttl)*time.Second + margin); t.After(wait) {
+			wait = t
+		}
+		x.step(state.StepSwitch, wait, version{low, x.want.values})
+	case wait.After(s.Now):
+		x.due = x.have
+		x.step(state.StepSwitch, wait, version{x.have.ttl, x.want.values})
+	default:
+		wait = s.Now
+		x.due = version{x.have.ttl, x.want.values}
+		x.step(state.StepSwitch, time.Time{}, x.due)
+	}
+	x.outlive(wait.Add(time.Duration(ttl)*time.Second + margin))
+}
+
+// arrive deals with a set whose values are what they are to be, or become it now:
+// as long as resolvers may have others, the time to live is not raised.
+func (s *settler) arrive(x *set) {
+	x.due = x.want
+	if len(x.former) > 0 && !x.drifted {
+		x.due.ttl = min(x.have.ttl, x.want.ttl)
+	}
+	if len(x.leaving) > 0 {
+		x.outlive(s.Now.Add(time.Duration(x.have.ttl+x.staging.Margin) * time.Second))
+	}
+}
+
+// finish makes the steps that end the moves, now that it is known what they keep.
+func (s *settler) finish() {
+	for _, x := range s.sets {
+		kept := x.kept
+		slices.SortFunc(kept, schema.ID.Compare)
+		kept = slices.Compact(kept)
+		ending := x.memory != nil && x.memory.Next != nil && x.memory.Next.Step == state.StepRetire
+		switch {
+		case !x.retire.IsZero() && (len(kept) > 0 || x.due.ttl < x.want.ttl):
+			x.step(state.StepRetire, x.retire, x.want)
+		case ending && len(x.steps) == 0 && slices.Equal(x.have.values, x.want.values):
+			x.step(state.StepRetire, time.Time{}, x.want)
+		}
+		if len(x.steps) == 0 {
+			continue
+		}
+		m := Move{Address: x.address, ID: x.id, TTL: x.have.ttl, From: x.have.values, To: x.want.values, Steps: x.steps, Kept: kept}
+		if x.memory != nil && x.memory.Next != nil && !slices.Equal(x.memory.Next.Values, x.want.values) {
+			m.Was = x.memory.Next.Values
+		}
+		x.note.next = m.Next()
+		m.Begins = x.note.Gained && !x.steps[0].Due
+		s.res.Moves = append(s.res.Moves, m)
+		s.res.Notes[x.id] = x.note
+	}
+	slices.SortFunc(s.res.Moves, func(a, b Move) int { return strings.Compare(a.Address, b.Address) })
+}
