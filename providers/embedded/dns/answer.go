@@ -17,6 +17,9 @@ type answer struct {
 	aa    bool
 	// sections are answer, authority and additional.
 	sections [3][]record
+	// about is the name whose records the answer begins with, and that of the zone
+	// where there are none.
+	about name
 	// aliased: there is an alias, and what zones there are decides how far it is
 	// followed.
 	aliased bool
@@ -73,7 +76,7 @@ func (a *answer) to(zs *zones, q query) {
 		a.rcode = dns.RcodeNotImplemented
 		return
 	}
-	a.aa, a.do = true, q.do && z.signed
+	a.aa, a.do, a.about = true, q.do && z.signed, z.name
 	// as is the name as a CNAME wrote it, and "" for that of the question.
 	var as name
 	at := q.name
@@ -101,10 +104,16 @@ func (a *answer) step(z *zone, at, as name, q query) name {
 		switch {
 		case z.isDelegation(cut):
 			if !exact || n != cut || q.rrtype != dns.TypeDS {
+				if as == "" {
+					a.about = cut.name
+				}
 				a.refer(z, cut)
 				return ""
 			}
 		case !exact || n != cut:
+			if as == "" {
+				a.about = cut.name
+			}
 			return a.dname(cut, at, as)
 		}
 	}
@@ -137,6 +146,9 @@ func (a *answer) step(z *zone, at, as name, q query) name {
 			a.prove(z, (*dnssec.Zone).ExpandedNoType, at, encloser)
 		}
 		return ""
+	}
+	if as == "" {
+		a.about = n.name
 	}
 	a.add(set, as)
 	if !exact {

@@ -163,6 +163,8 @@ func (z *zone) prepare() {
 	z.empty, _ = newBody(&p, query{name: z.name}, &a)
 	a.rcode = dns.RcodeNameError
 	z.nothing, _ = newBody(&p, query{name: z.name}, &a)
+	z.empty.key = appendKind([]byte(z.name), 0, false)
+	z.nothing.key = z.empty.key
 	if z.signed {
 		count *= 2 // without and with signatures
 	}

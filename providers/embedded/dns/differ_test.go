@@ -25,10 +25,15 @@ import (
 func bothWays(t testing.TB, s *Server, packet []byte, from client) (short, long []byte) {
 	t.Helper()
 	r := s.newResponder()
+	r.now = 1559734385
 	before := bytes.Clone(packet)
 	first := bytes.Clone(r.fast(s.zones.Load(), packet, from))
 	long = bytes.Clone(r.slow(s.zones.Load(), packet, from))
+	about := bytes.Clone(r.about)
 	short = bytes.Clone(r.fast(s.zones.Load(), packet, from))
+	if short != nil && !bytes.Equal(about, r.about) {
+		t.Fatalf("query %x is counted under %q the long way and under %q the short way", packet, about, r.about)
+	}
 	if !bytes.Equal(first, short) {
 		t.Fatalf("query %x\nis answered %x\nand the second time %x", packet, first, short)
 	}
@@ -134,9 +139,25 @@ var manyQueries = map[string]func(*dns.Msg){
 		q.SetEdns0(1232, false)
 		q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
 	},
+	"a cookie of the client":  withCookie("0102030405060708"),
+	"a cookie of the server":  withCookie("0102030405060708" + "01000000" + "5cf79f11" + "1f8130c3eee29480"),
+	"a cookie of another one": withCookie("0102030405060708" + strings.Repeat("ab", 32)),
+	"a short cookie":          withCookie("01020304050607"),
+	"a long cookie":           withCookie(strings.Repeat("ab", 41)),
+	"two cookies": func(q *dns.Msg) {
+		withCookie("0102030405060708")(q)
+		q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "01"})
+	},
 	"another record": func(q *dns.Msg) {
 		q.Extra = append(q.Extra, &dns.TXT{Hdr: dns.RR_Header{Name: "x.", Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{"x"}})
 	},
+}
+
+func withCookie(c string) func(*dns.Msg) {
+	return func(q *dns.Msg) {
+		q.SetEdns0(1232, false)
+		q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: c}}
+	}
 }
 
 func TestTheShortWaySaysWhatTheLongWaySays(t *testing.T) {
@@ -179,7 +200,7 @@ func TestTheShortWaySaysWhatTheLongWaySays(t *testing.T) {
 						}
 						checkAnswer(t, packet, want, tcp)
 						// The usual query has to go the short way.
-						usual := form == "plain" || form == "EDNS"
+						usual := form == "plain" || form == "EDNS" || form == "a cookie of the client"
 						if usual && got == nil && !slices.ContainsFunc(unusual(want), func(b bool) bool { return b }) && !isQuestionType(rrtype) && rrtype != dns.TypeDS && rrtype != dns.TypeOPT {
 							t.Errorf("%s %s, %s: answered the long way: %x", n, dns.TypeToString[rrtype], form, want)
 						}
@@ -228,6 +249,8 @@ func checkAnswer(t testing.TB, packet, wire []byte, tcp bool) {
 		t.Fatalf("query %x: %d octets over UDP", packet, len(wire))
 	case m.Id != binary.BigEndian.Uint16(packet), !m.Response, m.RecursionAvailable, m.AuthenticatedData, m.Zero:
 		t.Fatalf("query %x: header of %x", packet, wire)
+	case !tcp && len(wire) > len(packet)+optSize+cookieOption && m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError && m.Rcode != dns.RcodeYXDomain:
+		t.Fatalf("query %x: %x is an error that is longer", packet, wire)
 	case m.Opcode != int(packet[2]>>3)&15:
 		t.Fatalf("query %x: opcode of %x", packet, wire)
 	}

@@ -21,9 +21,13 @@
 // then set ([Server.SetDraft]); the answers to who asks for it (DO) then have the
 // signatures and the proofs.
 //
+// Over UDP anybody can ask in the name of a victim. So answers of a kind to one
+// network are limited ([Limits]), but for clients that send back a cookie.
+//
 // Standards: RFC 1034 and 1035, negative answers RFC 2308, unknown types RFC 3597,
 // DS at a delegation RFC 4035 §3.1.4.1, wildcards RFC 4592, chains of CNAMEs RFC
-// 6604, DNAME RFC 6672, EDNS RFC 6891, TCP RFC 7766, ANY RFC 8482, glue RFC 9471.
+// 6604, DNAME RFC 6672, EDNS RFC 6891, TCP RFC 7766, cookies RFC 7873 and
+// 9018, ANY RFC 8482, glue RFC 9471.
 //
 // What it refuses to do: it knows no recursion, refuses what is not in one of its
 // zones, transfers no zone, takes no NOTIFY and no UPDATE, and tells nobody its

@@ -15,6 +15,7 @@ type plainQuery struct {
 	starts [maxLabels + 1]uint8 // of labels, in the name
 	rrtype uint16
 	opt    edns
+	cookie []byte // as the client sent it; nil: none
 }
 
 // parse reads a query; false where it is none of the usual form.
@@ -53,22 +54,29 @@ func (q *plainQuery) parse(packet []byte, lower []byte) bool {
 		return false
 	}
 	q.rrtype = binary.BigEndian.Uint16(packet[i+1:])
-	return q.opt.parse(packet[q.end:], packet[11])
+	return q.parseOPT(packet[q.end:], packet[11])
 }
 
-// parse reads an OPT record without options, where there is to be one.
-func (e *edns) parse(rest []byte, count byte) bool {
-	*e = edns{size: dns.MinMsgSize}
+// parseOPT reads an OPT record without options but a cookie, where there is to be
+// one.
+func (q *plainQuery) parseOPT(rest []byte, count byte) bool {
+	q.opt, q.cookie = edns{size: dns.MinMsgSize}, nil
 	if count == 0 {
 		return len(rest) == 0
 	}
 	// The name of the root, the type, and after the size, rcode 0 and version 0.
-	if len(rest) != optSize || rest[0] != 0 || binary.BigEndian.Uint16(rest[1:]) != dns.TypeOPT ||
-		rest[5] != 0 || rest[6] != 0 || binary.BigEndian.Uint16(rest[9:]) != 0 {
+	if len(rest) < optSize || rest[0] != 0 || binary.BigEndian.Uint16(rest[1:]) != dns.TypeOPT ||
+		rest[5] != 0 || rest[6] != 0 || int(binary.BigEndian.Uint16(rest[9:])) != len(rest)-optSize {
 		return false
 	}
-	e.present, e.do = true, rest[7]&0x80 != 0
-	e.size = max(dns.MinMsgSize, min(maxUDPSize, int(binary.BigEndian.Uint16(rest[3:]))))
+	q.opt.present, q.opt.do = true, rest[7]&0x80 != 0
+	q.opt.size = max(dns.MinMsgSize, min(maxUDPSize, int(binary.BigEndian.Uint16(rest[3:]))))
+	if options := rest[optSize:]; len(options) > 0 {
+		if len(options) < 4 || binary.BigEndian.Uint16(options) != dns.EDNS0COOKIE || int(binary.BigEndian.Uint16(options[2:])) != len(options)-4 {
+			return false
+		}
+		q.cookie = options[4:]
+	}
 	return true
 }
 
@@ -84,6 +92,9 @@ func (r *responder) fast(zs *zones, packet []byte, from client) []byte {
 	}
 	if from.tcp {
 		q.opt.size = dns.MaxMsgSize
+	}
+	if q.cookie != nil && !q.opt.cookie.read(q.cookie, &r.server.secret, from.addr, r.now) {
+		return nil
 	}
 	b := r.find(zs, &q)
 	if b == nil || b.wire == nil && b != refused || q.end+len(b.wire)+q.opt.length() > q.opt.size {
@@ -106,7 +117,9 @@ func (r *responder) fast(zs *zones, packet []byte, from client) []byte {
 	for i, n := range b.counts {
 		binary.BigEndian.PutUint16(out[6+2*i:], n)
 	}
-	return r.finish(&q.opt, b.rcode)
+	r.opt = q.opt
+	r.about = b.key[:max(0, len(b.key)-kindSize)]
+	return r.finish(b.rcode)
 }
 
 // find finds the body for a question, and makes it where that has not been done.

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 
 	"github.com/miekg/dns"
@@ -36,6 +37,14 @@ type responder struct {
 	answer answer
 	packer packer
 	out    []byte
+	// now is when the packet came, in seconds since 1970, as whoever reads packets
+	// keeps it.
+	now uint32
+	// opt is what is known of the client's EDNS and goes into the OPT record.
+	opt edns
+	// about is the name that the answer is counted under: of what a zone has for the
+	// question, or of the zone where it has nothing.
+	about []byte
 	// lower is the name of a question with small letters, and room for its kind.
 	lower [maxName + kindSize]byte
 }
@@ -45,10 +54,29 @@ type responder struct {
 // one; both say the same.
 func (r *responder) reply(packet []byte, from client) []byte {
 	zs := r.server.zones.Load()
-	if wire := r.fast(zs, packet, from); wire != nil {
-		return wire
+	wire := r.fast(zs, packet, from)
+	if wire == nil {
+		wire = r.slow(zs, packet, from)
 	}
-	return r.slow(zs, packet, from)
+	if l := r.server.limiter.Load(); l != nil && wire != nil && !from.tcp && !r.opt.cookie.proved {
+		switch l.judge(from.addr, kindOf(wire), r.about, r.now) {
+		case drop:
+			return nil
+		case truncate:
+			return r.truncated(max(endOfQuestion(wire), headerSize))
+		}
+	}
+	return wire
+}
+
+// truncated makes of the message in r.out one that says to ask by TCP. The question
+// ends at end.
+func (r *responder) truncated(end int) []byte {
+	rcode := uint16(r.out[3] & rcodeBits)
+	r.out = r.out[:end]
+	clear(r.out[6:headerSize])
+	r.out[2] |= bitTC
+	return r.finish(rcode)
 }
 
 // An edns is what an answer says in its OPT record (RFC 6891 §6.1).
@@ -56,7 +84,8 @@ type edns struct {
 	present bool
 	do      bool
 	// size is the longest answer that the client takes.
-	size int
+	size   int
+	cookie cookie
 }
 
 // optSize is the length of an OPT record without options.
@@ -64,8 +93,11 @@ const optSize = 11
 
 // length of the OPT record of an answer.
 func (e *edns) length() int {
-	if !e.present {
+	switch {
+	case !e.present:
 		return 0
+	case e.cookie.present:
+		return optSize + cookieOption
 	}
 	return optSize
 }
@@ -79,7 +111,12 @@ func (e *edns) append(msg []byte, rcode uint16) []byte {
 	if e.do {
 		do = 0x80
 	}
-	return append(msg, 0, 0, byte(dns.TypeOPT), maxUDPSize>>8, maxUDPSize&0xff, byte(rcode>>4), 0, do, 0, 0, 0)
+	options := byte(e.length() - optSize)
+	msg = append(msg, 0, 0, byte(dns.TypeOPT), maxUDPSize>>8, maxUDPSize&0xff, byte(rcode>>4), 0, do, 0, 0, options)
+	if options > 0 {
+		msg = e.cookie.append(msg)
+	}
+	return msg
 }
 
 // slow answers any packet.
@@ -88,33 +125,40 @@ func (r *responder) slow(zs *zones, packet []byte, from client) []byte {
 		return nil
 	}
 	end := endOfQuestion(packet)
-	opt := edns{size: dns.MinMsgSize}
+	r.opt, r.about = edns{size: dns.MinMsgSize}, nil
 	if packet[2]&opcodes != 0 { // NOTIFY and UPDATE, too
-		return r.status(packet, end, &opt, dns.RcodeNotImplemented)
+		return r.status(packet, end, dns.RcodeNotImplemented)
 	}
 	// No query has more than these: the SOA of IXFR (RFC 1995 §3), OPT and TSIG.
-	if end == 0 || !countsUpTo(packet, 1, 1, 2) || r.query.Unpack(packet) != nil || len(r.query.Question) != 1 {
-		return r.status(packet, 0, &opt, dns.RcodeFormatError)
+	if !countsUpTo(packet, 1, 1, 2) || r.query.Unpack(packet) != nil {
+		return r.status(packet, 0, dns.RcodeFormatError)
 	}
-	if rcode := readEDNS(&opt, &r.query); rcode != dns.RcodeSuccess {
-		return r.status(packet, end, &opt, rcode)
+	rcode := r.readEDNS(from)
+	switch {
+	case end == 0 && len(r.query.Question) == 0 && rcode == dns.RcodeSuccess && r.opt.cookie.present:
+		return r.status(packet, 0, dns.RcodeSuccess) // it wants a cookie (RFC 7873 §5.4)
+	case end == 0 || len(r.query.Question) != 1:
+		r.opt = edns{size: dns.MinMsgSize}
+		return r.status(packet, 0, dns.RcodeFormatError)
+	case rcode != dns.RcodeSuccess:
+		return r.status(packet, end, rcode)
 	}
 	if from.tcp {
-		opt.size = dns.MaxMsgSize
+		r.opt.size = dns.MaxMsgSize
 	}
 	asked := r.query.Question[0]
-	q := query{rrtype: asked.Qtype, class: asked.Qclass, do: opt.do}
+	q := query{rrtype: asked.Qtype, class: asked.Qclass, do: r.opt.do}
 	q.name = name(packet[headerSize : end-4]).fold()
 	r.answer.reset()
 	r.answer.to(zs, q)
+	r.about = append(r.about, r.answer.about...)
 	r.pack(append(r.out[:0], packet[:end]...), &r.answer)
-	if len(r.out)+opt.length() > opt.size {
+	r.out[3] |= byte(r.answer.rcode) & rcodeBits
+	if len(r.out)+r.opt.length() > r.opt.size {
 		// What is left out is asked for again over TCP: half of it helps nobody.
-		r.out = r.out[:end]
-		clear(r.out[6:headerSize])
-		r.out[2] |= bitTC
+		return r.truncated(end)
 	}
-	return r.finish(&opt, r.answer.rcode)
+	return r.finish(r.answer.rcode)
 }
 
 // pack makes a message of one that has a question, flags and an answer. It is in
@@ -137,18 +181,18 @@ func (r *responder) pack(question []byte, a *answer) {
 }
 
 // finish puts the rcode and the OPT record into the message.
-func (r *responder) finish(opt *edns, rcode uint16) []byte {
+func (r *responder) finish(rcode uint16) []byte {
 	r.out[3] = r.out[3]&^rcodeBits | byte(rcode)&rcodeBits
-	if opt.present {
+	if r.opt.present {
 		binary.BigEndian.PutUint16(r.out[10:], binary.BigEndian.Uint16(r.out[10:])+1)
-		r.out = opt.append(r.out, rcode)
+		r.out = r.opt.append(r.out, rcode)
 	}
 	return r.out
 }
 
 // status answers with nothing but an rcode. The question ends at end; 0 leaves it
 // out.
-func (r *responder) status(packet []byte, end int, opt *edns, rcode uint16) []byte {
+func (r *responder) status(packet []byte, end int, rcode uint16) []byte {
 	r.out = append(r.out[:0], packet[:max(end, headerSize)]...)
 	clear(r.out[4:headerSize])
 	if end > 0 {
@@ -160,7 +204,7 @@ func (r *responder) status(packet []byte, end int, opt *edns, rcode uint16) []by
 		r.out[2] |= packet[2] & bitRD
 		r.out[3] = packet[3] & bitCD
 	}
-	return r.finish(opt, rcode)
+	return r.finish(rcode)
 }
 
 // endOfQuestion is where the only question of a message ends; 0 where there is
@@ -195,19 +239,19 @@ func countsUpTo(packet []byte, answer, authority, additional uint16) bool {
 
 // readEDNS looks at the OPT record of a query. It returns an rcode where that is
 // all there is to say.
-func readEDNS(e *edns, q *dns.Msg) (rcode uint16) {
+func (r *responder) readEDNS(from client) (rcode uint16) {
 	var opt *dns.OPT
-	for _, rr := range q.Extra {
+	for _, rr := range r.query.Extra {
 		o, ok := rr.(*dns.OPT)
 		if !ok {
 			continue
 		}
 		if opt != nil { // RFC 6891 §6.1.1
-			*e = edns{size: dns.MinMsgSize}
+			r.opt = edns{size: dns.MinMsgSize}
 			return dns.RcodeFormatError
 		}
 		opt = o
-		*e = edns{present: true, do: opt.Do(), size: max(dns.MinMsgSize, min(maxUDPSize, int(opt.UDPSize())))}
+		r.opt = edns{present: true, do: opt.Do(), size: max(dns.MinMsgSize, min(maxUDPSize, int(opt.UDPSize())))}
 	}
 	switch {
 	case opt == nil:
@@ -216,6 +260,17 @@ func readEDNS(e *edns, q *dns.Msg) (rcode uint16) {
 		return dns.RcodeFormatError
 	case opt.Version() != 0: // RFC 6891 §6.1.3
 		return dns.RcodeBadVers
+	}
+	for _, o := range opt.Option {
+		c, ok := o.(*dns.EDNS0_COOKIE)
+		if !ok {
+			continue
+		}
+		data, err := hex.DecodeString(c.Cookie)
+		if err != nil || !r.opt.cookie.read(data, &r.server.secret, from.addr, r.now) {
+			return dns.RcodeFormatError
+		}
+		break // only the first counts (RFC 7873 §5.2)
 	}
 	return dns.RcodeSuccess
 }

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,8 @@ type Options struct {
 type Server struct {
 	log     *slog.Logger
 	zones   atomic.Pointer[zones]
+	limiter atomic.Pointer[limiter]
+	secret  cookieSecret
 	streams *sessions.Group
 
 	mu      sync.Mutex // held to replace zones, and for what follows
@@ -49,6 +52,8 @@ func New(o Options) *Server {
 		Refuse: func(net.Conn) {}, // there is nothing to say in this protocol
 	})
 	s.zones.Store(&zones{})
+	s.SetLimits(Limits{PerSecond: DefaultPerSecond})
+	_, _ = rand.Read(s.secret[:]) // it never fails
 	return s
 }
 

@@ -60,6 +60,7 @@ func (st *stream) Run() {
 		if packet, err = st.read(packet); err != nil {
 			break // it is gone, or idle
 		}
+		r.now = uint32(time.Now().Unix())
 		wire := st.server.respond(r, packet, from)
 		if wire == nil {
 			break // it does not speak this protocol

@@ -135,6 +135,7 @@ func (u *UDP) answer(s *Server, c *net.UDPConn) error {
 		}
 		pause = firstPause
 		answers := 0
+		r.now = uint32(time.Now().Unix())
 		for i := range n {
 			m := &b.in[i]
 			if m.header.Flags&unix.MSG_TRUNC != 0 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/miekg/dns"
 	"golang.org/x/net/ipv4"
@@ -52,6 +53,7 @@ func (u *UDP) serve(s *Server) error {
 			s.log.Debug("dns: read", "address", u.address.String(), "error", err)
 			continue
 		}
+		r.now = uint32(time.Now().Unix())
 		if wire := s.respond(r, buf[:n], client{addr: sessions.Peer(session.RemoteAddr())}); wire != nil {
 			if _, err := dns.WriteToSessionUDP(u.conn, wire, session); err != nil {
 				s.log.Debug("dns: write", "address", u.address.String(), "error", err)
