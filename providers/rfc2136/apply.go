@@ -19,6 +19,11 @@ import (
 // write to it all the time.
 const tries = 8
 
+// patience is after how many of them the SOA record is no longer demanded, where
+// one message holds all: in a zone that others write to without a pause it never
+// is the one that was read. The values of record sets are demanded all the same.
+const patience = 3
+
 // A job is what a batch does in one zone.
 type job struct {
 	zone    rdata.Name
@@ -352,6 +357,9 @@ func (j *job) retry(limit int) {
 	}
 	before := j.soa
 	if j.view.zone != nil && before != nil && before.Serial == j.view.zone.SOA.Serial {
+		j.blind, j.soa = true, nil
+	}
+	if j.tries >= patience && len(j.chunks) == 1 {
 		j.blind, j.soa = true, nil
 	}
 	j.prepare(limit)

@@ -155,9 +155,6 @@ func (w *wire) send(x *exchange) error {
 			break
 		}
 	}
-	if x.key != nil && x.msg.IsTsig() != nil { // it is sent anew
-		x.msg.Extra = x.msg.Extra[:len(x.msg.Extra)-1]
-	}
 	raw, chain, err := x.key.sign(x.msg)
 	if err == nil && len(raw) > dns.MaxMsgSize {
 		err = fmt.Errorf("the message has %d octets, and one has at most %d", len(raw), dns.MaxMsgSize)

@@ -21,6 +21,7 @@ var (
 	ErrAnswer = errors.New("the answer of the server makes no sense")
 	// errNoZone: the server does not have the zone, or not as its primary.
 	errNoZone = errors.New("the server is not authoritative for the zone")
+	errFailed = errors.New("the server failed (SERVFAIL); its log says why")
 )
 
 // rcode is the error of an answer's code; nil for NOERROR.
@@ -35,7 +36,7 @@ func rcode(code int) error {
 	case dns.RcodeNotImplemented:
 		return fmt.Errorf("%w: it does not know how to (NOTIMP)", ErrRefused)
 	case dns.RcodeServerFailure:
-		return errors.New("the server failed (SERVFAIL); its log says why")
+		return errFailed
 	case dns.RcodeFormatError:
 		return errors.New("the server does not understand the message (FORMERR)")
 	case dns.RcodeNotZone:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mailform/mailform/providers/zonedata"
 	"github.com/mailform/mailform/schema/rdata"
@@ -101,15 +102,10 @@ type view struct {
 // its transfer is refused.
 func (p *Provider) look(ctx context.Context, zones []rdata.Name, declared map[rdata.Name]map[zonedata.Key]bool) map[rdata.Name]*view {
 	views := make(map[rdata.Name]*view, len(zones))
-	transfers := make([]*transfer, len(zones))
-	list := make([]*exchange, len(zones))
-	for i, name := range zones {
+	transfers, list := p.transfers(ctx, zones)
+	for _, name := range zones {
 		views[name] = &view{declared: declared[name]}
-		t := &transfer{zone: name}
-		transfers[i] = t
-		list[i] = &exchange{msg: new(dns.Msg).SetAxfr(string(name)), key: p.readKey, take: t.take}
 	}
-	p.client.run(ctx, list)
 	var refused []rdata.Name
 	for i, name := range zones {
 		switch v, err := views[name], list[i].err; {
@@ -126,6 +122,46 @@ func (p *Provider) look(ctx context.Context, zones []rdata.Name, declared map[rd
 		p.ask(ctx, refused, views)
 	}
 	return views
+}
+
+// A server that has too many transfers under way, ours or others', answers
+// SERVFAIL. It is asked again, a few times, after pauses that double.
+const (
+	transferTries = 5
+	firstPause    = 20 * time.Millisecond
+)
+
+// transfers asks for the transfers of zones.
+func (p *Provider) transfers(ctx context.Context, zones []rdata.Name) ([]*transfer, []*exchange) {
+	transfers, list := make([]*transfer, len(zones)), make([]*exchange, len(zones))
+	again := make([]int, len(zones))
+	for i := range again {
+		again[i] = i
+	}
+	for try, pause := 0, firstPause; ; try, pause = try+1, 2*pause {
+		var now []*exchange
+		for _, i := range again {
+			t := &transfer{zone: zones[i]}
+			transfers[i] = t
+			list[i] = &exchange{msg: new(dns.Msg).SetAxfr(string(zones[i])), key: p.readKey, take: t.take}
+			now = append(now, list[i])
+		}
+		p.client.run(ctx, now)
+		var failed []int
+		for _, i := range again {
+			if errors.Is(list[i].err, errFailed) {
+				failed = append(failed, i)
+			}
+		}
+		if again = failed; len(again) == 0 || try == transferTries {
+			return transfers, list
+		}
+		select {
+		case <-ctx.Done():
+			return transfers, list
+		case <-time.After(pause):
+		}
+	}
 }
 
 // read makes the zone of its records.

@@ -149,7 +149,7 @@ func (k *key) complaint(m *dns.Msg) error {
 	}
 	switch t.Error {
 	case dns.RcodeBadKey:
-		return fmt.Errorf("%w: BADKEY, the server does not know a key %s with the algorithm %s", ErrKey, k, strings.TrimSuffix(k.algorithm, "."))
+		return fmt.Errorf("%w: BADKEY, the server does not know a key %s with the algorithm %s, or does not let it do this", ErrKey, k, strings.TrimSuffix(k.algorithm, "."))
 	case dns.RcodeBadSig:
 		return fmt.Errorf("%w: BADSIG, the server has another secret for the key %s", ErrKey, k)
 	case dns.RcodeBadTime:
