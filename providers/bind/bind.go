@@ -134,6 +134,13 @@ func (c *control) Remove(ctx context.Context, zone rdata.Name) error {
 	if _, err := c.rndc.Run(ctx, "delzone", "-clean", zone.Host()); err != nil {
 		return fmt.Errorf("remove it: %w", err)
 	}
+	if c.directory == "" {
+		return nil
+	}
+	// BIND has removed the file, unless it was writing the zone just then.
+	if err := os.Remove(filepath.Join(c.directory, fileName(zone))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove its file: %w", err)
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/bind"
@@ -81,9 +82,14 @@ func TestZonesAreMadeAndRemoved(t *testing.T) {
 				if there := nametest.Read(t, provider(t, s, nil), nil...); len(there) > 0 {
 					t.Errorf("there is still %v", there)
 				}
-				left, err := filepath.Glob(filepath.Join(s.Dir, "*.zone"))
-				if err != nil || len(left) > 0 {
-					t.Errorf("files are left: %v %v", left, err)
+				for deadline := time.Now().Add(10 * time.Second); ; {
+					left, err := filepath.Glob(filepath.Join(s.Dir, "*.zone"))
+					if err == nil && len(left) == 0 {
+						break
+					}
+					if err != nil || time.Now().After(deadline) {
+						t.Fatalf("files are left: %v %v", left, err)
+					}
 				}
 			}
 		})
