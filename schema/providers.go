@@ -2,7 +2,7 @@ package schema
 
 import "github.com/zclconf/go-cty/cty"
 
-var providers = []*BlockType{embeddedProvider, rfc2136Provider, bindProvider, knotProvider, zonefileProvider}
+var providers = []*BlockType{embeddedProvider, rfc2136Provider, bindProvider, knotProvider, zonefileProvider, powerdnsProvider}
 
 var embeddedProvider = &BlockType{
 	Type:  "provider",

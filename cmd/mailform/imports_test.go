@@ -27,6 +27,7 @@ var importRules = []struct {
 	{"providers/rfc2136", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/bind", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/knot", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
+	{"providers/powerdns", []string{"schema", "providers$", "providers/zonedata"}},
 	{"providers/zonefile", []string{"schema", "providers$", "providers/zonedata", "providers/masterfile"}},
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/source", []string{"engine/source"}},

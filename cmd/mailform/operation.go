@@ -20,6 +20,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/knot"
 	"github.com/mailform/mailform/providers/lookup"
+	"github.com/mailform/mailform/providers/powerdns"
 	"github.com/mailform/mailform/providers/rfc2136"
 	"github.com/mailform/mailform/providers/zonefile"
 )
@@ -186,6 +187,8 @@ func newProvider(name string) providers.Provider {
 		return &bind.Provider{}
 	case "knot":
 		return &knot.Provider{}
+	case "powerdns":
+		return &powerdns.Provider{}
 	case "zonefile":
 		return &zonefile.Provider{}
 	default:

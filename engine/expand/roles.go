@@ -26,6 +26,7 @@ var providerRoles = map[string][]role{
 	"bind":     {roleDNS},
 	"knot":     {roleDNS},
 	"zonefile": {roleDNS},
+	"powerdns": {roleDNS},
 }
 
 // runs reports whether mailform itself runs the server at a target, and so says
