@@ -22,6 +22,8 @@ import (
 	"github.com/mailform/mailform/providers/embedded/primary"
 	"github.com/mailform/mailform/providers/embedded/queue"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/transfer"
+	"github.com/mailform/mailform/providers/embedded/tsig"
 )
 
 // Options say how to run.
@@ -53,9 +55,11 @@ type daemon struct {
 	certs   *certs.Manager
 	dns     *dns.Server
 	primary *primary.Primary
-	queue   *queue.Queue
-	sockets *sockets
-	live    live
+	// transfers hands zones out to secondaries.
+	transfers *transfer.Server
+	queue     *queue.Queue
+	sockets   *sockets
+	live      live
 	// applying is held from the preparation of a batch to its end.
 	applying sync.Mutex
 }
@@ -96,6 +100,7 @@ func Run(ctx context.Context, o Options) error {
 	})
 	work.Go(func() { d.lookAfter(ctx) })
 	work.Go(func() { d.primary.Run(ctx) })
+	work.Go(func() { d.transfers.Run(ctx) })
 	log.Info("started", "version", o.Version, "pid", os.Getpid(), "data", o.DataDir)
 
 	<-ctx.Done()
@@ -140,13 +145,18 @@ func (d *daemon) setUp(ctx context.Context) error {
 	}
 	d.auth = auth.New(d.store, auth.Options{Log: d.log})
 	d.signer = dkim.New(d.store)
-	d.dns = dns.New(dns.Options{Logger: d.log})
+	keys := &tsig.Ring{}
+	d.transfers = transfer.New(transfer.Options{Keys: keys, Logger: d.log})
+	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
 	d.queue = queue.New(queue.Options{Store: d.store, Settings: d.queueSettings, Logger: d.log})
 	d.sockets = newSockets(d.log, d.makeService)
 	if err := d.loadSettings(ctx); err != nil {
 		return err
 	}
-	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Logger: d.log})
+	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Transfers: d.transfers, Logger: d.log})
+	if err := d.loadSecondaries(ctx); err != nil {
+		return err
+	}
 	if err := d.primary.LoadAll(ctx); err != nil {
 		return fmt.Errorf("load the zones: %w", err)
 	}
@@ -173,6 +183,16 @@ func (d *daemon) loadSettings(ctx context.Context) error {
 		// The servers go on with other certificates: a bad file must not stop the mail.
 		d.log.Error("load the certificates", "error", err)
 	}
+	return nil
+}
+
+// loadSecondaries takes over who may copy the zones.
+func (d *daemon) loadSecondaries(ctx context.Context) error {
+	list, err := d.store.Secondaries(ctx)
+	if err != nil {
+		return fmt.Errorf("load the secondaries: %w", err)
+	}
+	d.transfers.SetSecondaries(list)
 	return nil
 }
 

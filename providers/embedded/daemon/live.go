@@ -151,12 +151,14 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
-	settings := false
+	settings, secondaries := false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
 		case schema.KindSetting, schema.KindListener:
 			settings = true
+		case schema.KindSecondary:
+			secondaries = true
 		case schema.KindZone, schema.KindDNSSEC:
 			zones[c.Key] = true
 		case schema.KindRRset:
@@ -166,6 +168,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if settings {
 		if err := d.loadSettings(ctx); err != nil {
 			d.log.Error("load settings", "error", err)
+		}
+	}
+	if secondaries {
+		if err := d.loadSecondaries(ctx); err != nil {
+			d.log.Error("load secondaries", "error", err)
 		}
 	}
 	for _, name := range sortedKeys(zones) {

@@ -55,6 +55,12 @@ type responder struct {
 func (r *responder) reply(packet []byte, from client) []byte {
 	zs := r.server.zones.Load()
 	wire := r.fast(zs, packet, from)
+	if wire == nil && r.server.options.Keys != nil && mayBeSigned(packet) {
+		var known bool
+		if wire, known = r.signed(zs, packet, from); known {
+			return wire
+		}
+	}
 	if wire == nil {
 		wire = r.slow(zs, packet, from)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/dnssec"
 	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/tsig"
 )
 
 // ErrServerClosed is returned by [Server.Serve] after [Server.Shutdown].
@@ -25,11 +27,23 @@ var ErrServerClosed = errors.New("dns: server closed")
 // Options make a Server.
 type Options struct {
 	Logger *slog.Logger // nil: nothing is logged
+	// Transfers hands zones out; nil: nobody gets one.
+	Transfers Transfers
+	// Keys are those that queries may be signed with; nil: there are none.
+	Keys *tsig.Ring
+}
+
+// Transfers answers queries for whole zones that have come over TCP.
+type Transfers interface {
+	// Transfer answers a query of type AXFR or IXFR by one message or more. Its error
+	// is that of write.
+	Transfer(packet []byte, from netip.Addr, write func(message []byte) error) error
 }
 
 // A Server answers for its zones on any number of sockets.
 type Server struct {
 	log     *slog.Logger
+	options Options
 	zones   atomic.Pointer[zones]
 	limiter atomic.Pointer[limiter]
 	secret  cookieSecret
@@ -43,7 +57,7 @@ type Server struct {
 
 // New makes a server without zones.
 func New(o Options) *Server {
-	s := &Server{log: o.Logger, sockets: map[*UDP]struct{}{}}
+	s := &Server{log: o.Logger, options: o, sockets: map[*UDP]struct{}{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/mailform/mailform/providers/embedded/sessions"
 )
 
@@ -61,6 +63,12 @@ func (st *stream) Run() {
 			break // it is gone, or idle
 		}
 		r.now = uint32(time.Now().Unix())
+		if t := st.server.options.Transfers; t != nil && asksForZone(packet) {
+			if st.flush() != nil || t.Transfer(packet, from.addr, st.send) != nil {
+				return
+			}
+			continue
+		}
 		wire := st.server.respond(r, packet, from)
 		if wire == nil {
 			break // it does not speak this protocol
@@ -103,6 +111,27 @@ func (st *stream) read(packet []byte) ([]byte, error) {
 	packet = packet[:n]
 	_, err := io.ReadFull(st.in, packet)
 	return packet, err
+}
+
+// asksForZone reports whether a query is for a zone as a whole, or what has changed
+// in it.
+func asksForZone(packet []byte) bool {
+	if len(packet) < headerSize || packet[2]&(bitQR|opcodes) != 0 {
+		return false
+	}
+	end := endOfQuestion(packet)
+	if end == 0 {
+		return false
+	}
+	rrtype := binary.BigEndian.Uint16(packet[end-4:])
+	return rrtype == dns.TypeAXFR || rrtype == dns.TypeIXFR
+}
+
+// send sends a message at once.
+func (st *stream) send(message []byte) error {
+	st.out = binary.BigEndian.AppendUint16(st.out, uint16(len(message)))
+	st.out = append(st.out, message...)
+	return st.flush()
 }
 
 // flush sends what is gathered.

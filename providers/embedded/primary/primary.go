@@ -13,6 +13,7 @@ import (
 	nameserver "github.com/mailform/mailform/providers/embedded/dns"
 	"github.com/mailform/mailform/providers/embedded/dnssec"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/transfer"
 )
 
 const (
@@ -31,6 +32,8 @@ const (
 type Options struct {
 	Store  *store.Store
 	Server *nameserver.Server
+	// Transfers is told of each version; nil: nobody is.
+	Transfers *transfer.Server
 	// Now is the clock; nil: that of the machine.
 	Now func() time.Time
 	// AskParent asks the servers of a zone's parent for its DS records; nil: by the
@@ -139,7 +142,23 @@ func (p *Primary) unsigned(z store.Zone) error {
 		return err
 	}
 	delete(p.signed, d.Name())
-	return p.o.Server.SetDraft(d, nil)
+	if err := p.o.Server.SetDraft(d, nil); err != nil {
+		return err
+	}
+	sets := d.Sets()
+	all := make([]*dnssec.Set, len(sets))
+	for i := range sets {
+		all[i] = &sets[i]
+	}
+	p.handOut(d.Name(), all)
+	return nil
+}
+
+// handOut lets secondaries have a version of a zone that is served now.
+func (p *Primary) handOut(zone string, sets []*dnssec.Set) {
+	if p.o.Transfers != nil {
+		p.o.Transfers.Publish(zone, sets)
+	}
 }
 
 func (p *Primary) load(ctx context.Context, zone string) error {
@@ -157,6 +176,9 @@ func (p *Primary) publish(ctx context.Context, zone string) error {
 	z, err := p.o.Store.Zone(ctx, zone)
 	if errors.Is(err, store.ErrNotFound) {
 		p.o.Server.RemoveZone(zone)
+		if p.o.Transfers != nil {
+			p.o.Transfers.Remove(canonical(zone))
+		}
 		delete(p.signed, canonical(zone))
 		return nil
 	}
@@ -213,6 +235,7 @@ func (p *Primary) publish(ctx context.Context, zone string) error {
 	if err := p.o.Server.SetDraft(d, signed); err != nil {
 		return err
 	}
+	p.handOut(g.Zone, signed.Sets)
 	s.zone, s.agents = signed, g.ParentalAgents
 	s.plan(step, now)
 	return nil

@@ -19,21 +19,24 @@ import (
 	nameserver "github.com/mailform/mailform/providers/embedded/dns"
 	"github.com/mailform/mailform/providers/embedded/dnssec"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/transfer"
+	"github.com/mailform/mailform/providers/embedded/tsig"
 )
 
 // A world is a name server with a clock of its own, and a parent that has the DS
 // records that it is told.
 type world struct {
 	*Primary
-	t      *testing.T
-	dir    string
-	store  *store.Store
-	server *nameserver.Server
-	addr   string
-	now    time.Time
-	parent dnssec.Parent
-	asked  int
-	stop   func()
+	t         *testing.T
+	dir       string
+	store     *store.Store
+	server    *nameserver.Server
+	transfers *transfer.Server
+	addr      string
+	now       time.Time
+	parent    dnssec.Parent
+	asked     int
+	stop      func()
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,9 +52,11 @@ func (w *world) start() {
 	if w.store, err = store.Open(context.Background(), w.dir, store.Options{Now: func() time.Time { return w.now }}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.server = nameserver.New(nameserver.Options{})
+	keys := &tsig.Ring{}
+	w.transfers = transfer.New(transfer.Options{Keys: keys, Retry: []time.Duration{20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond}})
+	w.server = nameserver.New(nameserver.Options{Transfers: w.transfers, Keys: keys})
 	w.Primary = New(Options{
-		Store: w.store, Server: w.server, Now: func() time.Time { return w.now },
+		Store: w.store, Server: w.server, Transfers: w.transfers, Now: func() time.Time { return w.now },
 		AskParent: func(context.Context, string, []string) (dnssec.Parent, error) {
 			w.asked++
 			if !w.parent.Seen {
@@ -74,7 +79,10 @@ func (w *world) start() {
 	w.addr = tcp.Addr().String()
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = w.server.Serve(udp, tcp) })
+	running, end := context.WithCancel(context.Background())
+	wg.Go(func() { w.transfers.Run(running) })
 	w.stop = func() {
+		end()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := errors.Join(w.server.Shutdown(ctx), w.store.Close()); err != nil {
@@ -99,6 +107,14 @@ func (w *world) apply(changes ...admin.Change) []admin.Resource {
 	}
 	for _, c := range changes {
 		zone := c.Key
+		if c.Kind == "secondary" {
+			list, err := w.store.Secondaries(w.t.Context())
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			w.transfers.SetSecondaries(list)
+			continue
+		}
 		if c.Kind == "rrset" {
 			zone = store.ZoneOf(c.Key)
 		}
