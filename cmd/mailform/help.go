@@ -57,6 +57,8 @@ func subcommands(name string) []command {
 		return metadataCommands()
 	case "import":
 		return importCommands()
+	case "dnssec":
+		return dnssecCommands()
 	default:
 		return nil
 	}

@@ -58,6 +58,18 @@ func (d *fakeDaemon) Status(context.Context) (Status, error) {
 func (d *fakeDaemon) Stop()           { d.stop() }
 func (d *fakeDaemon) Version() string { return `1.2.3 "x"` }
 
+func (d *fakeDaemon) SignedZones(_ context.Context, zone string) ([]SignedZone, error) {
+	return []SignedZone{{Zone: zone, Serial: 3, Keys: []SignedKey{{Role: "ksk", Tag: 7, State: "ready"}}, DS: []string{"7 13 2 AB"}}}, nil
+}
+
+func (d *fakeDaemon) Sign(_ context.Context, r SigningRequest) error {
+	d.calls = append(d.calls, r.Action+" "+r.Role+" "+r.Zone)
+	if r.Action != "roll" {
+		return &Error{Code: "invalid", Message: "no key waits"}
+	}
+	return nil
+}
+
 // serve runs the server in a data directory until the test ends.
 func serve(t *testing.T, dir string, d *fakeDaemon) *http.Server {
 	t.Helper()
@@ -335,5 +347,26 @@ func TestStop(t *testing.T) {
 	}
 	if _, err := NewClient(dir).Version(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("error %v, want ErrNotRunning", err)
+	}
+}
+
+func TestKeysOfSignedZones(t *testing.T) {
+	dir := t.TempDir()
+	d := &fakeDaemon{}
+	serve(t, dir, d)
+	c := NewClient(dir)
+	zones, err := c.SignedZones(t.Context(), "a&b.example")
+	if err != nil || len(zones) != 1 || zones[0].Zone != "a&b.example" || zones[0].Keys[0].Tag != 7 || zones[0].DS[0] != "7 13 2 AB" {
+		t.Errorf("%+v (%v)", zones, err)
+	}
+	if err := c.Sign(t.Context(), SigningRequest{Zone: "example.com", Action: "roll", Role: "zsk"}); err != nil {
+		t.Error(err)
+	}
+	var refusal *Error
+	if err := c.Sign(t.Context(), SigningRequest{Zone: "example.com", Action: "confirm"}); !errors.As(err, &refusal) || refusal.Message != "no key waits" {
+		t.Errorf("error is %v", err)
+	}
+	if !slices.Equal(d.calls, []string{"roll zsk example.com", "confirm  example.com"}) {
+		t.Errorf("it was called %q", d.calls)
 	}
 }

@@ -84,6 +84,37 @@ type ListenerStatus struct {
 	Connections int    `json:"connections"`
 }
 
+// SignedZones is the answer of GET /v1/dnssec.
+type SignedZones struct {
+	Zones []SignedZone `json:"zones"`
+}
+
+// SignedZone is how far a signed zone and its keys have come. Times are RFC 3339.
+type SignedZone struct {
+	Zone    string      `json:"zone"` // without the last dot
+	Serial  uint32      `json:"serial"`
+	Keys    []SignedKey `json:"keys"`
+	DS      []string    `json:"ds"`                // data of the records that the parent is to have
+	Renewal string      `json:"renewal,omitempty"` // when the next signatures are made anew
+}
+
+// SignedKey is how far a key has come.
+type SignedKey struct {
+	Role  string `json:"role"` // "ksk", "zsk"
+	Tag   uint16 `json:"tag"`
+	State string `json:"state"` // "published", "ready", "active", "retired"
+	Since string `json:"since"`
+	Waits string `json:"waits,omitempty"` // what for
+	Until string `json:"until,omitempty"` // empty where it is not time that it waits for
+}
+
+// SigningRequest is what POST /v1/dnssec asks for.
+type SigningRequest struct {
+	Zone   string `json:"zone"`
+	Action string `json:"action"`         // "roll", "confirm"
+	Role   string `json:"role,omitempty"` // of the key that rolls
+}
+
 // Error is the body of every answer that is not 2xx.
 type Error struct {
 	Code    string `json:"code"` // "conflict", "invalid", "internal"

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 )
 
 // ErrNotRunning: no daemon serves the data directory.
@@ -54,6 +55,18 @@ func (c *Client) Apply(ctx context.Context, r ApplyRequest) (*ApplyResponse, err
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	out := new(Status)
 	return out, c.call(ctx, http.MethodGet, "/v1/status", nil, out)
+}
+
+// SignedZones tells how far signed zones have come: all, or the one that is named.
+func (c *Client) SignedZones(ctx context.Context, zone string) ([]SignedZone, error) {
+	var out SignedZones
+	err := c.call(ctx, http.MethodGet, "/v1/dnssec?zone="+url.QueryEscape(zone), nil, &out)
+	return out.Zones, err
+}
+
+// Sign asks for a change of the keys of a zone.
+func (c *Client) Sign(ctx context.Context, r SigningRequest) error {
+	return c.call(ctx, http.MethodPost, "/v1/dnssec", r, nil)
 }
 
 // Stop asks the daemon to end; it returns before that has happened.

@@ -30,6 +30,10 @@ type Hooks interface {
 	Stop()
 	// Version of the binary.
 	Version() string
+	// SignedZones tells how far signed zones have come: all, or the one that is named.
+	SignedZones(ctx context.Context, zone string) ([]SignedZone, error)
+	// Sign does what a [SigningRequest] asks for.
+	Sign(ctx context.Context, r SigningRequest) error
 }
 
 // Version is the answer of GET /v1/version.
@@ -54,6 +58,8 @@ func newServer(h Hooks, s Store, log *slog.Logger, limit int64) http.Handler {
 	mux.HandleFunc("GET /v1/status", srv.status)
 	mux.HandleFunc("POST /v1/stop", srv.stop)
 	mux.HandleFunc("GET /v1/version", srv.version)
+	mux.HandleFunc("GET /v1/dnssec", srv.signedZones)
+	mux.HandleFunc("POST /v1/dnssec", srv.sign)
 	return mux
 }
 
@@ -157,6 +163,32 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) version(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, Version{s.hooks.Version()})
+}
+
+func (s *server) signedZones(w http.ResponseWriter, r *http.Request) {
+	zones, err := s.hooks.SignedZones(r.Context(), r.URL.Query().Get("zone"))
+	if err != nil {
+		s.fail(w, "tell of signed zones", err)
+		return
+	}
+	s.answer(w, SignedZones{zones})
+}
+
+func (s *server) sign(w http.ResponseWriter, r *http.Request) {
+	var req SigningRequest
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.limit))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&req)
+	if err != nil {
+		err = &Error{Code: "invalid", Message: "decode the request: " + err.Error()}
+	} else {
+		err = s.hooks.Sign(r.Context(), req)
+	}
+	if err != nil {
+		s.fail(w, "change keys", err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *server) stop(w http.ResponseWriter, _ *http.Request) {

@@ -39,8 +39,8 @@ type KeyStatus struct {
 // ErrNothingAwaited: no key waits for the parent.
 var ErrNothingAwaited = errors.New("no key of the zone waits for the parent")
 
-// ErrUnderWay: the successor of a key is there already.
-var ErrUnderWay = errors.New("a successor of the key is under way already")
+// ErrUnderWay: another key is there already, and not in use yet.
+var ErrUnderWay = errors.New("a key is on its way already")
 
 // Status tells of all signed zones, or of one. The error for one that is not signed
 // is [store.ErrNotFound].
@@ -92,7 +92,7 @@ func (p *Primary) Roll(ctx context.Context, zone string, role dnssec.Role) error
 	}
 	for _, k := range g.Keys {
 		if k.Role == role && (k.State == dnssec.Published || k.State == dnssec.Ready) {
-			return fmt.Errorf("roll the %s of zone %s: %w: key %d is %s", role, g.Zone, ErrUnderWay, k.Tag, k.State)
+			return fmt.Errorf("roll the %s of zone %s: %w: %d is %s", strings.ToUpper(string(role)), strings.TrimSuffix(g.Zone, "."), ErrUnderWay, k.Tag, k.State)
 		}
 	}
 	if err := p.o.Store.RollZoneKey(ctx, zone, role); err != nil {
@@ -109,7 +109,7 @@ func (p *Primary) Confirm(ctx context.Context, zone string) error {
 		return err
 	}
 	if !slices.ContainsFunc(g.Keys, func(k *dnssec.Key) bool { return k.State == dnssec.Ready }) {
-		return fmt.Errorf("confirm the DS of zone %s: %w", g.Zone, ErrNothingAwaited)
+		return fmt.Errorf("confirm the DS of zone %s: %w", strings.TrimSuffix(g.Zone, "."), ErrNothingAwaited)
 	}
 	p.mu.Lock()
 	s := p.signed[g.Zone]
