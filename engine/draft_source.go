@@ -30,8 +30,9 @@ func (w *Workspace) DraftThings(module *config.Module, opts config.Options, thin
 	if diags = append(diags, more...); more.HasErrors() {
 		return nil, nil, diags
 	}
+	target := holder(res.NameServers, things)
 	in := draft.Input{
-		Target: schema.DefaultProvider, Things: things, Config: cfg, Declared: res.Resources,
+		Target: target, NameServers: res.NameServers, Things: things, Config: cfg, Declared: res.Resources,
 		Expand: expansion, Variables: module.VariableNames(), Unmade: true,
 	}
 	made, err := draft.Make(in)
@@ -43,7 +44,7 @@ func (w *Workspace) DraftThings(module *config.Module, opts config.Options, thin
 		declared[res.Resources[i].ID()] = &res.Resources[i]
 	}
 	for i := range things {
-		id := schema.ID{Target: schema.DefaultProvider, Kind: things[i].Kind, Key: things[i].Key}
+		id := schema.ID{Target: target, Kind: things[i].Kind, Key: things[i].Key}
 		r := declared[id]
 		if r == nil {
 			continue
@@ -53,6 +54,26 @@ func (w *Workspace) DraftThings(module *config.Module, opts config.Options, thin
 		}
 	}
 	return made, clashes, diags
+}
+
+// holder is the target that is to hold things which come from elsewhere: that of
+// the name server that a zone among them names, or else of the first; without one
+// the default.
+func holder(servers []expand.NameServer, things []providers.Observed) string {
+	if len(servers) == 0 {
+		return schema.DefaultProvider
+	}
+	for i := range things {
+		if o := &things[i]; o.Kind == schema.KindZone {
+			for _, s := range servers {
+				if string(s.Host) == o.Attrs.GetAttr("primary").AsString() {
+					return s.Target
+				}
+			}
+			return servers[0].Target
+		}
+	}
+	return schema.DefaultProvider
 }
 
 // NameServer is a thing that stands for a name server of which nothing is known

@@ -13,8 +13,8 @@ import (
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/draft"
 	"github.com/mailform/mailform/providers"
-	"github.com/mailform/mailform/providers/lookup"
 	"github.com/mailform/mailform/providers/masterfile"
+	"github.com/mailform/mailform/providers/rfc2136"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 )
@@ -28,6 +28,7 @@ func (a *app) importZone(ctx context.Context, args []string) int {
 	o.commandsFlag(fs)
 	fs.StringVar(&gen.out, "generate-config-out", "", "FILE: write the blocks to a new file, instead of printing them")
 	server := fs.String("axfr", "", "HOST: ask this name server (or HOST:PORT) for the zone, by a zone transfer, instead of reading a file")
+	keyFile := fs.String("tsig-file", "", "FILE: with -axfr, sign the question with the TSIG key in a file, as tsig-keygen prints it")
 	rest, err := a.parse(fs, args, 2)
 	if err != nil {
 		return usageExit(err)
@@ -38,11 +39,14 @@ func (a *app) importZone(ctx context.Context, args []string) int {
 	if len(rest) == 0 || len(rest) == 1 && *server == "" || len(rest) == 2 && *server != "" {
 		return a.fail(errors.New("mailform import zone needs the name of a zone, and either a zone file (- is standard input) or -axfr=HOST: mailform import zone example.org example.org.zone"))
 	}
+	if *keyFile != "" && *server == "" {
+		return a.fail(errors.New("-tsig-file signs what is asked of a name server, and goes with -axfr=HOST"))
+	}
 	name, err := schema.ParseDomainName(rest[0])
 	if err != nil {
 		return a.fail(fmt.Errorf("%q is no name of a zone: %w", rest[0], err))
 	}
-	zone, err := a.readZone(ctx, rdata.Name(name+"."), rest[1:], *server)
+	zone, err := a.readZone(ctx, rdata.Name(name+"."), rest[1:], *server, *keyFile)
 	if err != nil {
 		return a.fail(err)
 	}
@@ -53,15 +57,23 @@ func (a *app) importZone(ctx context.Context, args []string) int {
 }
 
 // readZone reads a zone from a file or a name server.
-func (a *app) readZone(ctx context.Context, name rdata.Name, path []string, server string) (*masterfile.Zone, error) {
+func (a *app) readZone(ctx context.Context, name rdata.Name, path []string, server, keyFile string) (*masterfile.Zone, error) {
 	if server != "" {
 		at, err := schema.ParseServer(server)
 		if err != nil {
 			return nil, fmt.Errorf("-axfr=%s: %w", server, err)
 		}
-		rrs, err := lookup.Transfer(ctx, at, name)
+		var key *rfc2136.TSIG
+		who := "this machine"
+		if keyFile != "" {
+			if key, err = readKey(keyFile); err != nil {
+				return nil, fmt.Errorf("-tsig-file=%s: %w", keyFile, err)
+			}
+			who = "the key " + key.String()
+		}
+		rrs, err := rfc2136.Transfer(ctx, at, name, key)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the zone %s: %w. The server has to allow this machine the transfer", name.Host(), err)
+			return nil, fmt.Errorf("cannot read the zone %s: %w. The server has to allow %s the transfer", name.Host(), err, who)
 		}
 		return masterfile.FromRecords(rrs, name)
 	}
@@ -85,6 +97,24 @@ func (a *app) readZone(ctx context.Context, name rdata.Name, path []string, serv
 		return nil, fmt.Errorf("cannot read the zone %s: %s: %w", name.Host(), path[0], err)
 	}
 	return zone, nil
+}
+
+// maxKeyFile bounds a file with a key, in bytes.
+const maxKeyFile = 64 << 10
+
+// readKey reads a TSIG key.
+func readKey(path string) (*rfc2136.TSIG, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return nil, err
+	}
+	key, err := rfc2136.ParseTSIG(string(text))
+	return &key, err
 }
 
 // input opens a file, or standard input for "-".

@@ -21,6 +21,7 @@ var importRules = []struct {
 	{"providers/providertest", []string{"schema", "providers$", "providers/providertest"}},
 	{"providers/lookup", []string{"schema", "providers$"}},
 	{"providers/masterfile", []string{"schema", "providers$"}},
+	{"providers/masterfile/masterfiletest", []string{"providers/masterfile/masterfiletest"}},
 	{"providers/memory", []string{"schema", "providers$"}},
 	{"providers/zonedata", []string{"schema", "providers$"}},
 	{"providers/nametest", []string{"schema", "providers$", "providers/zonedata"}},

@@ -26,6 +26,9 @@ type Input struct {
 	// Config is what the files declare; Declared is what that expands to.
 	Config   *config.Config
 	Declared []schema.Resource
+	// NameServers are those that the files declare, beside the ones that Declared
+	// has listeners of.
+	NameServers []expand.NameServer
 	// Expand are the options of expansion.
 	Expand expand.Options
 	// Variables are the names of those that the files declare.

@@ -51,6 +51,11 @@ func (d *drafter) knowDeclared() {
 			d.knowMail(r.Key, ref)
 		}
 	}
+	for _, ns := range d.in.NameServers {
+		if _, known := d.host("nameserver", ns.Host.Host()); !known && ns.Target == d.in.Target && ns.Ref.Module == nil {
+			d.knowHost("nameserver", ns.Host.Host(), ns.Ref.Block())
+		}
+	}
 }
 
 func (d *drafter) know(kind, key string, ref schema.Ref) { d.refs[kind+" "+key] = ref }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
@@ -14,6 +16,7 @@ import (
 	"github.com/mailform/mailform/engine/expand"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/masterfile"
+	"github.com/mailform/mailform/providers/masterfile/masterfiletest"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
@@ -161,4 +164,36 @@ func FuzzZone(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A zone of 10,000 names, of every type, comes out as it was, and in little time.
+func TestALargeZoneComesOutAsItWas(t *testing.T) {
+	files := fstest.MapFS{}
+	for name, text := range masterfiletest.Files(10_000) {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	begin := time.Now()
+	z, err := masterfile.Read(strings.NewReader(string(files[masterfiletest.Main].Data)), zone, masterfile.Options{Include: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := time.Since(begin)
+	begin = time.Now()
+	got, made, text := again(t, z)
+	t.Logf("%d things read in %v; drafted as %d blocks, read and expanded again in %v", len(z.Things), read, len(made.Blocks), time.Since(begin))
+	if len(made.Left) > 0 || len(z.Skipped) > 0 {
+		t.Errorf("left %.500v, skipped %.500v", made.Left, z.Skipped)
+	}
+	want := lines(z.Things)
+	if len(want) < 15_000 {
+		t.Errorf("%d records were read", len(want))
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%.3000s", d)
+	}
+	if path := os.Getenv("MAILFORM_KEEP"); path != "" {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

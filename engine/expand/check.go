@@ -17,6 +17,11 @@ func (e *expander) failed(id string, s *rrset, at value, format string, args ...
 	if !c.Fixed && e.off(id, s) {
 		return
 	}
+	if c.Warning {
+		if e.warned[id]++; e.warned[id] > maxWarnings {
+			return
+		}
+	}
 	how := "which cannot be switched off"
 	if !c.Fixed {
 		where := s.block.addr
@@ -33,6 +38,21 @@ func (e *expander) failed(id string, s *rrset, at value, format string, args ...
 		d.Subject = &rng
 	}
 	e.diags = append(e.diags, d)
+}
+
+// maxWarnings is how many records each warning names.
+const maxWarnings = 10
+
+// countWarnings says how many warnings were left out.
+func (e *expander) countWarnings() {
+	for _, c := range check.All() {
+		if more := e.warned[c.ID] - maxWarnings; more > 0 {
+			e.diags = append(e.diags, &hcl.Diagnostic{
+				Severity: hcl.DiagWarning, Summary: c.Summary, Extra: check.Failed{Check: c},
+				Detail: fmt.Sprintf("%d further record sets do not pass the check %s (%s) either.", more, c.ID, c.RFC),
+			})
+		}
+	}
 }
 
 // off reports whether a check is switched off for a record set: in its block, in
@@ -108,6 +128,7 @@ func (e *expander) checkSets() {
 			}
 		}
 	}
+	e.countWarnings()
 }
 
 // checkTTL tells of odd times to live: of that of a zone once.

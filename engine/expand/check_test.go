@@ -142,6 +142,18 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// Where a thousand records do not pass, ten of them say enough.
+func TestWarningsAreCounted(t *testing.T) {
+	var lines strings.Builder
+	for i := range 25 {
+		fmt.Fprintf(&lines, "x%d CNAME gone\n", i)
+	}
+	_, diags := expand.Expand(load(t, map[string]string{"base.mf.hcl": base, "main.mf.hcl": recordsOf(lines.String())}), expand.Options{})
+	if len(diags) != 11 || !slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool { return strings.HasPrefix(d.Detail, "15 further record sets") }) {
+		t.Errorf("%d diagnostics: %v", len(diags), diags)
+	}
+}
+
 // What is no check, and what cannot be switched off, is refused with a word on it.
 func TestDisableChecksNamesChecks(t *testing.T) {
 	for id, want := range map[string]string{

@@ -42,9 +42,18 @@ type Result struct {
 	// without trailing dot: lines of a zone file, for the one who runs the zone.
 	// A line that is not known yet is a comment that says so.
 	Records map[string][]string
+	// NameServers are those that blocks declare, in the order of the configuration.
+	NameServers []NameServer
 	// Zones of which the files say what in them is somebody else's, or that all
 	// else is to go.
 	Zones []*ignore.Zone
+}
+
+// A NameServer is one that a block declares.
+type NameServer struct {
+	Ref    schema.Ref
+	Host   rdata.Name
+	Target string
 }
 
 // Expand makes resources of blocks. The result is nil if and only if the
@@ -72,6 +81,11 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	}
 	slices.SortFunc(e.out, func(a, b schema.Resource) int { return cmp.Compare(a.Address, b.Address) })
 	res := &Result{Resources: e.out, Computed: config.Computed{}, Records: map[string][]string{}, Zones: e.hands()}
+	for _, b := range e.byType["nameserver"] {
+		if ns := e.nameservers[b]; ns != nil {
+			res.NameServers = append(res.NameServers, NameServer{b.inst.Ref, ns.host, ns.target})
+		}
+	}
 	e.describeDomains(res)
 	return res, e.diags
 }
@@ -111,6 +125,8 @@ type expander struct {
 
 	// disables are the checks that blocks switch off.
 	disables map[*block][]string
+	// warned counts the warnings of each check.
+	warned map[string]int
 
 	// What many resources have in common is made once.
 	sizes   map[string]int64
@@ -138,7 +154,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
 		ports: map[string]*portUse{}, mail: make(map[string]*mailEntry, n),
-		sets: map[setKey]*rrset{}, disables: map[*block][]string{}, used: map[string]*block{},
+		sets: map[setKey]*rrset{}, disables: map[*block][]string{}, warned: map[string]int{}, used: map[string]*block{},
 		sizes: map[string]int64{}, numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
 	}
 	list := make([]block, n)

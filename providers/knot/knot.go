@@ -93,7 +93,7 @@ func (c *control) fill(ctx context.Context, zone rdata.Name, records []string) e
 			return err
 		}
 		h := rr.Header()
-		sets = append(sets, []string{"zone-set", string(zone), h.Name, strconv.Itoa(int(h.Ttl)), dns.TypeToString[h.Rrtype],
+		sets = append(sets, []string{"zone-set", string(zone), h.Name, strconv.Itoa(int(h.Ttl)), rdata.TypeName(h.Rrtype),
 			strings.TrimPrefix(rr.String(), h.String())})
 	}
 	return c.transaction(ctx, []string{"zone-begin", string(zone)}, sets, []string{"zone-commit", string(zone)}, []string{"zone-abort", string(zone)})

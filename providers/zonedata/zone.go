@@ -66,7 +66,7 @@ func Read(name rdata.Name, records []dns.RR, declared func(Key) bool) (*Zone, er
 		at := wire{h.Name, h.Rrtype}
 		s := byType[at]
 		if s == nil {
-			key := Key{rdata.Name(strings.ToLower(h.Name)), typeName(h.Rrtype)}
+			key := Key{rdata.Name(strings.ToLower(h.Name)), rdata.TypeName(h.Rrtype)}
 			if !key.Name.In(name) {
 				return nil, fmt.Errorf("%s does not lie in the zone %s", h.Name, name)
 			}
@@ -114,13 +114,6 @@ func ByServer(rrtype uint16) bool {
 // signers are the types at the apex of a zone that a server makes when it signs,
 // and that people can declare where it does not.
 var signers = map[string]bool{"DNSKEY": true, "CDS": true, "CDNSKEY": true}
-
-func typeName(rrtype uint16) string {
-	if s, ok := dns.TypeToString[rrtype]; ok {
-		return s
-	}
-	return "TYPE" + strconv.Itoa(int(rrtype))
-}
 
 // Value is the canonical value of a record. Data that is none of its type stays
 // as it is, as RFC 3597 writes it: it is somebody's, and not ours to judge.

@@ -64,8 +64,8 @@ func wire(rr dns.RR) ([]byte, error) {
 	return buf[header:n], nil
 }
 
-// typeName is the name of a type as [ParseType] returns it.
-func typeName(number uint16) string {
+// TypeName is the name of a type as [ParseType] returns it.
+func TypeName(number uint16) string {
 	name := dns.TypeToString[number]
 	if _, ok := expected[name]; ok || notDeclared[name] != "" {
 		return name

@@ -72,7 +72,7 @@ func ParseType(s string) (string, error) {
 	var number uint16
 	if digits, ok := strings.CutPrefix(t, "TYPE"); ok {
 		if _, err := fmt.Sscanf(digits, "%d", &number); err == nil && fmt.Sprint(number) == digits {
-			if name := typeName(number); name != t {
+			if name := TypeName(number); name != t {
 				return ParseType(name)
 			}
 			// 128 to 255 are questions and meta types (RFC 6895 §3.1).

@@ -262,7 +262,7 @@ func RR(name Name, ttl uint32, rrtype, value string) (dns.RR, error) {
 // Value is the canonical value of a record as a server has it: the other way
 // of [RR]. A text that is not UTF-8 keeps its odd octets as they are.
 func Value(rr dns.RR) (rrtype, value string, err error) {
-	rrtype = typeName(rr.Header().Rrtype)
+	rrtype = TypeName(rr.Header().Rrtype)
 	switch rr := rr.(type) {
 	case *dns.TXT:
 		var b strings.Builder
