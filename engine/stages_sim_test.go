@@ -109,6 +109,7 @@ type simConfig struct {
 	mx      []int  // servers
 	servers []bool // which are there
 	address []int  // of each server: one of two
+	renamed []bool // whether the server has its second name
 	ttl     int
 	bob     bool
 }
@@ -147,7 +148,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC),
 		backend: &failing{after: -1}, systems: map[string]providers.Provider{}, mode: "auto",
-		wanted: simConfig{mx: []int{0}, servers: []bool{true, false, false, false}, address: []int{0, 0, 0, 0}, ttl: 3600},
+		wanted: simConfig{mx: []int{0}, servers: []bool{true, false, false, false}, address: []int{0, 0, 0, 0}, renamed: make([]bool, 4), ttl: 3600},
 	}
 	world := &inmemory.World{}
 	s.w = &engine.Workspace{Dir: t.TempDir(), Version: "0.1.0", NewProvider: func(name string) providers.Provider {
@@ -196,7 +197,7 @@ zone "hosts" {
 		if i == len(c.servers)-1 {
 			provider = "embedded.two"
 		}
-		fmt.Fprintf(&b, "server \"s%d\" {\n hostname = \"mx%d.example.net\"\n addresses = [\"198.51.%d.%d\"]\n provider = %s\n smtp {}\n}\n", i, i, 100+c.address[i], i+1, provider)
+		fmt.Fprintf(&b, "server \"s%d\" {\n hostname = %q\n addresses = [\"198.51.%d.%d\"]\n provider = %s\n smtp {}\n}\n", i, c.host(i), 100+c.address[i], i+1, provider)
 	}
 	fmt.Fprintf(&b, "domain \"example\" {\n name = \"example.com\"\n nameserver = nameserver.ns1\n ttl = %d\n", c.ttl)
 	for _, i := range c.mx {
@@ -235,7 +236,7 @@ func (s *sim) wait() {
 
 func (s *sim) change() {
 	c := &s.wanted
-	switch s.r.IntN(6) {
+	switch s.r.IntN(8) {
 	case 0: // the address of a server
 		i := s.r.IntN(len(c.servers))
 		c.address[i] = 1 - c.address[i]
@@ -243,6 +244,10 @@ func (s *sim) change() {
 		c.ttl = []int{60, 300, 3600}[s.r.IntN(3)]
 	case 2:
 		c.bob = !c.bob
+	case 4: // another name for a server, which stays what it is
+		i := s.r.IntN(len(c.servers))
+		c.renamed[i] = !c.renamed[i]
+		s.comeBack(i)
 	case 3: // to the other provider, or back
 		last := len(c.servers) - 1
 		if slices.Contains(c.mx, last) {
@@ -266,12 +271,20 @@ func (s *sim) change() {
 	s.logf("wanted: %+v", *c)
 }
 
-// comeBack gives a server that had gone the address that it had: that a name comes
+// host is the name of a server.
+func (c *simConfig) host(i int) string {
+	if c.renamed[i] {
+		return fmt.Sprintf("mail%d.example.net", i)
+	}
+	return fmt.Sprintf("mx%d.example.net", i)
+}
+
+// comeBack gives a server whose name had gone the address that it had: that a name comes
 // back with another one while its old address is still in caches is the limit of
 // what stages can do, as the decision says.
 func (s *sim) comeBack(i int) {
 	for n := len(s.history) - 1; n >= 0; n-- {
-		if set := s.history[n].sets[fmt.Sprintf("mx%d.example.net.A", i)]; len(set.values) > 0 {
+		if set := s.history[n].sets[s.wanted.host(i)+".A"]; len(set.values) > 0 {
 			s.wanted.address[i] = 0
 			if strings.HasPrefix(set.values[0], "198.51.101.") {
 				s.wanted.address[i] = 1

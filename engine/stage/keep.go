@@ -33,8 +33,11 @@ func (s *settler) keep() {
 	}
 }
 
-// keepHost keeps a host: its address records, and its listeners of the services.
+// keepHost keeps a host: its address records, and its listeners of the services:
+// those that have its name, and those that are where it leads to, whatever they are
+// called by now.
 func (s *settler) keepHost(x *set, name string, services ...string) {
+	at := s.addresses(name)
 	for id, o := range s.There {
 		switch id.Kind {
 		case schema.KindRRset:
@@ -42,7 +45,7 @@ func (s *settler) keepHost(x *set, name string, services ...string) {
 				s.keepZone(x, id.Target, text(o.Attrs, "zone"))
 			}
 		case schema.KindListener:
-			if text(o.Attrs, "hostname") == name && slices.Contains(services, text(o.Attrs, "service")) {
+			if slices.Contains(services, text(o.Attrs, "service")) && (text(o.Attrs, "hostname") == name || s.reached(id, at)) {
 				s.keepListener(x, id)
 				if text(o.Attrs, "service") == "smtp" {
 					s.keepDomains(x, id.Target, append([]string{x.name}, s.domains[name]...))
@@ -50,6 +53,54 @@ func (s *settler) keepHost(x *set, name string, services ...string) {
 			}
 		}
 	}
+}
+
+// addresses are those that a host has, and that resolvers may have of it.
+func (s *settler) addresses(name string) []string {
+	var out []string
+	for id, o := range s.There {
+		if t := text(o.Attrs, "type"); id.Kind != schema.KindRRset || t != "A" && t != "AAAA" || host(text(o.Attrs, "name")) != name {
+			continue
+		}
+		values, _ := texts(attr(o.Attrs, "values"))
+		out = append(out, values...)
+		if st := s.Prior.Resources[id]; st != nil && st.Staging != nil {
+			for _, v := range st.Staging.Cached {
+				out = append(out, v.Values...)
+			}
+		}
+	}
+	return out
+}
+
+// reached reports whether who comes to one of the addresses comes to a listener.
+// One that listens everywhere has the addresses of its server, or, where nobody
+// says which these are, any.
+func (s *settler) reached(id schema.ID, addresses []string) bool {
+	if len(addresses) == 0 {
+		return false
+	}
+	o := s.Observed(id)
+	all := false
+	for _, name := range []string{"listen", "listen_tls"} {
+		list, _ := texts(attr(o.Attrs, name))
+		for _, l := range list {
+			h, _, err := net.SplitHostPort(l)
+			if err == nil && slices.Contains(addresses, h) {
+				return true
+			}
+			all = all || err == nil && everywhere(h)
+		}
+	}
+	if !all {
+		return false
+	}
+	server := s.Observed(schema.ID{Target: id.Target, Kind: schema.KindSetting, Key: text(o.Attrs, "owner")})
+	if server == nil {
+		return true
+	}
+	own, _ := texts(attr(server.Attrs, "addresses"))
+	return len(own) == 0 || slices.ContainsFunc(own, func(a string) bool { return slices.Contains(addresses, a) })
 }
 
 // stay keeps a thing that is ours and not desired. It reports whether it is kept.

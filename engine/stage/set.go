@@ -129,14 +129,51 @@ func (s *settler) stirs(r *schema.Resource) bool {
 	case st == nil || st.Staging != nil || r.Staging == nil:
 		return r.Staging != nil || st != nil && st.Staging != nil
 	}
-	for _, name := range []string{"ttl", "values"} {
-		have := attr(o.Attrs, name)
-		if !attr(r.Attrs, name).RawEquals(have) || !attr(st.Attrs, name).RawEquals(have) {
+	for _, v := range [...]cty.Value{r.Attrs, st.Attrs} {
+		if !sameNumber(attr(v, "ttl"), attr(o.Attrs, "ttl")) || !sameTexts(attr(v, "values"), attr(o.Attrs, "values")) {
 			return true
 		}
 	}
 	return false
 }
+
+// sameNumber reports whether two numbers are equal, as RawEquals does, which makes
+// some more of them to find out.
+func sameNumber(a, b cty.Value) bool {
+	plain := func(v cty.Value) bool { return v.IsKnown() && !v.IsNull() && v.Type() == cty.Number }
+	if !plain(a) || !plain(b) {
+		return a.RawEquals(b)
+	}
+	return a.AsBigFloat().Cmp(b.AsBigFloat()) == 0
+}
+
+// sameTexts is the same for lists of strings. Both are asked of every record set
+// there is.
+func sameTexts(a, b cty.Value) bool {
+	plain := func(v cty.Value) bool {
+		return v.IsKnown() && !v.IsNull() && v.Type().IsListType() && v.Type().ElementType() == cty.String
+	}
+	if !plain(a) || !plain(b) || a.LengthInt() > len(indexes) {
+		return a.RawEquals(b)
+	}
+	if a.LengthInt() != b.LengthInt() {
+		return false
+	}
+	for _, i := range indexes[:a.LengthInt()] {
+		if !a.Index(i).RawEquals(b.Index(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+// indexes are the first numbers as values.
+var indexes = func() (list [8]cty.Value) {
+	for i := range list {
+		list[i] = cty.NumberIntVal(int64(i))
+	}
+	return list
+}()
 
 // attr is an attribute of an object; null where it has none of that name.
 func attr(v cty.Value, name string) cty.Value {

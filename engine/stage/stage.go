@@ -87,29 +87,79 @@ func Settle(in Input) Result {
 	if s.Prior == nil {
 		s.Prior = &state.State{}
 	}
-	if !slices.ContainsFunc(s.Desired, s.stirs) {
+	candidates := s.candidates()
+	if !slices.ContainsFunc(candidates, s.stirs) {
 		return s.res // which is nearly always so
 	}
-	var pointers, addresses []*set
-	for _, r := range s.Desired {
-		if x := s.set(r); x != nil && x.isAddress() {
-			addresses = append(addresses, x)
-		} else if x != nil {
-			pointers = append(pointers, x)
+	sets := make([]*set, 0, len(candidates))
+	for _, r := range candidates {
+		if x := s.set(r); x != nil {
+			sets = append(sets, x)
 		}
 	}
-	s.index(pointers)
-	for _, x := range pointers {
+	s.index(sets)
+	for _, x := range sets {
 		s.settle(x)
-	}
-	for _, x := range addresses {
-		if x.staging.When == schema.StageAny || s.named[x.name] || x.memory != nil {
-			s.settle(x)
-		}
 	}
 	s.keep()
 	s.finish()
 	return s.res
+}
+
+// candidates are the record sets that can be staged: of those with addresses only
+// the ones of hosts that MX and NS sets name, have named or will name.
+func (s *settler) candidates() []*schema.Resource {
+	var out, addresses []*schema.Resource
+	named := map[string]bool{}
+	for _, r := range s.Desired {
+		if r.Kind != schema.KindRRset {
+			continue
+		}
+		st := s.Prior.Resources[r.ID()]
+		remembered := st != nil && st.Staging != nil
+		switch t := text(r.Attrs, "type"); {
+		case !remembered && r.Staging == nil:
+		case !remembered && r.Staging.When != schema.StageAny && (t == "A" || t == "AAAA"):
+			addresses = append(addresses, r)
+		default:
+			out = append(out, r)
+			if t == "MX" || t == "NS" {
+				s.names(r, st, t, named)
+			}
+		}
+	}
+	for _, r := range addresses {
+		if named[host(text(r.Attrs, "name"))] {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// names collects the hosts that a set names or has named.
+func (s *settler) names(r *schema.Resource, st *state.Resource, rrtype string, named map[string]bool) {
+	x := set{rrtype: rrtype}
+	take := func(values []string) {
+		for _, h := range x.points(values) {
+			named[h] = true
+		}
+	}
+	all := []cty.Value{r.Attrs}
+	if s.stirs(r) {
+		all = append(all, s.Observed(r.ID()).Attrs)
+		if st != nil {
+			all = append(all, st.Attrs)
+		}
+		if st != nil && st.Staging != nil {
+			for _, v := range st.Staging.Cached {
+				take(v.Values)
+			}
+		}
+	}
+	for _, v := range all {
+		values, _ := texts(attr(v, "values"))
+		take(values)
+	}
 }
 
 // A settler holds what one call of Settle works with.
@@ -118,25 +168,23 @@ type settler struct {
 	res Result
 	// sets are those that were settled.
 	sets []*set
-	// named holds the hosts that MX and NS sets name, have named or will name, and
-	// domains the names of the MX sets among them, by host.
-	named   map[string]bool
+	// domains holds, by host, the names of the MX sets that name it, have named or
+	// will name it.
 	domains map[string][]string
 	// hosts are those that a listener of ours or an address record of ours has.
 	hosts map[string]bool
 }
 
 // index finds out which hosts there are, and who names them.
-func (s *settler) index(pointers []*set) {
-	s.named, s.domains, s.hosts = map[string]bool{}, map[string][]string{}, map[string]bool{}
-	for _, x := range pointers {
-		if x.rrtype != "MX" && x.rrtype != "NS" {
+func (s *settler) index(sets []*set) {
+	s.domains, s.hosts = map[string][]string{}, map[string]bool{}
+	for _, x := range sets {
+		if x.rrtype != "MX" {
 			continue
 		}
 		for _, v := range append([]version{x.want, x.have}, versions(x.cached)...) {
 			for _, host := range x.points(v.values) {
-				s.named[host] = true
-				if x.rrtype == "MX" && !slices.Contains(s.domains[host], x.name) {
+				if !slices.Contains(s.domains[host], x.name) {
 					s.domains[host] = append(s.domains[host], x.name)
 				}
 			}
