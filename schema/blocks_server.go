@@ -85,8 +85,19 @@ var nameserverBlock = &BlockType{
 			Doc: "Where to listen, UDP and TCP: `host:port`, or `:port` for all addresses."},
 		checksAttribute("the zones that it holds"),
 	},
-	Blocks: []NestedBlock{secondaryBlock},
+	Blocks: []NestedBlock{secondaryBlock, rateLimitBlock},
 }
+
+var rateLimitBlock = NestedBlock{Type: "rate_limit",
+	Doc: "How many answers one network (an IPv4 /24, an IPv6 /56) gets over UDP, where anybody can ask in the name of a victim. " +
+		"Every other answer beyond that says to ask over TCP, the others are not given. Over TCP, and for clients that send back a cookie (RFC 7873), there is no limit, nor for this machine itself. " +
+		"Left out: 200 answers of a kind a second.",
+	Attributes: []Attribute{
+		{Name: "responses_per_second", Sets: []string{"ratelimit.responses_per_second"}, Type: cty.Number, Form: FormRate, Default: cty.NumberIntVal(200),
+			Doc: "How many answers about one name, how many that there is nothing in a zone, and how many errors a network gets in a second; all together ten times as many. 0: any number."},
+		{Name: "exempt", Sets: []string{"ratelimit.exempt"}, Type: cty.List(cty.String), Form: FormNetwork,
+			Doc: "Networks without a limit: those of one's own resolvers."},
+	}}
 
 var secondaryBlock = NestedBlock{Type: "secondary", Repeatable: true,
 	Doc: "Another name server that copies the zones of this one (AXFR and IXFR), and is told of changes (NOTIFY). Nobody else can copy a zone. See [secondaries](../dnssec.md#secondaries).",

@@ -88,10 +88,11 @@ var (
 	FormReportAddress = stringForm("a mail address",
 		"A mail address, with or without `mailto:`.",
 		ParseReportAddress)
-	FormIP     = stringForm("an IP address", "An IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`.", parseIP)
-	FormIPv4   = stringForm("an IPv4 address or network", "`192.0.2.1` or `192.0.2.0/24`.", parseIPv4)
-	FormIPv6   = stringForm("an IPv6 address or network", "`2001:db8::1` or `2001:db8::/32`.", parseIPv6)
-	FormListen = stringForm("an address to listen on",
+	FormIP      = stringForm("an IP address", "An IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`.", parseIP)
+	FormIPv4    = stringForm("an IPv4 address or network", "`192.0.2.1` or `192.0.2.0/24`.", parseIPv4)
+	FormIPv6    = stringForm("an IPv6 address or network", "`2001:db8::1` or `2001:db8::/32`.", parseIPv6)
+	FormNetwork = stringForm("an IP address or network", "`192.0.2.0/24`, `2001:db8::/32`, or one address.", ParseNetwork)
+	FormListen  = stringForm("an address to listen on",
 		"An IP address and a port: `127.0.0.1:25`, `[::1]:25`; `:25` for all addresses.",
 		ParseListen)
 	FormHostPort = stringForm("a host and a port",
@@ -120,6 +121,7 @@ var (
 	FormIdentifier = stringForm("an identifier", "Letters, digits, `_` and `-`, not beginning with a digit.", parseIdentifier)
 	FormUint16     = integer(0, 65535)
 	FormPercent    = integer(0, 100)
+	FormRate       = integer(0, 1_000_000)
 	FormRSABits    = integers(2048, 3072, 4096)
 )
 

@@ -44,6 +44,7 @@ const (
 	KindRoute      = "route"
 	KindListener   = "listener"
 	KindSecondary  = "secondary"
+	KindRateLimit  = "ratelimit"
 	KindDNSSEC     = "dnssec"
 	KindZone       = "zone"
 	KindRRset      = "rrset"
@@ -161,6 +162,15 @@ var kinds = []*Kind{
 			{Name: "hostname", Type: cty.String, Doc: "Name of the server."},
 			{Name: "listen", Type: cty.List(cty.String), Doc: "host:port, plain or with STARTTLS; dns: UDP and TCP. Sorted."},
 			{Name: "listen_tls", Type: cty.List(cty.String), Doc: "host:port with TLS from the first byte. Sorted."},
+		},
+	},
+	{
+		Name: KindRateLimit, Rank: 58, // what opens is limited
+		Doc: "How many answers a network gets from a name server over UDP.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the nameserver block."},
+			{Name: "responses_per_second", Type: cty.Number, Doc: "Answers of a kind that a network gets in a second; 0: any number."},
+			{Name: "exempt", Type: cty.List(cty.String), Doc: "Networks without a limit, as 192.0.2.0/24. Sorted."},
 		},
 	},
 	{

@@ -95,6 +95,11 @@ func parseIP(s string) (netip.Addr, error) {
 func parseIPv4(s string) (netip.Prefix, error) { return parseNetwork(s, netip.Addr.Is4, "IPv4") }
 func parseIPv6(s string) (netip.Prefix, error) { return parseNetwork(s, netip.Addr.Is6, "IPv6") }
 
+// ParseNetwork reads a network, or an address as the network of itself.
+func ParseNetwork(s string) (netip.Prefix, error) {
+	return parseNetwork(s, netip.Addr.IsValid, "an address")
+}
+
 func parseNetwork(s string, is func(netip.Addr) bool, family string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {

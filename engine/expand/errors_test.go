@@ -58,6 +58,14 @@ zone "x" {
   dnssec {}
 }`, summary: "Zone that others sign", detail: []string{"at bind", "dnssec_policy in new_zones"}, at: "dnssec",
 		},
+		"a limit of answers of BIND": {
+			hcl: `!provider "bind" { server = "192.0.2.53" }
+nameserver "b" {
+  hostname = "ns.example.com"
+  provider = bind
+  rate_limit { exempt = ["192.0.2.0/24"] }
+}`, summary: "Name server that others run", at: "rate_limit",
+		},
 		"a secondary of BIND": {
 			hcl: `!provider "bind" { server = "192.0.2.53" }
 nameserver "b" {

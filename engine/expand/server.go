@@ -243,6 +243,7 @@ func (e *expander) readNameservers() {
 		ns := &nameserver{block: b, host: host, target: roles[roleDNS]}
 		e.nameservers[b] = ns
 		e.addSecondaries(ns, s)
+		e.addRateLimit(ns, s)
 		v := s.attr("listen")
 		if !runs(ns.target) {
 			addresses, _ := s.addresses()
@@ -261,6 +262,28 @@ func (e *expander) readNameservers() {
 			e.claimPort(l, b.addr+".dns", v)
 		}
 	}
+}
+
+// addRateLimit says how many answers a network gets from a name server.
+func (e *expander) addRateLimit(ns *nameserver, section section) {
+	s, ok := section.nested("rate_limit")
+	if !ok {
+		return
+	}
+	if !runs(ns.target) {
+		section.attr("rate_limit").errorf("Name server that others run",
+			"The server at %s is not run by mailform, and its own configuration says how much it answers. Leave out rate_limit.", ns.target)
+		return
+	}
+	exempt, f := readList(s.attr("exempt"), func(text string) (string, error) {
+		p, err := schema.ParseNetwork(text)
+		return p.String(), err
+	})
+	e.add(ns.block, ".rate_limit", schema.KindRateLimit, ns.target, ns.label(), map[string]cty.Value{
+		"owner":                cty.StringVal(ns.label()),
+		"responses_per_second": e.val(s.attr("responses_per_second").integer(0)),
+		"exempt":               list(exempt, orZero(f)),
+	})
 }
 
 // listensElsewhere refuses a listen address of a server that mailform does not

@@ -30,6 +30,8 @@ func Names(r *schema.Resource, id string) bool {
 	case schema.KindMailDomain, schema.KindZone, schema.KindDNSSEC:
 		name, err := rdata.ParseName(id)
 		return err == nil && name.Host() == r.Key
+	case schema.KindRateLimit:
+		return id == r.Key
 	case schema.KindSetting, schema.KindListener:
 		label := r.Key
 		if r.Kind == schema.KindListener {

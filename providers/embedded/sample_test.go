@@ -47,6 +47,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindRoute:      routes(),
 		schema.KindListener:   listeners(t),
 		schema.KindSecondary:  secondaries(),
+		schema.KindRateLimit:  rateLimits(),
 		schema.KindDNSSEC:     signings(),
 		schema.KindZone:       providertest.ZoneSample(),
 		schema.KindRRset:      providertest.RRsetSample(),
@@ -321,4 +322,26 @@ func freePorts(t *testing.T, n int) []string {
 	}
 	slices.Sort(out) // as they are declared
 	return out
+}
+
+func rateLimit(owner string, change attrs) schema.Resource {
+	a := attrs{"owner": str(owner), "responses_per_second": num(100), "exempt": list("192.0.2.0/24", "2001:db8::/32")}
+	for name, v := range change {
+		a[name] = v
+	}
+	return providertest.Resource(schema.KindRateLimit, owner, a)
+}
+
+func rateLimits() providertest.Sample {
+	return providertest.Sample{
+		Good:    rateLimit("ns1", nil),
+		Changed: attrs{"responses_per_second": num(0), "exempt": list()},
+		Odd:     map[string]schema.Resource{"the highest limit": rateLimit("ns2", attrs{"responses_per_second": num(1_000_000)})},
+		Refused: map[string][]cty.Value{
+			"owner":                {str("")},
+			"responses_per_second": {num(-1), num(1_000_001)},
+			"exempt":               {list("192.0.2.1"), list("192.0.2.1/24"), list("a"), list("2001:db8::/32", "192.0.2.0/24")},
+		},
+		Many: many(50, func(i int) schema.Resource { return rateLimit(fmt.Sprintf("many%d", i), nil) }),
+	}
 }

@@ -151,7 +151,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
-	settings, secondaries := false, false
+	settings, secondaries, limits := false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -159,6 +159,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			settings = true
 		case schema.KindSecondary:
 			secondaries = true
+		case schema.KindRateLimit:
+			limits = true
 		case schema.KindZone, schema.KindDNSSEC:
 			zones[c.Key] = true
 		case schema.KindRRset:
@@ -173,6 +175,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if secondaries {
 		if err := d.loadSecondaries(ctx); err != nil {
 			d.log.Error("load secondaries", "error", err)
+		}
+	}
+	if limits {
+		if err := d.loadLimits(ctx); err != nil {
+			d.log.Error("load rate limits", "error", err)
 		}
 	}
 	for _, name := range sortedKeys(zones) {

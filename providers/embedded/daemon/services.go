@@ -40,7 +40,7 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
 		})}, nil
 	case "dns":
-		return dnsService{d.dns}, nil
+		return dnsService{d.dns, d.limiters.of(l.Owner)}, nil
 	default:
 		return nil, fmt.Errorf("there is no service %q", l.Service)
 	}
@@ -75,10 +75,13 @@ func (s pop3Service) connections() int                   { return s.Connections(
 
 // dnsService is one listener's share of the name server, which all listeners
 // have in common: they serve the same zones.
-type dnsService struct{ server *dns.Server }
+type dnsService struct {
+	server  *dns.Server
+	limiter *dns.Limiter
+}
 
 func (s dnsService) serve(sock *socket) error {
-	return unless(dns.ErrServerClosed, s.server.Serve(sock.packet, sock.stream))
+	return unless(dns.ErrServerClosed, s.server.Serve(sock.packet, sock.stream, s.limiter))
 }
 
 // shutdown has nothing to wait for: serve ends when its sockets are closed. What

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/miekg/dns"
 )
@@ -50,8 +51,40 @@ const (
 	truncate
 )
 
-// A limiter counts answers.
-type limiter struct {
+// A Limiter limits the answers of one name server, whatever it listens on.
+type Limiter struct{ counter atomic.Pointer[counter] }
+
+// NewLimiter makes a limiter.
+func NewLimiter(limits Limits) *Limiter {
+	l := &Limiter{}
+	l.Set(limits)
+	return l
+}
+
+// Set replaces the limits. All counting begins anew.
+func (l *Limiter) Set(limits Limits) {
+	if limits.PerSecond <= 0 {
+		l.counter.Store(nil)
+		return
+	}
+	l.counter.Store(&counter{limits: limits, seed: maphash.MakeSeed()})
+}
+
+// judge counts an answer of a kind about a name, and says what becomes of it. now
+// is in seconds.
+func (l *Limiter) judge(to netip.Addr, kind byte, about []byte, now uint32) verdict {
+	if l == nil {
+		return send
+	}
+	c := l.counter.Load()
+	if c == nil {
+		return send
+	}
+	return c.judge(to, kind, about, now)
+}
+
+// A counter counts answers.
+type counter struct {
 	limits Limits
 	seed   maphash.Seed
 	locks  [limitLocks]sync.Mutex
@@ -66,24 +99,12 @@ type limitSlot struct {
 	over    uint32 // how many there were too many
 }
 
-func newLimiter(l Limits) *limiter {
-	if l.PerSecond <= 0 {
-		return nil
-	}
-	return &limiter{limits: l, seed: maphash.MakeSeed()}
-}
-
-// SetLimits replaces the limits. All counting begins anew.
-func (s *Server) SetLimits(l Limits) { s.limiter.Store(newLimiter(l)) }
-
-// judge counts an answer of a kind about a name, and says what becomes of it. now
-// is in seconds.
-func (l *limiter) judge(to netip.Addr, kind byte, about []byte, now uint32) verdict {
+func (c *counter) judge(to netip.Addr, kind byte, about []byte, now uint32) verdict {
 	to = to.Unmap()
 	if to.IsLoopback() {
 		return send
 	}
-	for _, p := range l.limits.Exempt {
+	for _, p := range c.limits.Exempt {
 		if p.Contains(to) {
 			return send
 		}
@@ -94,26 +115,26 @@ func (l *limiter) judge(to netip.Addr, kind byte, about []byte, now uint32) verd
 	}
 	p, err := to.WithZone("").Prefix(network)
 	if err != nil {
-		return drop // no address at all
+		return drop
 	}
 	var buf [16 + 1 + maxName]byte
 	address := p.Addr().As16()
 	key := append(buf[:0], address[:]...)
-	rate := int32(l.limits.PerSecond)
-	if v := l.count(key, rate*limitAll, now); v != send {
+	rate := int32(c.limits.PerSecond)
+	if v := c.count(key, rate*limitAll, now); v != send {
 		return v
 	}
-	return l.count(append(append(key, kind), about...), rate, now)
+	return c.count(append(append(key, kind), about...), rate, now)
 }
 
 // count counts an answer.
-func (l *limiter) count(key []byte, rate int32, now uint32) verdict {
-	hash := maphash.Bytes(l.seed, key)
+func (c *counter) count(key []byte, rate int32, now uint32) verdict {
+	hash := maphash.Bytes(c.seed, key)
 	at, tag := hash%limitSlots, uint32(hash>>32)
-	lock := &l.locks[at%limitLocks]
+	lock := &c.locks[at%limitLocks]
 	lock.Lock()
 	defer lock.Unlock()
-	s := &l.slots[at]
+	s := &c.slots[at]
 	if s.hash != tag { // whoever was here has to be counted anew
 		*s = limitSlot{hash: tag, second: now, balance: rate}
 	}

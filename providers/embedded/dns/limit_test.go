@@ -90,10 +90,10 @@ func TestCookiesThatProveNothing(t *testing.T) {
 }
 
 // flood asks a question many times within a second, and counts what comes back.
-func flood(t *testing.T, r *responder, n int, from string, q func(i int) *dns.Msg) (whole, truncated int) {
+func flood(t *testing.T, r *responder, l *Limiter, n int, from string, q func(i int) *dns.Msg) (whole, truncated int) {
 	t.Helper()
 	for i := range n {
-		wire := r.reply(pack(t, q(i)), client{addr: netip.MustParseAddr(from)})
+		wire := r.reply(pack(t, q(i)), client{addr: netip.MustParseAddr(from), limiter: l})
 		if wire == nil {
 			continue
 		}
@@ -141,10 +141,10 @@ func TestAnswersAreLimited(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, exampleCom())
-			s.SetLimits(Limits{PerSecond: 20, Exempt: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}})
+			l := NewLimiter(Limits{PerSecond: 20, Exempt: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}})
 			r := s.newResponder()
 			r.now = 1_800_000_000
-			whole, truncated := flood(t, r, 1000, tc.from, tc.q)
+			whole, truncated := flood(t, r, l, 1000, tc.from, tc.q)
 			if name == "many names that are there" {
 				if whole < tc.whole || whole > 200 {
 					t.Errorf("%d answers", whole)
@@ -160,31 +160,31 @@ func TestAnswersAreLimited(t *testing.T) {
 
 func TestALimitGoesBy(t *testing.T) {
 	s := newServer(t, exampleCom())
-	s.SetLimits(Limits{PerSecond: 20})
+	l := NewLimiter(Limits{PerSecond: 20})
 	r := s.newResponder()
 	r.now = 1_800_000_000
 	mx := func(int) *dns.Msg { return question("example.com.", "MX") }
-	flood(t, r, 1000, "198.51.100.7", mx)
+	flood(t, r, l, 1000, "198.51.100.7", mx)
 	r.now++
-	if whole, _ := flood(t, r, 1, "198.51.100.8", mx); whole != 0 {
+	if whole, _ := flood(t, r, l, 1, "198.51.100.8", mx); whole != 0 {
 		t.Error("a second after a flood its network is answered")
 	}
-	if whole, _ := flood(t, r, 1, "198.51.101.8", mx); whole != 1 {
+	if whole, _ := flood(t, r, l, 1, "198.51.101.8", mx); whole != 1 {
 		t.Error("another network is not answered")
 	}
 	r.now += limitWindow
-	if whole, _ := flood(t, r, 1000, "198.51.100.7", mx); whole != 20 {
+	if whole, _ := flood(t, r, l, 1000, "198.51.100.7", mx); whole != 20 {
 		t.Errorf("%d answers after the window", whole)
 	}
 	// Over TCP, and with a cookie, whatever was.
-	if wire := r.reply(pack(t, mx(0)), client{addr: netip.MustParseAddr("198.51.100.7"), tcp: true}); wire == nil {
+	if wire := r.reply(pack(t, mx(0)), client{addr: netip.MustParseAddr("198.51.100.7"), tcp: true, limiter: l}); wire == nil {
 		t.Error("over TCP there is no answer")
 	}
-	from := client{addr: netip.MustParseAddr("192.0.2.99")}
+	from := client{addr: netip.MustParseAddr("192.0.2.99"), limiter: l}
 	q := mx(0)
 	withCookie("0102030405060708")(q)
 	given := unpack(t, r.reply(pack(t, q), from)).IsEdns0().Option[0].(*dns.EDNS0_COOKIE).Cookie
-	flood(t, r, 1000, "192.0.2.99", mx)
+	flood(t, r, l, 1000, "192.0.2.99", mx)
 	q = mx(0)
 	withCookie(given)(q)
 	for range 100 {
@@ -192,8 +192,8 @@ func TestALimitGoesBy(t *testing.T) {
 			t.Fatal("with a cookie there is no answer")
 		}
 	}
-	s.SetLimits(Limits{})
-	if whole, _ := flood(t, r, 1000, "192.0.2.99", mx); whole != 1000 {
+	l.Set(Limits{})
+	if whole, _ := flood(t, r, l, 1000, "192.0.2.99", mx); whole != 1000 {
 		t.Errorf("%d answers without a limit", whole)
 	}
 }

@@ -28,6 +28,8 @@ const (
 type client struct {
 	addr netip.Addr
 	tcp  bool
+	// limiter bounds what the client gets over UDP; nil: nothing does.
+	limiter *Limiter
 }
 
 // A responder makes answers, one at a time. It is used again and again.
@@ -64,8 +66,8 @@ func (r *responder) reply(packet []byte, from client) []byte {
 	if wire == nil {
 		wire = r.slow(zs, packet, from)
 	}
-	if l := r.server.limiter.Load(); l != nil && wire != nil && !from.tcp && !r.opt.cookie.proved {
-		switch l.judge(from.addr, kindOf(wire), r.about, r.now) {
+	if wire != nil && !from.tcp && !r.opt.cookie.proved {
+		switch from.limiter.judge(from.addr, kindOf(wire), r.about, r.now) {
 		case drop:
 			return nil
 		case truncate:

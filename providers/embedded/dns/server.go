@@ -45,7 +45,6 @@ type Server struct {
 	log     *slog.Logger
 	options Options
 	zones   atomic.Pointer[zones]
-	limiter atomic.Pointer[limiter]
 	secret  cookieSecret
 	streams *sessions.Group
 
@@ -66,7 +65,6 @@ func New(o Options) *Server {
 		Refuse: func(net.Conn) {}, // there is nothing to say in this protocol
 	})
 	s.zones.Store(&zones{})
-	s.SetLimits(Limits{PerSecond: DefaultPerSecond})
 	_, _ = rand.Read(s.secret[:]) // it never fails
 	return s
 }
@@ -157,9 +155,10 @@ func (s *Server) change(f func(next map[name]*zone)) {
 func (u *UDP) Addr() net.Addr { return u.address }
 
 // Serve answers on UDP sockets and a TCP socket until one of them is closed or
-// the server shuts down. It closes all. The error is [ErrServerClosed], or
+// the server shuts down. It closes all. The limiter is for UDP; nil: there is no
+// limit. The error is [ErrServerClosed], or
 // net.ErrClosed where somebody else closed a socket.
-func (s *Server) Serve(udp *UDP, tcp net.Listener) error {
+func (s *Server) Serve(udp *UDP, tcp net.Listener, limiter *Limiter) error {
 	// When one ends, the other has to. Whoever closes it first, it is closed.
 	closeBoth := func() { _, _ = udp.Close(), tcp.Close() }
 	defer closeBoth()
@@ -171,7 +170,7 @@ func (s *Server) Serve(udp *UDP, tcp net.Listener) error {
 	var onUDP, onTCP error
 	running.Go(func() {
 		defer closeBoth()
-		onUDP = udp.serve(s)
+		onUDP = udp.serve(s, limiter)
 	})
 	running.Go(func() {
 		defer closeBoth()

@@ -41,7 +41,7 @@ func serve(t testing.TB, s *Server) (addr string) {
 	udp, tcp := listen(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.Serve(udp, tcp); !errors.Is(err, ErrServerClosed) {
+		if err := s.Serve(udp, tcp, NewLimiter(Limits{PerSecond: DefaultPerSecond})); !errors.Is(err, ErrServerClosed) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
@@ -213,7 +213,7 @@ func TestServeEndsWhenItsSocketsAreClosed(t *testing.T) {
 			s := newServer(t, exampleCom())
 			udp, tcp := listen(t)
 			ended := make(chan error, 1)
-			go func() { ended <- s.Serve(udp, tcp) }()
+			go func() { ended <- s.Serve(udp, tcp, NewLimiter(Limits{PerSecond: DefaultPerSecond})) }()
 			// An idle TCP connection does not hold it up.
 			c, err := dns.DialTimeout("tcp", tcp.Addr().String(), 10*time.Second)
 			if err != nil {
@@ -251,7 +251,7 @@ func TestShutdown(t *testing.T) {
 		t.Error("a connection is taken after the shutdown")
 	}
 	udp, tcp := listen(t)
-	if err := s.Serve(udp, tcp); !errors.Is(err, ErrServerClosed) {
+	if err := s.Serve(udp, tcp, NewLimiter(Limits{PerSecond: DefaultPerSecond})); !errors.Is(err, ErrServerClosed) {
 		t.Errorf("Serve after the shutdown: %v", err)
 	}
 	if err := tcp.Close(); !errors.Is(err, net.ErrClosed) {
@@ -316,8 +316,9 @@ func BenchmarkReply(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				r := s.newResponder()
+				limiter := NewLimiter(Limits{PerSecond: DefaultPerSecond})
 				for pb.Next() {
-					if r.reply(packet, client{addr: netip.IPv6Loopback()}) == nil {
+					if r.reply(packet, client{addr: netip.IPv6Loopback(), limiter: limiter}) == nil {
 						b.Error("no answer")
 						return
 					}

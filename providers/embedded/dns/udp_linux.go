@@ -83,13 +83,13 @@ func (u *UDP) Close() error {
 }
 
 // serve answers on all sockets until they are closed.
-func (u *UDP) serve(s *Server) error {
+func (u *UDP) serve(s *Server, limiter *Limiter) error {
 	var all sync.WaitGroup
 	errs := make([]error, len(u.conns))
 	for i, c := range u.conns {
 		all.Go(func() {
 			defer u.Close() // when one ends, the others have to
-			errs[i] = u.answer(s, c)
+			errs[i] = u.answer(s, c, limiter)
 		})
 	}
 	all.Wait()
@@ -97,7 +97,7 @@ func (u *UDP) serve(s *Server) error {
 }
 
 // answer answers on one socket.
-func (u *UDP) answer(s *Server, c *net.UDPConn) error {
+func (u *UDP) answer(s *Server, c *net.UDPConn, limiter *Limiter) error {
 	b, err := newBatch(c)
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (u *UDP) answer(s *Server, c *net.UDPConn) error {
 			if m.header.Flags&unix.MSG_TRUNC != 0 {
 				continue // longer than any query
 			}
-			from := client{addr: addressOf(&b.addresses[i])}
+			from := client{addr: addressOf(&b.addresses[i]), limiter: limiter}
 			r.out = b.answers[answers][:0]
 			if wire := s.respond(r, b.packets[i][:m.length], from); wire != nil {
 				b.answer(answers, i, wire)

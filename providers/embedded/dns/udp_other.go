@@ -40,7 +40,7 @@ func ListenUDP(ctx context.Context, address string) (*UDP, error) {
 func (u *UDP) Close() error { return u.conn.Close() }
 
 // serve answers, packet by packet, until the socket is closed.
-func (u *UDP) serve(s *Server) error {
+func (u *UDP) serve(s *Server, limiter *Limiter) error {
 	r := s.newResponder()
 	buf := make([]byte, udpReadSize)
 	for {
@@ -54,7 +54,7 @@ func (u *UDP) serve(s *Server) error {
 			continue
 		}
 		r.now = uint32(time.Now().Unix())
-		if wire := s.respond(r, buf[:n], client{addr: sessions.Peer(session.RemoteAddr())}); wire != nil {
+		if wire := s.respond(r, buf[:n], client{addr: sessions.Peer(session.RemoteAddr()), limiter: limiter}); wire != nil {
 			if _, err := dns.WriteToSessionUDP(u.conn, wire, session); err != nil {
 				s.log.Debug("dns: write", "address", u.address.String(), "error", err)
 			}

@@ -78,7 +78,7 @@ func (w *world) start() {
 	}
 	w.addr = tcp.Addr().String()
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = w.server.Serve(udp, tcp) })
+	wg.Go(func() { _ = w.server.Serve(udp, tcp, nil) })
 	running, end := context.WithCancel(context.Background())
 	wg.Go(func() { w.transfers.Run(running) })
 	w.stop = func() {

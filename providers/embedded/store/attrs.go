@@ -56,6 +56,8 @@ func newAttributes(kind string) attributes {
 		return &routeAttrs{}
 	case schema.KindListener:
 		return &listenerAttrs{}
+	case schema.KindRateLimit:
+		return &rateLimitAttrs{}
 	case schema.KindSecondary:
 		return &secondaryAttrs{}
 	case schema.KindDNSSEC:
