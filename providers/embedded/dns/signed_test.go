@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/dnssec"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/tsig"
 )
 
 // signedZone signs a zone, and says what its keys are.
@@ -211,4 +212,31 @@ func trustAnchor(z *dnssec.Zone) string {
 		}
 	}
 	return ""
+}
+
+// FuzzSigned takes any packet for one that may be signed with a key.
+func FuzzSigned(f *testing.F) {
+	keys := &tsig.Ring{}
+	keys.Set([]tsig.Key{{Name: "k.example.", Algorithm: "hmac-sha256", Secret: "c2VjcmV0"}})
+	s := New(Options{Keys: keys})
+	if err := s.SetZone(exampleCom()); err != nil {
+		f.Fatal(err)
+	}
+	for _, secret := range []string{"c2VjcmV0", "YW5vdGhlcg=="} {
+		q := question("example.com.", "SOA").SetEdns0(1232, true)
+		q.SetTsig("k.example.", dns.HmacSHA256, 300, time.Now().Unix())
+		wire, _, err := dns.TsigGenerate(q, secret, "", false)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wire, true)
+		f.Add(wire, false)
+	}
+	f.Fuzz(func(t *testing.T, packet []byte, tcp bool) {
+		wire := s.newResponder().reply(packet, client{tcp: tcp})
+		m := new(dns.Msg)
+		if wire != nil && m.Unpack(wire) != nil {
+			t.Fatalf("%x\nis answered %x", packet, wire)
+		}
+	})
 }

@@ -31,7 +31,8 @@ func (r *responder) signed(zs *zones, packet []byte, from client) (wire []byte, 
 		r.out = append(r.out[:0], refusal.Answer...)
 		return r.out, false
 	case err != nil:
-		return nil, true
+		r.opt, r.about = edns{}, nil
+		return r.status(packet, 0, dns.RcodeFormatError), false
 	}
 	q.Extra = q.Extra[:len(q.Extra)-1]
 	unsigned, err := q.Pack()

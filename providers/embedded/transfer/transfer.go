@@ -148,7 +148,7 @@ func (s *Server) Transfer(packet []byte, from netip.Addr, write func([]byte) err
 		s.log.Warn("transfer: a query is refused", "client", from.String(), "zone", q.Question[0].Name, "error", err)
 		return write(refusal.Answer)
 	case err != nil:
-		return write(answerTo(packet, dns.RcodeServerFailure))
+		return write(answerTo(packet, dns.RcodeFormatError))
 	}
 	out := &sender{query: q, signer: signer, write: write}
 	h := s.history(dns.CanonicalName(q.Question[0].Name))

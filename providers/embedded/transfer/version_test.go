@@ -13,7 +13,7 @@ import (
 )
 
 // version is a zone of records.
-func version(t *testing.T, serial uint32, records ...string) *Version {
+func version(t testing.TB, serial uint32, records ...string) *Version {
 	t.Helper()
 	var sets []*dnssec.Set
 	at := map[dnssec.SetKey]*dnssec.Set{}

@@ -54,6 +54,9 @@ func (r *Ring) find(name, algorithm string) (Key, bool) {
 	return k, ok && dns.CanonicalName(algorithm) == dns.Fqdn(strings.ToLower(k.Algorithm))
 }
 
+// ErrMalformed: what should be a signature is none.
+var ErrMalformed = errors.New("the signature cannot be read")
+
 // A Signer signs the messages of an answer, or of a question and what follows.
 type Signer struct {
 	Key   Key
@@ -66,11 +69,14 @@ func NewSigner(k Key) *Signer { return &Signer{Key: k} }
 
 // Check looks for a signature on a query: packet is what has come, m the same
 // taken apart. Where there is none the signer is nil; where it is wrong, the error
-// is the answer to send, an [*Refusal].
+// is the answer to send, an [*Refusal], or [ErrMalformed].
 func (r *Ring) Check(packet []byte, m *dns.Msg) (*Signer, error) {
 	t := m.IsTsig()
 	if t == nil {
 		return nil, nil
+	}
+	if t.Algorithm == "" { // it has no data
+		return nil, ErrMalformed
 	}
 	k, ok := r.find(t.Hdr.Name, t.Algorithm)
 	if !ok {
