@@ -106,7 +106,7 @@ func (e *expander) checkSets() {
 			e.checkHostName(s, s.name)
 		case "CNAME", "DNAME":
 			if len(s.values) > 1 {
-				e.failed(strings.ToLower(s.rrtype)+"-single", s, s.src, "%s has %d %s records, and a name has at most one.", s.name, len(s.values), s.rrtype)
+				e.failed(strings.ToLower(s.rrtype)+"-single", s, s.data(), "%s has %d %s records, and a name has at most one.", s.name, len(s.values), s.rrtype)
 			} else if s.rrtype == "CNAME" {
 				e.checkAlias(s)
 			}
@@ -117,13 +117,13 @@ func (e *expander) checkSets() {
 		case "CAA":
 			for _, v := range s.values {
 				if flags, _, _ := strings.Cut(v, " "); flags != "0" && flags != "128" {
-					e.failed("caa-flags", s, s.src, "The flags of a CAA record of %s are %s. There is one flag, 128, for what a certificate authority must understand.", s.name, flags)
+					e.failed("caa-flags", s, s.data(), "The flags of a CAA record of %s are %s. There is one flag, 128, for what a certificate authority must understand.", s.name, flags)
 				}
 			}
 		case "SVCB", "HTTPS":
 			for _, v := range s.values {
 				if err := rdata.CheckParams(s.rrtype, v); err != nil {
-					e.failed("svcb-params", s, s.src, "The %s record %q of %s cannot be used: %s.", s.rrtype, v, s.name, err)
+					e.failed("svcb-params", s, s.data(), "The %s record %q of %s cannot be used: %s.", s.rrtype, v, s.name, err)
 				}
 			}
 		}
@@ -210,7 +210,7 @@ func (e *expander) checkAlias(s *rrset) {
 		target := rdata.Name(next.values[0])
 		way = append(way, target.Host())
 		if target == s.name {
-			e.failed("cname-loop", s, s.src, "The aliases go in a circle: %s.", strings.Join(way, " → "))
+			e.failed("cname-loop", s, s.data(), "The aliases go in a circle: %s.", strings.Join(way, " → "))
 			return
 		}
 		z := e.zoneOf(target)
@@ -228,7 +228,7 @@ func (e *expander) checkAlias(s *rrset) {
 	if e.partial || z == nil || z.target == "" || e.delegated(z, target) || e.exists(z, target) {
 		return
 	}
-	e.failed("cname-target-missing", s, s.src, "%s lies in the zone %s, which has no records for it.", target, z.name)
+	e.failed("cname-target-missing", s, s.data(), "%s lies in the zone %s, which has no records for it.", target, z.name)
 }
 
 // checkHostName tells of names that are none for hosts.
@@ -243,7 +243,7 @@ func (e *expander) checkHostName(s *rrset, name rdata.Name) {
 // they are ours.
 func (e *expander) checkTargets(s *rrset) {
 	if s.rrtype == "MX" && len(s.values) > 1 && slices.ContainsFunc(s.values, func(v string) bool { return strings.HasSuffix(v, " .") }) {
-		e.failed("mx-null", s, s.src, "%s has a null MX, which says that it takes no mail, and %d other MX records.", s.name, len(s.values)-1)
+		e.failed("mx-null", s, s.data(), "%s has a null MX, which says that it takes no mail, and %d other MX records.", s.name, len(s.values)-1)
 	}
 	if e.partial {
 		return
@@ -258,7 +258,7 @@ func (e *expander) checkTargets(s *rrset) {
 		z := e.zoneOf(target)
 		if s.rrtype == "NS" && s.name != s.zone.name && target.In(s.name) && z == s.zone {
 			if e.sets[setKey{z, target, "A"}] == nil && e.sets[setKey{z, target, "AAAA"}] == nil {
-				e.failed("ns-glue", s, s.src, "%s is delegated to %s, which lies in it. Without an A or AAAA record for that name in the zone %s nobody finds it.", s.name, target, z.name)
+				e.failed("ns-glue", s, s.data(), "%s is delegated to %s, which lies in it. Without an A or AAAA record for that name in the zone %s nobody finds it.", s.name, target, z.name)
 			}
 			continue
 		}
@@ -267,7 +267,7 @@ func (e *expander) checkTargets(s *rrset) {
 		}
 		addressed := e.hasAddress(z, target)
 		if c := e.sets[setKey{z, target, "CNAME"}]; c != nil && !addressed { // else that is the error
-			e.failed(kind+"-target-cname", s, s.src, "%s is an alias, by %s (%s). An %s record has to name a host that has addresses itself.",
+			e.failed(kind+"-target-cname", s, s.data(), "%s is an alias, by %s (%s). An %s record has to name a host that has addresses itself.",
 				target, c.address(), at(c.src.rng()), s.rrtype)
 			continue
 		}
@@ -278,7 +278,7 @@ func (e *expander) checkTargets(s *rrset) {
 		if hosts := e.hosts(target); len(hosts) > 0 {
 			hint = "Set addresses in " + hosts[0] + ", or add a record block of type A or AAAA"
 		}
-		e.failed(kind+"-target-missing", s, s.src,
+		e.failed(kind+"-target-missing", s, s.data(),
 			"%s lies in the zone %s, which has neither an A nor an AAAA record for it, so that nobody can reach it. %s.", target, z.name, hint)
 	}
 }

@@ -352,10 +352,10 @@ domain "far" {
 			summary: "NS record points to an address", at: `"2001:db8::1"`},
 		"an MX to a CNAME": {
 			hcl:     rec("MX", `"10 alias"`) + recAt("alias", "CNAME", `"mail"`),
-			summary: "MX record points to a CNAME", detail: []string{"alias.example.com.", "record.alias", "RFC 2181"}, at: `"x"`},
+			summary: "MX record points to a CNAME", detail: []string{"alias.example.com.", "record.alias", "RFC 2181"}, at: `["10 alias"]`},
 		"an MX to a name without an address": {
 			hcl:     rec("MX", `"10 nowhere"`),
-			summary: "MX record points to a name without an address", detail: []string{"nowhere.example.com.", "Add a record"}, at: `"x"`},
+			summary: "MX record points to a name without an address", detail: []string{"nowhere.example.com.", "Add a record"}, at: `["10 nowhere"]`},
 		"a name server without an address in its own zone": {
 			hcl:     `!` + strings.Replace(base, "127.0.0.1:2053", ":2053", 1),
 			summary: "NS record points to a name without an address", detail: []string{"ns1.example.com.", "Set addresses in nameserver.ns1"}, at: `nameserver.ns1`},
@@ -417,7 +417,7 @@ zone "b" {
 			summary: "Unsuitable record value", detail: []string{"at most 65279"}},
 		"two SPF policies in one block": {
 			hcl:     rec("TXT", `"v=spf1 -all", "V=SPF1 mx -all"`),
-			summary: "More than one SPF policy", detail: []string{"RFC 7208 §3.2"}, at: `"x"`},
+			summary: "More than one SPF policy", detail: []string{"RFC 7208 §3.2"}, at: `["v=spf1 -all", "V=SPF1 mx -all"]`},
 		"a second SPF policy": {
 			hcl:     `!` + strings.Replace(base, `mx { server`, "spf { policy = \"fail\" }\n  mx { server", 1) + recAt("@", "TXT", `"v=spf1 -all"`),
 			summary: "More than one SPF policy", detail: []string{"example.com."}},

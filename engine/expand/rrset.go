@@ -34,6 +34,14 @@ type rrset struct {
 	made bool
 }
 
+// data is where the values stand.
+func (s *rrset) data() value {
+	if s.block.inst.Ref.Type == "record" {
+		return s.src.e.section(s.block).attr("values")
+	}
+	return s.src
+}
+
 func (s *rrset) address() string { return s.block.addr + s.suffix }
 
 // addSet takes a record set in. Sets of one name and type are an error, with

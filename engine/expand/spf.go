@@ -21,7 +21,7 @@ func (e *expander) checkTexts(s *rrset) {
 		}
 	}
 	if size > maxTexts {
-		e.failed("txt-size", s, s.src, "The texts of %s have %d octets together. Answers of more than %d hardly get through UDP.", s.name, size, maxTexts)
+		e.failed("txt-size", s, s.data(), "The texts of %s have %d octets together. Answers of more than %d hardly get through UDP.", s.name, size, maxTexts)
 	}
 	switch len(policies) {
 	case 0:
@@ -29,7 +29,7 @@ func (e *expander) checkTexts(s *rrset) {
 	case 1:
 		e.checkPolicy(s, policies[0])
 	default:
-		e.failed("spf-multiple", s, s.src, "%s has %d TXT records that begin with v=spf1. Receivers then take none of them. If the domain block has an spf block, say everything there.", s.name, len(policies))
+		e.failed("spf-multiple", s, s.data(), "%s has %d TXT records that begin with v=spf1. Receivers then take none of them. If the domain block has an spf block, say everything there.", s.name, len(policies))
 	}
 }
 
@@ -37,11 +37,11 @@ func (e *expander) checkTexts(s *rrset) {
 // that are included are ours.
 func (e *expander) checkPolicy(s *rrset, text string) {
 	if _, err := spf.Parse(text); err != nil {
-		e.failed("spf-syntax", s, s.src, "The SPF policy %q of %s is none: %s.", text, s.name, err)
+		e.failed("spf-syntax", s, s.data(), "The SPF policy %q of %s is none: %s.", text, s.name, err)
 		return
 	}
 	if len(text) > maxPolicy {
-		e.failed("spf-length", s, s.src, "The SPF policy of %s has %d octets, and more than %d hardly fit into one answer.", s.name, len(text), maxPolicy)
+		e.failed("spf-length", s, s.data(), "The SPF policy of %s has %d octets, and more than %d hardly fit into one answer.", s.name, len(text), maxPolicy)
 	}
 	if e.partial {
 		return
@@ -56,7 +56,7 @@ func (e *expander) checkPolicy(s *rrset, text string) {
 		case errors.Is(problem, spf.ErrVoid):
 			id = "spf-void"
 		}
-		e.failed(id, s, s.src, "The SPF policy of %s: %s.", s.name, problem)
+		e.failed(id, s, s.data(), "The SPF policy of %s %s.", s.name, problem.Text)
 	}
 }
 

@@ -60,7 +60,7 @@ type Result struct {
 	// them comes on top.
 	Unknown []rdata.Name
 	// Problems wrap the errors of this package, each with what it is about.
-	Problems []error
+	Problems []*Problem
 }
 
 // Count follows a policy of a domain.
@@ -72,10 +72,10 @@ func Count(ctx context.Context, r Resolver, domain rdata.Name, text string) Resu
 		if c.out.Lookups >= enough {
 			more = " or more"
 		}
-		c.problem(ErrLookups, "it takes %d%s look-ups, and a receiver does at most %d (RFC 7208 §4.6.4)", c.out.Lookups, more, MaxLookups)
+		c.problem(ErrLookups, "4.6.4", "takes %d%s look-ups, and a receiver does at most %d", c.out.Lookups, more, MaxLookups)
 	}
 	if c.out.Void > MaxVoid {
-		c.problem(ErrVoid, "%d of its look-ups find nothing, and a receiver does at most %d of that sort (RFC 7208 §4.6.4)", c.out.Void, MaxVoid)
+		c.problem(ErrVoid, "4.6.4", "has %d look-ups that find nothing, and a receiver does at most %d of that sort", c.out.Void, MaxVoid)
 	}
 	return c.out
 }
@@ -89,15 +89,24 @@ type counter struct {
 // A Problem is one of the errors of this package with a sentence about it.
 type Problem struct {
 	Kind error
+	// Text goes on from "the policy of example.com".
 	Text string
+	// Section of RFC 7208; empty where it is none of that.
+	Section string
 }
 
-func (p *Problem) Error() string { return p.Text }
+func (p *Problem) Error() string {
+	text := "the policy " + p.Text
+	if p.Section != "" {
+		text += " (RFC 7208 §" + p.Section + ")"
+	}
+	return text
+}
 func (p *Problem) Unwrap() error { return p.Kind }
 
-func (c *counter) problem(kind error, format string, args ...any) {
-	p := &Problem{kind, fmt.Sprintf(format, args...)}
-	if !slices.ContainsFunc(c.out.Problems, func(o error) bool { return o.Error() == p.Text }) {
+func (c *counter) problem(kind error, section, format string, args ...any) {
+	p := &Problem{kind, fmt.Sprintf(format, args...), section}
+	if !slices.ContainsFunc(c.out.Problems, func(o *Problem) bool { return o.Text == p.Text }) {
 		c.out.Problems = append(c.out.Problems, p)
 	}
 }
@@ -106,7 +115,7 @@ func (c *counter) problem(kind error, format string, args ...any) {
 func (c *counter) policy(domain rdata.Name, text string, path []rdata.Name) {
 	p, err := Parse(text)
 	if err != nil {
-		c.problem(ErrSyntax, "the policy of %s is none: %v", domain.Host(), err)
+		c.problem(ErrSyntax, "4.6", "needs that of %s, which is none: %v", domain.Host(), err)
 		return
 	}
 	for i := range p.Mechanisms {
@@ -129,7 +138,7 @@ func (c *counter) policy(domain rdata.Name, text string, path []rdata.Name) {
 			c.look(name, "A", "AAAA")
 		case "mx":
 			if hosts := c.look(name, "MX"); len(hosts) > MaxHosts {
-				c.problem(ErrHosts, "%s has %d MX records, and a receiver looks at no more than %d of them (RFC 7208 §4.6.4)", name.Host(), len(hosts), MaxHosts)
+				c.problem(ErrHosts, "4.6.4", "names the MX records of %s, of which there are %d, and a receiver looks at no more than %d", name.Host(), len(hosts), MaxHosts)
 			}
 		}
 	}
@@ -169,13 +178,21 @@ func (c *counter) look(name rdata.Name, types ...string) []string {
 			none = false
 		default:
 			none = false
-			c.problem(ErrTemporary, "%s %s could not be looked up: %v", name.Host(), t, err)
+			c.problem(ErrTemporary, "", "needs %s %s, which could not be looked up: %v", name.Host(), t, err)
 		}
 	}
 	if none {
 		c.out.Void++
 	}
 	return found
+}
+
+// via words that another policy than the first says something.
+func (c *counter) via(from rdata.Name, path []rdata.Name) string {
+	if len(path) == 1 {
+		return ""
+	}
+	return "leads to that of " + from.Host() + ", which "
 }
 
 // follow goes on with the policy of another domain.
@@ -186,7 +203,7 @@ func (c *counter) follow(name rdata.Name, path []rdata.Name, verb string) {
 		for _, n := range append(slices.Clone(path[i:]), name) {
 			way = append(way, n.Host())
 		}
-		c.problem(ErrLoop, "the policies go in a circle: %s", strings.Join(way, " → "))
+		c.problem(ErrLoop, "", "leads into a circle: %s", strings.Join(way, " → "))
 		return
 	}
 	texts, err := c.r.Lookup(c.ctx, name, "TXT")
@@ -199,16 +216,16 @@ func (c *counter) follow(name rdata.Name, path []rdata.Name, verb string) {
 	case errors.Is(err, ErrNone):
 		c.out.Void++
 	case err != nil:
-		c.problem(ErrTemporary, "%s could not be looked up: %v", name.Host(), err)
+		c.problem(ErrTemporary, "", "needs that of %s, which could not be looked up: %v", name.Host(), err)
 		return
 	}
 	texts = slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return !rdata.IsSPF(s) })
 	switch len(texts) {
 	case 0:
-		c.problem(ErrNoPolicy, "the policy of %s %s %s, which has none (RFC 7208 §5.2, §6.1)", from.Host(), verb, name.Host())
+		c.problem(ErrNoPolicy, "5.2", "%s%s %s, which has none", c.via(from, path), verb, name.Host())
 	case 1:
 		c.policy(name, texts[0], append(slices.Clone(path), name))
 	default:
-		c.problem(ErrMultiple, "the policy of %s %s %s, which has %d (RFC 7208 §3.2)", from.Host(), verb, name.Host(), len(texts))
+		c.problem(ErrMultiple, "3.2", "%s%s %s, which has %d", c.via(from, path), verb, name.Host(), len(texts))
 	}
 }
