@@ -44,10 +44,13 @@ type rrset struct {
 // A content is all record sets of a zone.
 type content map[key]rrset
 
+// zoneTTL is the default of a zone block, in seconds.
+const zoneTTL = 3600
+
 // content is what a step makes of the zone.
 func (w *world) content(t *testing.T, s providertest.ZoneStep) content {
 	t.Helper()
-	out := content{{w.zone, "NS"}: {TTL: 3600, Values: []string{"ns1.example.net."}}}
+	out := content{{w.zone, "NS"}: {TTL: zoneTTL, Values: []string{"ns1.example.net."}}}
 	for _, set := range slices.Concat(s.Sets, s.Kept) {
 		name, err := rdata.ParseOwner(set.Name, w.zone)
 		if err != nil {
@@ -58,7 +61,10 @@ func (w *world) content(t *testing.T, s providertest.ZoneStep) content {
 			t.Fatal(err)
 		}
 		k := key{name, rrtype}
-		have := out[k]
+		have, ok := out[k]
+		if !ok {
+			have.TTL = zoneTTL
+		}
 		if set.TTL != "" {
 			if have.TTL, err = schema.ParseTTL(set.TTL); err != nil {
 				t.Fatal(err)

@@ -18,6 +18,8 @@ type System struct {
 	NewProvider func(name string) providers.Provider
 	// Version of mailform; empty: none.
 	Version string
+	// ZoneLines are further lines in the block of the zone, in each step.
+	ZoneLines string
 	// Zone is the name of the zone; empty: example.com. It is there beforehand
 	// only where the system has no way to make one.
 	Zone string
@@ -25,6 +27,8 @@ type System struct {
 	// has. It may return more than was asked for, but no records that others have
 	// no business with. Nil: there is no such program.
 	Live func(t *testing.T, zone rdata.Name, questions []Question) []dns.RR
+	// Addr is where the server answers by UDP; empty: it has no server.
+	Addr string
 	// Edit makes a record set what it says behind mailform's back, or takes it
 	// away if it has no values. Nil: the system has no other way in.
 	Edit func(t *testing.T, zone rdata.Name, set providertest.Set)
@@ -65,6 +69,7 @@ func Run(t *testing.T, sys System) {
 			}
 		})
 	}
+	t.Run("a name that changes is never empty", func(t *testing.T) { w.watched(t) })
 	t.Run("a change behind our back is not overwritten", func(t *testing.T) { w.stale(t) })
 	t.Run("the zone is taken away", func(t *testing.T) { w.end(t) })
 }

@@ -14,18 +14,36 @@ import (
 	"github.com/mailform/mailform/schema/rdata"
 )
 
-// Zones by way of files, plan and apply, looked at with dig.
+// Zones by way of files, plan and apply, looked at with dig: by questions, and as a
+// secondary does.
 func TestZones(t *testing.T) {
-	t.Parallel()
+	for name, c := range map[string]struct{ zone, transfer string }{
+		"by questions":        {"", ""},
+		"by transfer":         {"", "unsigned = true"},
+		"by transfer, signed": {"dnssec {}", "unsigned = true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testZones(t, c.zone, c.transfer)
+		})
+	}
+}
+
+func testZones(t *testing.T, zoneLines, transfer string) {
 	d := newDir(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := freePorts(t, 1)[0]
-	host, port, err := net.SplitHostPort(at)
+	free := freePorts(t, 2)
+	host, port, err := net.SplitHostPort(free[0])
 	if err != nil {
 		t.Fatal(err)
+	}
+	live, secondary := zonetest.Queries("@"+host, "-p", port), ""
+	if transfer != "" {
+		live = zonetest.Transfer("@"+host, "-p", port)
+		secondary = fmt.Sprintf("secondary {\n address = %q\n %s\n}", free[1], transfer)
 	}
 	zonetest.Run(t, zonetest.System{
 		Config: fmt.Sprintf(`
@@ -35,13 +53,16 @@ provider "embedded" {
 nameserver "ns" {
   hostname = "ns1.example.net"
   listen   = [%q]
+  %s
 }
-`, d.path, at),
+`, d.path, free[0], secondary),
+		ZoneLines: zoneLines,
 		NewProvider: func(name string) providers.Provider {
 			return &embedded.Provider{Executable: exe, Version: testVersion}
 		},
 		Version: testVersion,
-		Live:    zonetest.Queries("@"+host, "-p", port),
+		Live:    live,
+		Addr:    free[0],
 		Edit: func(t *testing.T, zone rdata.Name, set providertest.Set) {
 			ttl, err := schema.ParseTTL(set.TTL)
 			if err != nil {

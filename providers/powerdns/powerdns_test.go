@@ -39,6 +39,7 @@ func testZones(t *testing.T, more string) {
 	zonetest.Run(t, zonetest.System{
 		Config:      config(s, more),
 		NewProvider: func(string) providers.Provider { return &powerdns.Provider{} },
+		Addr:        s.Addr,
 		Live:        zonetest.Transfer("@"+host, "-p", port),
 		Cannot: map[string]string{
 			"odd names/a dot within a label": "PowerDNS: the name contains unsupported characters",

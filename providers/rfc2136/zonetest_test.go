@@ -36,6 +36,7 @@ nameserver "ns" {
 }
 `, s.Addr, nametest.WriteSecret),
 		NewProvider: func(string) providers.Provider { return &rfc2136.Provider{} },
+		Addr:        s.Addr,
 		Live:        zonetest.Transfer(s.Digs()...),
 		Edit: func(t *testing.T, zone rdata.Name, set providertest.Set) {
 			ttl, err := schema.ParseTTL(set.TTL)

@@ -123,6 +123,7 @@ func TestZones(t *testing.T) {
 	zonetest.Run(t, zonetest.System{
 		Config:      n.config(""),
 		NewProvider: func(string) providers.Provider { return &zonefile.Provider{} },
+		Addr:        fmt.Sprintf("127.0.0.1:%d", n.port),
 		Live: func(t *testing.T, zone rdata.Name, q []zonetest.Question) []dns.RR {
 			check(t, zone.Host(), path)
 			return transfer(t, zone, q)
