@@ -61,6 +61,7 @@ type Server struct {
 	command func() *exec.Cmd
 	ready   func() bool
 	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
 	log     syncBuffer
 }
 
@@ -112,7 +113,18 @@ func (s *Server) Start(t testing.TB) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended, cmd := make(chan struct{}), s.cmd
+	s.ended = ended
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it may be told to die
+	}()
 	for deadline := time.Now().Add(30 * time.Second); !s.ready(); {
+		select {
+		case <-ended:
+			t.Fatalf("%s has ended:\n%s", s.cmd.Path, s.Log())
+		default:
+		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not answer:\n%s", s.cmd.Path, s.Log())
 		}
@@ -126,7 +138,7 @@ func (s *Server) Kill(t testing.TB) {
 		return
 	}
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait() // it was told to die
+	<-s.ended
 	s.cmd = nil
 }
 

@@ -1,0 +1,87 @@
+package bind_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/nametest"
+	"github.com/mailform/mailform/providers/providertest"
+	"github.com/mailform/mailform/schema"
+)
+
+// A scoped provider is asked for what the samples have, as the engine asks for
+// what the files and the state have: a server cannot be asked for all its zones.
+type scoped struct {
+	providers.Provider
+	prior []schema.ID
+}
+
+func (p scoped) Read(ctx context.Context, _ providers.Scope) ([]providers.Observed, error) {
+	return p.Provider.Read(ctx, providers.Scope{Prior: p.prior})
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	zones, sets := providertest.ZoneSample(), providertest.RRsetSample()
+	// What BIND does not take as a zone that is added.
+	delete(zones.Odd, "the root")
+	delete(zones.Odd, "escapes")
+	delete(zones.Odd, "a name of 253 bytes") // nor does a file system as a file
+	delete(sets.Odd, "many values")          // see max-records-per-type
+	zones.Many = zones.Many[:20]
+	for _, z := range sets.Needs { // no zone is without
+		ns := providertest.RRsetResource(z.Key+".", z.Key+".", "NS", "ns1.example.net.")
+		sets.Needs = append(sets.Needs, providertest.With(ns, "ttl", z.Attrs.GetAttr("negative_ttl")))
+	}
+	var ids []schema.ID
+	add := func(rs ...schema.Resource) {
+		for _, r := range rs {
+			ids = append(ids, r.ID())
+		}
+	}
+	for _, s := range []providertest.Sample{zones, sets} {
+		add(s.Needs...)
+		add(s.Good)
+		add(s.Many...)
+		for _, r := range s.Odd {
+			add(r)
+		}
+	}
+	providertest.Run(t, providertest.Harness{
+		Unmarked: true,
+		Untried:  providertest.Others("a name server has none", schema.KindZone, schema.KindRRset),
+		New: func(t *testing.T) *providertest.System {
+			s := nametest.BIND(t, nametest.Options{})
+			newZones := map[string]string{"directory": ".", "options": options + " check-integrity no;"}
+			return &providertest.System{
+				Provider: func(string) providers.Provider { return scoped{provider(t, s, newZones), ids} },
+				Samples:  map[string]providertest.Sample{schema.KindZone: zones, schema.KindRRset: sets},
+				Tamper:   func(t *testing.T, r schema.Resource) { tamper(t, scoped{provider(t, s, newZones), ids}, r) },
+				Kill: func(t *testing.T) {
+					s.Kill(t)
+					s.Start(t)
+				},
+			}
+		},
+	})
+}
+
+// tamper makes a thing another, as somebody else would.
+func tamper(t *testing.T, p providers.Provider, r schema.Resource) {
+	t.Helper()
+	c := providers.Change{Action: providers.Update, Resource: r}
+	have, err := p.Read(t.Context(), providers.Scope{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range have {
+		if o.Kind == r.Kind && o.Key == r.Key {
+			c.Prior = &o
+		}
+	}
+	if r.Attrs.IsNull() {
+		c.Action = providers.Delete
+	}
+	nametest.Apply(t, p, c)
+}
