@@ -71,9 +71,10 @@ PEERS ?= 1000
 bench-engine:
 	$(GO) test -run '^$$' -bench '^BenchmarkEngine$$' -benchtime 1x -timeout 120m ./cmd/mailform -engine.users $(USERS) -engine.peers $(PEERS)
 
-# The embedded name server beside BIND, Knot and NSD: the table of docs/benchmarks.md.
+# The embedded name server beside BIND, Knot and NSD, and record sets kept in BIND
+# and Knot: the tables of docs/benchmarks.md.
 bench-dns: peers build
-	$(GO) test -run '^$$' -bench '^BenchmarkNameServers$$' -benchtime 1x -timeout 10m ./cmd/mailform
+	$(GO) test -run '^$$' -bench '^Benchmark(NameServers|Records)$$' -benchtime 1x -timeout 20m ./cmd/mailform
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

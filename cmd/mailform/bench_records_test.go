@@ -14,9 +14,10 @@ import (
 	"github.com/mailform/mailform/providers/nametest"
 )
 
-// recordsConfig describes n record sets of one type in the zone bench.example,
-// which a server has already. One of them may have another time to live.
-func recordsConfig(server string, n int, rrtype, value string, odd string) string {
+// recordsConfig describes record sets for the names of a file, all of one type in
+// the zone bench.example, which a server has already. One of them may have
+// another time to live.
+func recordsConfig(server, rrtype, value, odd string) string {
 	return fmt.Sprintf(`
 provider "rfc2136" {
   server = %q
@@ -35,14 +36,14 @@ zone "bench" {
   nameserver = nameserver.ns1
 }
 record "many" {
-  for_each = toset([for i in range(%d) : "h${i}"])
+  for_each = { for r in csvdecode(file("names.csv")) : r.name => r }
   zone     = zone.bench
   name     = each.key
   type     = %q
   ttl      = each.key == %q ? "5m" : "10m"
   values   = [%q]
 }
-`, server, nametest.WriteSecret, n, rrtype, odd, value)
+`, server, nametest.WriteSecret, rrtype, odd, value)
 }
 
 // BenchmarkRecords measures the whole program on zones of a BIND and a Knot, with
@@ -69,9 +70,16 @@ func BenchmarkRecords(b *testing.B) {
 	}
 	for b.Loop() {
 		for _, server := range servers {
-			start := func(lines ...string) (*nametest.Server, func(string), func(...string) usage) {
+			start := func(n int, lines ...string) (*nametest.Server, func(string), func(...string) usage) {
 				s := server.start(b, nametest.Options{Zones: map[string]string{"bench.example": nametest.Zone("bench.example", lines...)}})
 				dir := b.TempDir()
+				names := []byte("name\n")
+				for i := range n {
+					names = fmt.Appendf(names, "h%d\n", i)
+				}
+				if err := os.WriteFile(filepath.Join(dir, "names.csv"), names, 0o600); err != nil {
+					b.Fatal(err)
+				}
 				write := func(text string) {
 					if err := os.WriteFile(filepath.Join(dir, "main.mf.hcl"), []byte(text), 0o600); err != nil {
 						b.Fatal(err)
@@ -80,19 +88,19 @@ func BenchmarkRecords(b *testing.B) {
 				return s, write, func(args ...string) usage { return measure(b, true, dir, binary, args...) }
 			}
 			const mx = "10 mail.example.net."
-			s, write, run := start()
-			write(recordsConfig(s.Addr, 1000, "MX", mx, ""))
+			s, write, run := start(1000)
+			write(recordsConfig(s.Addr, "MX", mx, ""))
 			add("1,000 MX record sets: apply", run("apply", "-auto-approve"))
 			add("1,000 MX record sets: plan without changes", best(run("plan", "-detailed-exitcode"), run("plan", "-detailed-exitcode")))
-			write(recordsConfig(s.Addr, 1000, "MX", mx, "h7"))
+			write(recordsConfig(s.Addr, "MX", mx, "h7"))
 			add("1,000 MX record sets: apply of one TTL", run("apply", "-auto-approve"))
 			s.Kill(b)
 
-			s, write, run = start()
-			write(recordsConfig(s.Addr, 10000, "A", "192.0.2.1", ""))
+			s, write, run = start(10000)
+			write(recordsConfig(s.Addr, "A", "192.0.2.1", ""))
 			add("10,000 A record sets: apply", run("apply", "-auto-approve"))
 			s.Kill(b)
-			s, _, _ = start()
+			s, _, _ = start(0)
 			add("10,000 A record sets: nsupdate, 1,000 a message", usage{wall: update(b, nsupdate, s, 10000)})
 			s.Kill(b)
 
@@ -100,8 +108,8 @@ func BenchmarkRecords(b *testing.B) {
 			for i := range lines {
 				lines[i] = fmt.Sprintf("h%d 600 A 192.0.2.1", i)
 			}
-			s, write, run = start(lines...)
-			write(recordsConfig(s.Addr, len(lines), "A", "192.0.2.1", ""))
+			s, write, run = start(len(lines), lines...)
+			write(recordsConfig(s.Addr, "A", "192.0.2.1", ""))
 			add("100,000 A record sets: apply that takes over what is there", run("apply", "-auto-approve"))
 			add("100,000 A record sets: plan without changes", best(run("plan", "-detailed-exitcode"), run("plan", "-detailed-exitcode")))
 			s.Kill(b)

@@ -28,8 +28,9 @@ const patience = 3
 type job struct {
 	zone    rdata.Name
 	changes []providers.Change
-	errs    []error // by change; nil where it was not told yet
-	err     error   // of what is not done in the end
+	keys    []zonedata.Key // of record sets, by change
+	errs    []error        // by change; nil where it was not told yet
+	err     error          // of what is not done in the end
 
 	view  *view
 	edits *zonedata.Edits
@@ -60,7 +61,8 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	for i, part := range parts {
 		j := &job{zone: part.Zone, errs: make([]error, len(part.Changes))}
 		for _, n := range part.Changes {
-			j.changes = append(j.changes, batch[n])
+			_, k, _ := zonedata.ParseSetKey(batch[n].Resource.Key) // none for a zone
+			j.changes, j.keys = append(j.changes, batch[n]), append(j.keys, k)
 		}
 		jobs[i] = j
 	}
@@ -166,8 +168,11 @@ func (p *Provider) settle(ctx context.Context, jobs []*job) {
 
 // shown reports whether the zone shows all that was carried out without an error.
 func (j *job) shown() bool {
+	if j.err != nil || j.view.err != nil {
+		return true
+	}
 	for i := range j.changes {
-		if _, err := j.outcome(i); errors.Is(err, ErrIgnored) {
+		if j.errs[i] == nil && !j.made(i) {
 			return false
 		}
 	}
@@ -368,30 +373,35 @@ func (j *job) retry(limit int) {
 // outcome is what became of a change, by what the zone has now.
 func (j *job) outcome(i int) (providers.Observed, error) {
 	c := &j.changes[i]
-	if j.view.err != nil && j.err == nil && j.errs[i] == nil {
-		return providers.Observed{}, j.view.err
-	}
-	have, there := providers.Observed{}, false
-	if j.view.err == nil && j.view.zone != nil {
-		have, there = j.view.zone.Find(c.Resource.Kind, c.Resource.Key)
-	}
-	if j.errs[i] == nil && j.view.err == nil && j.made(i, have, there) {
-		if c.Action == providers.Delete {
-			return providers.Observed{Kind: c.Resource.Kind, Key: c.Resource.Key}, nil
+	err := j.errs[i]
+	if err == nil {
+		if j.made(i) {
+			if c.Action == providers.Delete {
+				return providers.Observed{Kind: c.Resource.Kind, Key: c.Resource.Key}, nil
+			}
+			have, _ := j.view.zone.Find(c.Resource.Kind, c.Resource.Key)
+			return have, nil
 		}
-		return have, nil
+		if err = j.err; err == nil {
+			err = j.view.err
+		}
 	}
-	switch {
-	case j.errs[i] != nil:
-		return providers.Observed{}, j.partly(j.errs[i])
-	case j.err != nil:
-		return providers.Observed{}, j.partly(j.err)
+	if err != nil {
+		return providers.Observed{}, j.partly(err)
 	}
 	is := "it is not there"
-	if there {
-		is = "it is " + describe(have)
+	if j.view.zone != nil {
+		if have, ok := j.view.zone.Find(c.Resource.Kind, c.Resource.Key); ok {
+			is = "it is " + describe(have)
+		}
 	}
 	return providers.Observed{}, fmt.Errorf("%s %s: %w: %s", noun(c.Resource.Kind), c.Resource.Key, ErrIgnored, is)
+}
+
+// made reports whether the zone has now what a change wants. Of a batch that takes
+// a thing away and makes it anew the end counts.
+func (j *job) made(i int) bool {
+	return j.view.err == nil && j.edits != nil && j.edits.Met(j.view.zone, j.changes[i].Resource.Kind, j.keys[i])
 }
 
 func noun(kind string) string {
@@ -411,29 +421,6 @@ func describe(o providers.Observed) string {
 		return s.String()
 	}
 	return "another"
-}
-
-// made reports whether what a change wants is what is there. Of a batch that
-// takes a thing away and makes it anew the last change counts.
-func (j *job) made(i int, have providers.Observed, there bool) bool {
-	c := &j.changes[i]
-	for k := len(j.changes) - 1; k > i; k-- {
-		if o := &j.changes[k]; o.Resource.Kind == c.Resource.Kind && o.Resource.Key == c.Resource.Key {
-			return j.errs[k] == nil && j.made(k, have, there)
-		}
-	}
-	if c.Action == providers.Delete {
-		return !there
-	}
-	if !there {
-		return false
-	}
-	if c.Resource.Kind == schema.KindZone {
-		_, want, err := zonedata.SOAOf(c.Resource.Attrs)
-		return err == nil && want.Revision() == have.Revision
-	}
-	_, want, err := zonedata.SetOf(c.Resource.Attrs)
-	return err == nil && want.Revision() == have.Revision
 }
 
 // partly says of an error what was written before it.

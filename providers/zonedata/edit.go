@@ -62,6 +62,23 @@ type Edits struct {
 	// those of others. The NS records at its apex, which no zone can be without,
 	// are not counted.
 	Left []Key
+
+	there bool
+	soa   SOA
+	after map[Key]*Set // all that changes speak of
+}
+
+// Met reports whether a zone, nil for none, holds what the changes want of the
+// thing of a kind: the zone itself, or the record set with that key.
+func (e *Edits) Met(z *Zone, kind string, k Key) bool {
+	if kind == schema.KindZone {
+		return e.there == (z != nil) && (z == nil || e.soa == readSOA(z.SOA))
+	}
+	var have *Set
+	if z != nil {
+		have = z.sets[k]
+	}
+	return have.Same(e.after[k])
 }
 
 // Empty reports whether there is nothing to do.
@@ -95,6 +112,7 @@ func Prepare(z *Zone, changes []providers.Change) (edits *Edits, errs []error) {
 			p.edits.Sets = append(p.edits.Sets, Edit{Key: k, Before: before, After: after})
 		}
 	}
+	p.edits.there, p.edits.soa, p.edits.after = p.there, p.soa, p.next
 	p.edits.Create = p.there && z == nil
 	if p.edits.Delete = !p.there && z != nil; p.edits.Delete {
 		for _, s := range z.Sets() {
