@@ -28,6 +28,8 @@ type exchange struct {
 	// take is handed each answer, until it says that this was the last one. Its
 	// error ends the exchange.
 	take func(*dns.Msg) (last bool, err error)
+	// reset forgets what take was handed, before the message is sent once more.
+	reset func()
 	// once is set for what must not be sent a second time.
 	once bool
 
@@ -162,6 +164,9 @@ func (w *wire) send(x *exchange) error {
 	if err != nil {
 		w.mu.Unlock()
 		return fmt.Errorf("make a message: %w", err)
+	}
+	if x.sent && x.reset != nil {
+		x.reset()
 	}
 	x.chain = chain
 	w.waiting[x.msg.Id] = x

@@ -387,6 +387,28 @@ func TestServersThatCloseConnections(t *testing.T) {
 	}
 }
 
+// What came of a transfer before a connection ended is no part of it once it is
+// asked for anew.
+func TestTransfersThatBeginAnew(t *testing.T) {
+	broken := false
+	f := newFake(t, &fake{axfr: func(f *fake, m *dns.Msg) []*dns.Msg {
+		soa := f.soa()
+		soa.Header().Name = m.Question[0].Name
+		if m.Question[0].Name != "example.com." {
+			return reply(m, dns.RcodeSuccess, soa, soa)
+		}
+		if !broken { // a half of it
+			broken = true
+			return append(reply(m, dns.RcodeSuccess, append([]dns.RR{soa}, f.records()...)...), nil)
+		}
+		return reply(m, dns.RcodeSuccess, append(append([]dns.RR{soa}, f.records()...), soa)...)
+	}, zone: []string{"a.example.com. 300 IN A 192.0.2.1"}})
+	there := nametest.Read(t, f.provider(false), nametest.Set("a.example", "a.example", "MX", 300, "0 ."), wantA)
+	if _, ok := there[wantA.Key]; !ok || !broken {
+		t.Errorf("there is %v", there)
+	}
+}
+
 // Whatever a server sends for a transfer, nothing panics and everything ends.
 func FuzzTransfer(f *testing.F) {
 	zone := &fake{t: f, serial: 1, zone: []string{fakeNS, `t.example.com. 60 IN TXT "a" "b"`}}

@@ -143,7 +143,7 @@ func (p *Provider) transfers(ctx context.Context, zones []rdata.Name) ([]*transf
 		for _, i := range again {
 			t := &transfer{zone: zones[i]}
 			transfers[i] = t
-			list[i] = &exchange{msg: new(dns.Msg).SetAxfr(string(zones[i])), key: p.readKey, take: t.take}
+			list[i] = &exchange{msg: new(dns.Msg).SetAxfr(string(zones[i])), key: p.readKey, take: t.take, reset: func() { t.records = nil }}
 			now = append(now, list[i])
 		}
 		p.client.run(ctx, now)
@@ -183,7 +183,7 @@ func (p *Provider) ask(ctx context.Context, zones []rdata.Name, views map[rdata.
 		m := new(dns.Msg)
 		m.SetQuestion(string(k.Name), typeNumber(k.Type))
 		m.RecursionDesired = false
-		x := &exchange{msg: m, key: p.readKey, take: q.take}
+		x := &exchange{msg: m, key: p.readKey, take: q.take, reset: func() { q.records = nil }}
 		all, list = append(all, asked{zone, q, x}), append(list, x)
 	}
 	for _, name := range zones {
