@@ -158,6 +158,7 @@ func (d *drafter) zone(s *site) {
 		d.leave(d.id(s.zone), "there is no name server that could hold it; declare a nameserver block")
 		return
 	}
+	d.signing(s, f)
 	b := d.add("zone", s.zone, d.label("zone", s.zone, domainLabel(s.host), s.host), s.host, f)
 	d.zoneRefs[s.host] = b.Ref
 }
@@ -177,6 +178,7 @@ func (d *drafter) domain(s *site) {
 		if ns, ok := d.nameserver(s); ok {
 			f.ref("nameserver", ns.ref)
 			f.text("ttl", ttlText(d.zoneTTL(s.zone)))
+			d.signing(s, f)
 			ref := b.Ref
 			ref.Part = "zone"
 			d.zoneRefs[s.host] = ref

@@ -109,6 +109,7 @@ func Make(in Input) (*Draft, error) {
 	d := newDrafter(in)
 	d.servers()
 	d.nameservers()
+	d.secondaries()
 	d.zones()
 	d.users()
 	d.aliases()
