@@ -121,3 +121,45 @@ nameserver "ns1" {
 		t.Errorf("import without the key: %.500v", r)
 	}
 }
+
+// The embedded name server takes the same zone, and answers for what is odd in it.
+func TestEveryTypeOfRecordAtTheEmbeddedServer(t *testing.T) {
+	w := newWorld(t, map[string]string{"main.mf.hcl": "nameserver \"ns1\" {\n  hostname  = \"ns1.example.org\"\n  addresses = [\"127.0.0.1\"]\n  listen    = [\"127.0.0.1:2053\"]\n}\n"})
+	for name, text := range masterfiletest.Files(400) {
+		path := filepath.Join(w.dir, "zones", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.ok("import", "zone", "example.org", filepath.Join("zones", masterfiletest.Main), "-generate-config-out=zone.mf.hcl")
+	w.apply()
+	w.noChanges()
+	host, port, _ := strings.Cut(w.addr("dns"), ":")
+	for question, want := range map[string]string{
+		"n17.example.org CSYNC":             "1 3 A NS",
+		"n17.example.org TYPE65280":         `\# 4 0A000011`,
+		"n17.example.org EUI48":             "00-00-5e-00-53-2a",
+		"n4.example.org TXT":                `"a \"quote\"; a semicolon and \\ more"`,
+		"n14.example.org OPENPGPKEY":        "mDMEX6ZJABYJKwYBBAHaRw8BAQdAmDMEX6ZJABYJKwYBBAHaRw8BAQdA",
+		`a\.b.n18.example.org A`:            "192.0.2.8",
+		"x.n16.example.org A":               "192.0.2.9",
+		"n12.example.org HTTPS":             `1 . alpn="h2,h3" port=8443 ipv4hint=192.0.2.7`,
+		"n10.example.org LOC":               "52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m",
+		"n6.example.org CAA":                `128 issuemail ";"`,
+		"dhcp-7.example.org A":              "10.0.0.7",
+		"below.n15.example.org A":           "below.N15.example.net.",
+		"_sip._tcp.n5.example.org SRV":      "0 5 5060 host1.example.org.",
+		"s1._domainkey.example.org TXT":     `"v=DKIM1; k=rsa; p=` + strings.Repeat("A", 200),
+		"xn--bcher-kva.n19.example.org PTR": "host3.example.org.",
+	} {
+		q := strings.Fields(question)
+		got := w.run(need(t, "dig"), "@"+host, "-p", port, "+short", "+norecurse", "+nosplit", "+noidnout", "+noidnin", q[0], q[1]).stdout
+		if !strings.Contains(strings.ToLower(got), strings.ToLower(want)) {
+			t.Errorf("%s: %s, want %s", question, got, want)
+		}
+	}
+	w.ok("destroy", "-auto-approve")
+}
