@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -169,5 +170,66 @@ func TestSignedZonesFromEndToEnd(t *testing.T) {
 	if r := w.mailform("apply", "-auto-approve"); r.code == 0 || !strings.Contains(r.stdout+r.stderr, "dnssec:example.com") {
 		t.Errorf("it is signed no more, just so: %v", r)
 	}
+	w.ok("destroy", "-auto-approve")
+}
+
+// The daemon is killed at random instants while a signed zone changes. The serial
+// never goes back, the keys stay, and what is served validates each time.
+func TestKillsWhileASignedZoneChanges(t *testing.T) {
+	t.Parallel()
+	need(t, "dig")
+	need(t, "delv")
+	text := func(n int) string {
+		return signedZones + fmt.Sprintf("\nrecord \"n\" {\n  zone   = zone.example\n  name   = \"n\"\n  type   = \"TXT\"\n  values = [\"%d\"]\n}\n", n)
+	}
+	w := newWorld(t, map[string]string{"main.mf.hcl": text(0)})
+	w.apply()
+	serial := func() uint32 {
+		t.Helper()
+		n, err := strconv.ParseUint(strings.Fields(w.dig("+short", "example.com", "SOA") + " 0 0 0")[2], 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return uint32(n)
+	}
+	keys := func() string { return w.dig("+short", "example.com", "DNSKEY") }
+	first, last := keys(), serial()
+	began := time.Now()
+	w.apply()
+	whole := time.Since(began)
+	rng := rand.New(rand.NewPCG(5, 6))
+	for round := range kills / 2 {
+		w.write("main.mf.hcl", text(round+1))
+		pid := w.pid()
+		cmd := w.command(t.Context(), binary, "apply", "-auto-approve")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 { // the serial may rise meanwhile, and never fall
+			time.Sleep(time.Duration(rng.Int64N(int64(whole) / 5)))
+			if s := serial(); s != 0 && s < last {
+				t.Fatalf("round %d: the serial went from %d to %d", round, last, s)
+			} else if s != 0 {
+				last = s
+			}
+		}
+		if pid != 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		}
+		_ = cmd.Wait() // with the daemon gone it may fail
+		w.apply()
+		if s := serial(); s < last {
+			t.Fatalf("round %d: the serial went from %d to %d by a kill", round, last, s)
+		} else {
+			last = s
+		}
+		if out := w.delv("n.example.com", "TXT"); !strings.Contains(out, "; fully validated") || !strings.Contains(out, fmt.Sprintf("%q", strconv.Itoa(round+1))) {
+			t.Fatalf("round %d:\n%s", round, out)
+		}
+	}
+	if keys() != first {
+		t.Errorf("the keys were\n%s\nand are\n%s", first, keys())
+	}
+	w.noChanges()
 	w.ok("destroy", "-auto-approve")
 }
