@@ -113,7 +113,10 @@ func (a *app) confirm(ctx context.Context, o *operation) error {
 		return errors.New("this needs a confirmation, and -input=false forbids to ask. Give -auto-approve, or apply a saved plan")
 	}
 	question := "Do you want to carry out these actions?"
-	if o.destroy {
+	switch {
+	case o.wait > 0:
+		question = "Do you want to carry out these actions, and the stages that are to come?"
+	case o.destroy:
 		question = "Do you really want to take all of this away?"
 	}
 	switch yes, err := a.askYes(ctx, question); {

@@ -250,6 +250,23 @@ func TestTheRestAmidStages(t *testing.T) {
 	r.has(r.run(exitOK, "show"), "The state is empty")
 }
 
+// TestALostStateAmidStages has the state forget the record set that moves.
+func TestALostStateAmidStages(t *testing.T) {
+	r := newStagesRun(t)
+	r.files("old")
+	r.run(exitOK, "apply", "-auto-approve")
+	r.files("new")
+	r.run(exitOK, "apply", "-auto-approve")
+	r.now = r.now.Add(50 * time.Minute)
+	r.run(exitOK, "state", "rm", "domain.example.mx")
+	out := r.run(exitChanges, "plan", "-detailed-exitcode")
+	r.has(out, "not before 2026-11-25T13:55:00Z, as the wait begins with the next apply", "until the last stage stays: server.old.address")
+	r.now = r.now.Add(time.Minute)
+	r.has(r.run(exitOK, "apply", "-auto-approve"), "The next stage is due at 2026-11-25T13:56:00Z")
+	r.now = r.now.Add(time.Minute)
+	r.has(r.noChanges(), "the next stage is due at 2026-11-25T13:56:00Z")
+}
+
 // TestAMoveWithoutStages says how to have it all at once.
 func TestAMoveWithoutStages(t *testing.T) {
 	r := newStagesRun(t)

@@ -371,7 +371,7 @@ func (m *maker) predecessor(r *schema.Resource) *thing {
 func (m *maker) takeAway() {
 	for _, t := range m.ours() {
 		id, st, obs := t.id, t.prior, t.observed
-		if t.replaced || m.staged.Keep[id] || (m.plan.Mode != Destroy && t.desired != nil) || (m.back != nil && !m.undoes(id)) {
+		if t.replaced || (m.plan.Mode != Destroy && t.desired != nil) || (m.back != nil && !m.undoes(id)) {
 			continue
 		}
 		c := Change{Action: Delete, ID: id, PrevID: id, Observed: obs}
@@ -381,6 +381,12 @@ func (m *maker) takeAway() {
 			c.Address = obs.Owner
 		}
 		if !m.selected.takes(c.Address) {
+			continue
+		}
+		if m.staged.Keep[id] { // it goes later; what must not go is told now
+			if !m.stays(c.Address) && !m.leaves(st) {
+				m.guard(t.desired, id, c.Address)
+			}
 			continue
 		}
 		k := schema.KindByName(id.Kind)
