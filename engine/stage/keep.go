@@ -9,26 +9,42 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
+// A stayed is what stays for one reason: hundreds of domains can have the same.
+type stayed struct {
+	ids []schema.ID
+	// targets are those of the listeners that take mail.
+	targets []string
+}
+
 // keep finds what has to stay for the sake of those who still have former
 // versions: the listeners that take what comes to the hosts and addresses in
 // them, what these need to take it, and the records that lead there.
 func (s *settler) keep() {
 	for _, x := range s.sets {
 		hosts := x.protected()
-		if len(hosts) == 0 {
-			continue
-		}
 		switch {
+		case len(hosts) == 0:
 		case x.isAddress():
-			s.keepHost(x, x.name, "smtp", "dns")
+			s.keepFor(x, s.keepHost(x.name, "smtp", "dns"), s.domains[x.name])
 		case x.rrtype == "MX":
 			for _, h := range hosts {
-				s.keepHost(x, h, "smtp")
+				s.keepFor(x, s.keepHost(h, "smtp"), []string{x.name})
 			}
 		case x.rrtype == "NS":
 			for _, h := range hosts {
-				s.keepHost(x, h, "dns")
+				s.keepFor(x, s.keepHost(h, "dns"), nil)
 			}
+		}
+	}
+}
+
+// keepFor notes that something stays because of a set, with the mail domains where
+// the mail goes.
+func (s *settler) keepFor(x *set, k *stayed, domains []string) {
+	x.kept = append(x.kept, k.ids...)
+	for _, target := range k.targets {
+		for _, name := range domains {
+			x.kept = append(x.kept, s.keepDomain(target, name).ids...)
 		}
 	}
 }
@@ -36,33 +52,38 @@ func (s *settler) keep() {
 // keepHost keeps a host: its address records, and its listeners of the services:
 // those that have its name, and those that are where it leads to, whatever they are
 // called by now.
-func (s *settler) keepHost(x *set, name string, services ...string) {
+func (s *settler) keepHost(name string, services ...string) *stayed {
+	reason := strings.Join(append([]string{name}, services...), " ")
+	if k := s.hostStays[reason]; k != nil {
+		return k
+	}
+	k := &stayed{}
+	s.hostStays[reason] = k
 	at := s.addresses(name)
-	for id, o := range s.There {
-		switch id.Kind {
-		case schema.KindRRset:
-			if t := text(o.Attrs, "type"); (t == "A" || t == "AAAA") && host(text(o.Attrs, "name")) == name && s.stay(x, id) {
-				s.keepZone(x, id.Target, text(o.Attrs, "zone"))
-			}
-		case schema.KindListener:
-			if slices.Contains(services, text(o.Attrs, "service")) && (text(o.Attrs, "hostname") == name || s.reached(id, at)) {
-				s.keepListener(x, id)
-				if text(o.Attrs, "service") == "smtp" {
-					s.keepDomains(x, id.Target, append([]string{x.name}, s.domains[name]...))
-				}
-			}
+	for _, id := range s.addressSets[name] {
+		if s.stay(k, id) {
+			s.keepZone(k, id.Target, text(s.Observed(id).Attrs, "zone"))
 		}
 	}
+	for _, id := range s.listeners {
+		o := s.Observed(id)
+		service := text(o.Attrs, "service")
+		if !slices.Contains(services, service) || text(o.Attrs, "hostname") != name && !s.reached(id, at) {
+			continue
+		}
+		s.keepListener(k, id)
+		if service == "smtp" && !slices.Contains(k.targets, id.Target) {
+			k.targets = append(k.targets, id.Target)
+		}
+	}
+	return k
 }
 
 // addresses are those that a host has, and that resolvers may have of it.
 func (s *settler) addresses(name string) []string {
 	var out []string
-	for id, o := range s.There {
-		if t := text(o.Attrs, "type"); id.Kind != schema.KindRRset || t != "A" && t != "AAAA" || host(text(o.Attrs, "name")) != name {
-			continue
-		}
-		values, _ := texts(attr(o.Attrs, "values"))
+	for _, id := range s.addressSets[name] {
+		values, _ := texts(attr(s.Observed(id).Attrs, "values"))
 		out = append(out, values...)
 		if st := s.Prior.Resources[id]; st != nil && st.Staging != nil {
 			for _, v := range st.Staging.Cached {
@@ -104,22 +125,19 @@ func (s *settler) reached(id schema.ID, addresses []string) bool {
 }
 
 // stay keeps a thing that is ours and not desired. It reports whether it is kept.
-func (s *settler) stay(x *set, id schema.ID) bool {
+func (s *settler) stay(k *stayed, id schema.ID) bool {
 	if s.Declared(id) != nil || !s.ours(id) {
 		return false
 	}
 	s.res.Keep[id] = true
-	x.kept = append(x.kept, id)
+	k.ids = append(k.ids, id)
 	return true
 }
 
 // keepListener keeps a listener where it listens, but for what other listeners take
 // over: who comes there is served by these. One that moves to other addresses
 // listens on both for a while.
-func (s *settler) keepListener(x *set, id schema.ID) {
-	if !s.ours(id) {
-		return
-	}
+func (s *settler) keepListener(k *stayed, id schema.ID) {
 	want := s.Declared(id)
 	if want == nil {
 		want = s.former(id)
@@ -146,26 +164,20 @@ func (s *settler) keepListener(x *set, id schema.ID) {
 	if !more {
 		return
 	}
-	for pid := range s.There { // the process and the settings of the server
-		switch {
-		case pid.Target != id.Target:
-		case pid.Kind == schema.KindProcess,
-			pid.Kind == schema.KindSetting && pid.Key == text(s.Observed(id).Attrs, "owner"):
-			s.stay(x, pid)
-		}
-	}
+	s.stay(k, schema.ID{Target: id.Target, Kind: schema.KindSetting, Key: text(s.Observed(id).Attrs, "owner")})
+	s.keepProcess(k, id.Target)
 	switch {
 	case s.Declared(id) != nil:
 		if s.res.Attrs[id] == cty.NilVal {
 			s.res.Attrs[id] = schema.KindByName(schema.KindListener).Object(vals)
 		}
-		x.kept = append(x.kept, id)
+		k.ids = append(k.ids, id)
 	case !less:
-		s.stay(x, id)
+		s.stay(k, id)
 	case s.free(want.Address):
 		want.Attrs = schema.KindByName(schema.KindListener).Object(vals)
 		s.res.Also = append(s.res.Also, want)
-		s.stay(x, id)
+		s.stay(k, id)
 	}
 }
 
@@ -211,56 +223,80 @@ func overlaps(list []string, listen string) bool {
 
 func everywhere(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
 
-// keepDomains keeps mail domains at a target with what takes mail in them. Of a
+// keepDomain keeps a mail domain at a target with what takes mail in it. Of a
 // domain that another target holds from now on, what that one does not have is
 // gone for good: who sends to it is to be refused.
-func (s *settler) keepDomains(x *set, target string, names []string) {
-	for _, name := range names {
-		id := schema.ID{Target: target, Kind: schema.KindMailDomain, Key: name}
-		if s.Observed(id) == nil || !s.stay(x, id) {
+func (s *settler) keepDomain(target, name string) *stayed {
+	id := schema.ID{Target: target, Kind: schema.KindMailDomain, Key: name}
+	if k := s.domainStays[id]; k != nil {
+		return k
+	}
+	k := &stayed{}
+	s.domainStays[id] = k
+	if !s.stay(k, id) {
+		return k
+	}
+	s.indexMail()
+	moved := s.elsewhere(id)
+	for _, mid := range s.mail[id] {
+		if !moved || s.elsewhere(mid) {
+			s.stay(k, mid)
+		}
+	}
+	return k
+}
+
+// indexMail finds the mailboxes and routes of each mail domain, and which of these
+// are desired.
+func (s *settler) indexMail() {
+	if s.mail != nil {
+		return
+	}
+	s.mail, s.desiredAt = map[schema.ID][]schema.ID{}, map[[2]string][]string{}
+	for id, o := range s.There {
+		if id.Kind != schema.KindMailbox && id.Kind != schema.KindRoute {
 			continue
 		}
-		elsewhere := map[[2]string]bool{}
-		moved := false
-		for _, r := range s.Desired {
-			if r.Target == target {
-				continue
-			}
-			switch r.Kind {
-			case schema.KindMailDomain:
-				moved = moved || r.Key == name
-			case schema.KindMailbox, schema.KindRoute:
-				elsewhere[[2]string{r.Kind, r.Key}] = true
-			}
-		}
-		for mid, o := range s.There {
-			if mid.Target != target || mid.Kind != schema.KindMailbox && mid.Kind != schema.KindRoute {
-				continue
-			}
-			address := text(o.Attrs, "address")
-			if address[strings.LastIndexByte(address, '@')+1:] == name && (!moved || elsewhere[[2]string{mid.Kind, mid.Key}]) {
-				s.stay(x, mid)
-			}
+		address := text(o.Attrs, "address")
+		domain := schema.ID{Target: id.Target, Kind: schema.KindMailDomain, Key: address[strings.LastIndexByte(address, '@')+1:]}
+		s.mail[domain] = append(s.mail[domain], id)
+	}
+	for _, r := range s.Desired {
+		switch r.Kind {
+		case schema.KindMailDomain, schema.KindMailbox, schema.KindRoute:
+			k := [2]string{r.Kind, r.Key}
+			s.desiredAt[k] = append(s.desiredAt[k], r.Target)
 		}
 	}
 }
 
+// elsewhere reports whether the same thing is desired at another target.
+func (s *settler) elsewhere(id schema.ID) bool {
+	return slices.ContainsFunc(s.desiredAt[[2]string{id.Kind, id.Key}], func(target string) bool { return target != id.Target })
+}
+
 // keepZone keeps a zone in which something is kept, with what makes it be found.
-func (s *settler) keepZone(x *set, target, zone string) {
-	id := schema.ID{Target: target, Kind: schema.KindZone, Key: host(zone)}
-	if s.Observed(id) == nil || !s.stay(x, id) {
+func (s *settler) keepZone(k *stayed, target, zone string) {
+	if !s.stay(k, schema.ID{Target: target, Kind: schema.KindZone, Key: host(zone)}) {
 		return
 	}
-	for oid, o := range s.There {
+	for id, o := range s.There {
 		switch {
-		case oid.Target != target:
-		case oid.Kind == schema.KindRRset && text(o.Attrs, "type") == "NS" && text(o.Attrs, "name") == zone,
-			oid.Kind == schema.KindDNSSEC && text(o.Attrs, "zone") == zone,
-			oid.Kind == schema.KindProcess:
-			s.stay(x, oid)
-		case oid.Kind == schema.KindListener && text(o.Attrs, "service") == "dns":
-			s.keepListener(x, oid)
+		case id.Target != target:
+		case id.Kind == schema.KindRRset && text(o.Attrs, "type") == "NS" && text(o.Attrs, "name") == zone,
+			id.Kind == schema.KindDNSSEC && text(o.Attrs, "zone") == zone:
+			s.stay(k, id)
+		case id.Kind == schema.KindListener && text(o.Attrs, "service") == "dns" && s.ours(id):
+			s.keepListener(k, id)
 		}
+	}
+	s.keepProcess(k, target)
+}
+
+// keepProcess keeps the process that serves a target, where it has one.
+func (s *settler) keepProcess(k *stayed, target string) {
+	for _, id := range s.processes[target] {
+		s.stay(k, id)
 	}
 }
 

@@ -173,34 +173,54 @@ type settler struct {
 	domains map[string][]string
 	// hosts are those that a listener of ours or an address record of ours has.
 	hosts map[string]bool
+	// listeners are ours; addressSets are the sets with the addresses of each host,
+	// processes those of each target.
+	listeners   []schema.ID
+	addressSets map[string][]schema.ID
+	processes   map[string][]schema.ID
+	// What stays of a host and of a mail domain is found once.
+	hostStays   map[string]*stayed
+	domainStays map[schema.ID]*stayed
+	// mail and desiredAt are made by indexMail.
+	mail      map[schema.ID][]schema.ID
+	desiredAt map[[2]string][]string
 }
 
 // index finds out which hosts there are, and who names them.
 func (s *settler) index(sets []*set) {
 	s.domains, s.hosts = map[string][]string{}, map[string]bool{}
+	s.addressSets, s.processes = map[string][]schema.ID{}, map[string][]schema.ID{}
+	s.hostStays, s.domainStays = map[string]*stayed{}, map[schema.ID]*stayed{}
 	for _, x := range sets {
 		if x.rrtype != "MX" {
 			continue
 		}
 		for _, v := range append([]version{x.want, x.have}, versions(x.cached)...) {
 			for _, host := range x.points(v.values) {
-				if !slices.Contains(s.domains[host], x.name) {
-					s.domains[host] = append(s.domains[host], x.name)
+				if all := s.domains[host]; len(all) == 0 || all[len(all)-1] != x.name { // each set comes once
+					s.domains[host] = append(all, x.name)
 				}
 			}
 		}
 	}
 	for id, o := range s.There {
-		switch {
-		case !s.ours(id):
-		case id.Kind == schema.KindListener:
-			s.hosts[text(o.Attrs, "hostname")] = true
-		case id.Kind == schema.KindRRset:
+		switch id.Kind {
+		case schema.KindListener:
+			if s.ours(id) {
+				s.hosts[text(o.Attrs, "hostname")] = true
+				s.listeners = append(s.listeners, id)
+			}
+		case schema.KindProcess:
+			s.processes[id.Target] = append(s.processes[id.Target], id)
+		case schema.KindRRset:
 			if t := text(o.Attrs, "type"); t == "A" || t == "AAAA" {
-				s.hosts[host(text(o.Attrs, "name"))] = true
+				name := host(text(o.Attrs, "name"))
+				s.addressSets[name] = append(s.addressSets[name], id)
+				s.hosts[name] = s.hosts[name] || s.ours(id)
 			}
 		}
 	}
+	slices.SortFunc(s.listeners, schema.ID.Compare)
 }
 
 // ours reports whether something that is there is mailform's.
@@ -216,15 +236,14 @@ func (s *settler) settle(x *set) {
 	}
 	note := &Note{Margin: x.staging.Margin, Cached: x.cached, Gained: x.gained}
 	x.note = note
-	x.leaving = x.points(x.have.values)
-	x.leaving = without(x.leaving, x.points(x.want.values))
+	x.leaving = without(x.points(x.have.values), x.points(x.want.values))
 	for _, v := range x.cached {
 		x.former = append(x.former, without(x.points(v.Values), x.points(x.want.values))...)
 	}
 	x.outlive(x.latest(x.former))
 	low := min(x.staging.TTL, x.want.ttl)
 	switch {
-	case len(x.leaving) == 0 || !s.applies(x):
+	case len(x.leaving) == 0 || !s.applies(x, x.leaving):
 		x.leaving = nil
 		s.arrive(x)
 	case s.AtOnce || x.drifted:
@@ -242,15 +261,16 @@ func (s *settler) settle(x *set) {
 	}
 }
 
-// applies reports whether a change of values is one to be staged.
-func (s *settler) applies(x *set) bool {
+// applies reports whether it matters to the set that resolvers may be led to these
+// points.
+func (s *settler) applies(x *set, points []string) bool {
 	if x.staging.When != schema.StageOurs || x.memory != nil && x.memory.Next != nil {
 		return true
 	}
 	if x.isAddress() {
 		return s.hosts[x.name]
 	}
-	return slices.ContainsFunc(x.leaving, func(p string) bool { return s.hosts[p] })
+	return slices.ContainsFunc(points, func(p string) bool { return s.hosts[p] })
 }
 
 // move makes the next step of a move.
@@ -281,7 +301,7 @@ func (s *settler) move(x *set, low int64) {
 // as long as resolvers may have others, the time to live is not raised.
 func (s *settler) arrive(x *set) {
 	x.due = x.want
-	if len(x.former) > 0 && !x.drifted {
+	if len(x.former) > 0 && !x.drifted && s.applies(x, x.former) {
 		x.due.ttl = min(x.have.ttl, x.want.ttl)
 	}
 	if len(x.leaving) > 0 {

@@ -136,8 +136,8 @@ func TestALargeWorldThatRestsCostsLittle(t *testing.T) {
 	}
 }
 
-// BenchmarkSettle tells what 100,000 record sets cost that are as they are to be,
-// and what they cost when one of them moves.
+// BenchmarkSettle tells what 100,000 record sets cost that are as they are to be, and
+// what a thousand domains cost beside them whose MX moves to another server.
 func BenchmarkSettle(b *testing.B) {
 	in := large(100_000)
 	b.Run("at rest", func(b *testing.B) {
@@ -145,12 +145,59 @@ func BenchmarkSettle(b *testing.B) {
 			stage.Settle(in)
 		}
 	})
-	moved := *in.Desired[0]
-	moved.Attrs = rrset(moved.Address, "A", 3600, "192.0.2.2")
-	in.Desired[0] = &moved
-	b.Run("one moves", func(b *testing.B) {
+	thousand(&in)
+	b.Run("a thousand domains move", func(b *testing.B) {
 		for b.Loop() {
-			stage.Settle(in)
+			if n := len(stage.Settle(in).Moves); n != 1000 {
+				b.Fatalf("%d moves", n)
+			}
 		}
 	})
+}
+
+// thousand adds as many domains whose MX moves away from a server that goes.
+func thousand(in *stage.Input) {
+	more := map[schema.ID]*providers.Observed{}
+	there := func(kind, key string, attrs cty.Value) schema.ID {
+		id := schema.ID{Target: "embedded", Kind: kind, Key: key}
+		more[id] = &providers.Observed{Kind: kind, Key: key, Attrs: attrs, Owner: key}
+		return id
+	}
+	there(schema.KindListener, "old/smtp", schema.KindByName(schema.KindListener).Object(map[string]cty.Value{
+		"owner": cty.StringVal("old"), "service": cty.StringVal("smtp"), "hostname": cty.StringVal("old.example.com"),
+		"listen": schema.StringList([]string{"192.0.2.1:25"}), "listen_tls": schema.StringList(nil),
+	}))
+	there(schema.KindRRset, "example.com/old.example.com./A", rrset("old.example.com.", "A", 3600, "192.0.2.1"))
+	staging := in.Desired[0].Staging
+	for i := range 1000 {
+		name := fmt.Sprintf("d%d.example.com.", i)
+		id := there(schema.KindRRset, "example.com/"+name+"/MX", rrset(name, "MX", 3600, "10 old.example.com."))
+		in.Prior.Resources[id] = &state.Resource{ID: id, Address: name, Attrs: more[id].Attrs}
+		in.Desired = append(in.Desired, &schema.Resource{Address: name, Kind: id.Kind, Target: id.Target, Key: id.Key, Attrs: rrset(name, "MX", 3600, "10 new.example.com."), Staging: staging})
+	}
+	observed, all := in.Observed, in.There
+	in.Observed = func(id schema.ID) *providers.Observed {
+		if o := more[id]; o != nil {
+			return o
+		}
+		return observed(id)
+	}
+	in.There = func(yield func(schema.ID, *providers.Observed) bool) {
+		for id, o := range more {
+			if !yield(id, o) {
+				return
+			}
+		}
+		all(yield)
+	}
+}
+
+// A thousand domains that move keep the one server that they leave.
+func TestManyDomainsKeepOneServer(t *testing.T) {
+	in := large(10)
+	thousand(&in)
+	res := stage.Settle(in)
+	if len(res.Moves) != 1000 || len(res.Keep) != 2 {
+		t.Errorf("%d moves keep %v", len(res.Moves), res.Keep)
+	}
 }

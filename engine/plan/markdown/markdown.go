@@ -152,7 +152,7 @@ func (d *document) staged(p *plan.Plan) {
 		}
 		line := code(m.Address) + ": " + prose(strings.Join(parts, "; "))
 		if len(m.Kept) > 0 {
-			line += "; until the last stage stays " + code(strings.Join(m.Kept, ", "))
+			line += "; until the last stage stays " + code(text.Kept(m))
 		}
 		return line
 	})

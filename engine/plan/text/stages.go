@@ -1,6 +1,7 @@
 package text
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func (w *writer) staged(m *plan.Staged) {
 		w.linef("    %d. %s: %s", i+1, When(s, m.Begins && i == 0), Does(m, i))
 	}
 	if len(m.Kept) > 0 {
-		w.linef("    until the last stage stays: %s", printable(strings.Join(m.Kept, ", ")))
+		w.linef("    until the last stage stays: %s", printable(Kept(m)))
 	}
 }
 
@@ -82,6 +83,17 @@ func Does(m *plan.Staged, i int) string {
 		return "what stays until then is taken away, and " + ttl
 	}
 	return ttl
+}
+
+// keptShown is how many of the things that stay are named.
+const keptShown = 10
+
+// Kept names what stays until the last stage.
+func Kept(m *plan.Staged) string {
+	if n := len(m.Kept) - keptShown; n > 0 {
+		return strings.Join(m.Kept[:keptShown], ", ") + fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(m.Kept, ", ")
 }
 
 // Time writes a time for a sentence.
