@@ -98,7 +98,7 @@ var zonefileProvider = &BlockType{
 		{Name: "reload_timeout", Type: cty.String, Default: cty.StringVal("30s"), Form: FormDuration,
 			Doc: "How long that program may take before it is ended and counts as failed."},
 		{Name: "zones", Type: cty.List(cty.String), Form: FormDomain,
-			Doc: "Zones that `mailform import` looks at although no block speaks of them. Left out: only those that are declared."},
+			Doc: "Zones that `mailform import` looks at although no block speaks of them. Left out: those that are declared; where nothing is, all that there are."},
 	},
 }
 
@@ -129,6 +129,6 @@ var powerdnsProvider = &BlockType{
 		{Name: "timeout", Type: cty.String, Default: cty.StringVal("30s"), Form: FormDuration,
 			Doc: "How long one request may take."},
 		{Name: "zones", Type: cty.List(cty.String), Form: FormDomain,
-			Doc: "Zones that `mailform import` looks at although no block speaks of them. Left out: only those that are declared."},
+			Doc: "Zones that `mailform import` looks at although no block speaks of them. Left out: those that are declared; where nothing is, all that there are."},
 	},
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/masterfile"
 	"github.com/mailform/mailform/providers/zonedata"
 	"github.com/mailform/mailform/schema"
@@ -190,7 +191,7 @@ func (f *file) put(data []byte, mode fs.FileMode) error {
 		return err
 	}
 	if checksum(now) != checksum(f.data) {
-		return fmt.Errorf("%s was changed by somebody else while mailform was at work", f.path)
+		return fmt.Errorf("%w: somebody else has just written %s", providers.ErrConflict, f.path)
 	}
 	if f.data != nil && !isOurs(f.data) {
 		if err := keep(f.path+backup, f.data, mode); err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/providers/zonefile"
-	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -27,10 +26,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// names in the zone that all change in each batch.
-const names = 300
+// zones, and names in each of them, that all change in each batch.
+const zones, names = 3, 100
 
-// writeForever makes all record sets of a zone the same number, one number after
+// writeForever makes all record sets of all zones the same number, one number after
 // the other, and prints each that it has made durable.
 func writeForever(folder string) {
 	ctx := context.Background()
@@ -40,25 +39,28 @@ func writeForever(folder string) {
 		panic(diags)
 	}
 	for n := time.Now().Unix(); ; n++ { // a killed one's numbers are smaller
-		have := map[string]*providers.Observed{}
-		list, err := p.Read(ctx, providers.Scope{Wanted: []schema.Resource{providertest.ZoneResource("example.com.", nil)}})
+		var batch []providers.Change
+		var scope providers.Scope
+		for z := range zones {
+			name := fmt.Sprintf("z%d.example.", z)
+			scope.Wanted = append(scope.Wanted, providertest.ZoneResource(name, nil))
+			batch = append(batch, create(scope.Wanted[z]))
+			for i := range names {
+				batch = append(batch, create(providertest.RRsetResource(name, fmt.Sprintf("h%d.%s", i, name), "TXT", fmt.Sprint(n))))
+			}
+		}
+		list, err := p.Read(ctx, scope)
 		if err != nil {
 			panic(err)
 		}
+		have := map[string]*providers.Observed{}
 		for i := range list {
 			have[list[i].Key] = &list[i]
 		}
-		batch := []providers.Change{{Action: providers.Create, Resource: providertest.ZoneResource("example.com.", nil)}}
-		if batch[0].Prior = have["example.com"]; batch[0].Prior != nil {
-			batch[0].Action = providers.Update
-		}
-		for i := range names {
-			r := rrset(fmt.Sprintf("h%d.example.com.", i), "TXT", fmt.Sprint(n))
-			c := providers.Change{Action: providers.Create, Resource: r}
-			if c.Prior = have[r.Key]; c.Prior != nil {
-				c.Action = providers.Update
+		for i := range batch {
+			if o := have[batch[i].Resource.Key]; o != nil {
+				batch[i].Action, batch[i].Prior = providers.Update, o
 			}
-			batch = append(batch, c)
 		}
 		err = p.Apply(ctx, batch, func(_ providers.Change, _ providers.Observed, err error) error { return err })
 		if err != nil {
@@ -68,15 +70,15 @@ func writeForever(folder string) {
 	}
 }
 
-// A zone is the one before or the one after, whenever its writer is killed; and
-// the next one goes on.
-func TestAKilledWriterLeavesAWholeZone(t *testing.T) {
+// A zone is the one before or the one after, whenever its writer is killed, also
+// between two zones; and the next one goes on.
+func TestAKilledWriterLeavesWholeZones(t *testing.T) {
 	folder := t.TempDir()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(folder, "example.com.zone")
+	apart := 0
 	for round := range 25 {
 		cmd := exec.Command(exe)
 		cmd.Env = append(os.Environ(), "ZONEFILE_TEST_WRITER="+folder)
@@ -93,31 +95,45 @@ func TestAKilledWriterLeavesAWholeZone(t *testing.T) {
 		if errs.Len() > 0 {
 			t.Fatal(errs.String())
 		}
-		data, err := os.ReadFile(path)
-		if os.IsNotExist(err) && out.Len() == 0 {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		numbers := map[string]int{}
-		for line := range strings.Lines(string(data)) {
-			if _, text, ok := strings.Cut(line, " IN TXT "); ok {
-				numbers[strings.TrimSpace(text)]++
-			}
-		}
-		if len(numbers) != 1 {
-			t.Fatalf("round %d: the file mixes %v", round, numbers)
-		}
 		told := strings.Fields(out.String())
-		for number, count := range numbers {
-			if count != names {
-				t.Fatalf("round %d: the file has %d of %d names", round, count, names)
+		found := map[string]bool{}
+		for z := range zones {
+			number := whole(t, filepath.Join(folder, fmt.Sprintf("z%d.example.zone", z)))
+			if len(told) > 0 && number < told[len(told)-1] {
+				t.Fatalf("round %d: zone %d has %q, and %s was reported as done", round, z, number, told[len(told)-1])
 			}
-			if len(told) > 0 && strings.Trim(number, `"`) < told[len(told)-1] {
-				t.Fatalf("round %d: the file has %s, and %s was reported as done", round, number, told[len(told)-1])
-			}
+			found[number] = true
+		}
+		if len(found) > 1 {
+			apart++
 		}
 	}
-	check(t, "example.com", path)
+	t.Logf("%d of 25 kills came between two zones", apart)
+	for z := range zones {
+		name := fmt.Sprintf("z%d.example", z)
+		check(t, name, filepath.Join(folder, name+".zone"))
+	}
+}
+
+// whole is the number that all names of a zone have; empty: there is no file.
+func whole(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers, last := map[string]int{}, ""
+	for line := range strings.Lines(string(data)) {
+		if _, text, ok := strings.Cut(line, " IN TXT "); ok {
+			last = strings.Trim(strings.TrimSpace(text), `"`)
+			numbers[last]++
+		}
+	}
+	if len(numbers) != 1 || numbers[last] != names {
+		t.Fatalf("%s mixes %v", path, numbers)
+	}
+	return last
 }

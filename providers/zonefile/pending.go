@@ -99,13 +99,15 @@ func (t thing) find(z *zonedata.Zone) *providers.Observed {
 // observed lists what counts as there. Where the name server has yet to read the
 // file, two zones are there: the one that is served and the one that is written. A
 // thing that differs in them is shown as that which is not wanted, so that there
-// is something to do as long as not both are as they are to be.
+// is something to do as long as not both are as they are to be. The zone itself is
+// there if its file is, and also if it is only served and is to go.
 func (f *file) observed(wanted map[thing]*schema.Resource) []providers.Observed {
-	if f.pending == nil {
-		if f.zone == nil {
-			return nil
-		}
+	self := thing{schema.KindZone, f.name.Host()}
+	switch {
+	case f.pending == nil && f.zone != nil:
 		return f.zone.Observed()
+	case f.zone == nil && (f.pending == nil || wanted[self] != nil):
+		return nil
 	}
 	var out []providers.Observed
 	seen := map[thing]bool{}
@@ -122,7 +124,7 @@ func (f *file) observed(wanted map[thing]*schema.Resource) []providers.Observed 
 			served, written := t.find(f.pending.zone), t.find(f.zone)
 			show := served
 			switch r := wanted[t]; {
-			case r == nil && served == nil, r != nil && served != nil && served.Attrs.RawEquals(r.Attrs):
+			case t == self && served == nil, r == nil && served == nil, r != nil && served != nil && served.Attrs.RawEquals(r.Attrs):
 				show = written
 			}
 			if show != nil {
@@ -149,10 +151,7 @@ func (f *file) base(changes []providers.Change) (*zonedata.Zone, error) {
 			continue
 		}
 		if t.kind == schema.KindZone {
-			if !saw {
-				return nil, nil // it is to be made as if for the first time
-			}
-			if f.zone != nil {
+			if saw && f.zone != nil {
 				soa := *f.pending.zone.SOA
 				soa.Serial = f.zone.SOA.Serial
 				records.soa = &soa

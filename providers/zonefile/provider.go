@@ -100,13 +100,13 @@ func texts(block cty.Value, name string) []string {
 
 // Read implements providers.Provider: it reads the files of the zones that the
 // scope speaks of, and of those that the block names. For a scope that speaks of
-// nothing it reads all files that there are.
+// nothing, and a block that names none, it reads all files that there are.
 func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
 	if err := p.checkFolder(); err != nil {
 		return nil, err
 	}
 	names, _ := zonedata.Zones(scope)
-	if len(scope.Wanted)+len(scope.Prior) == 0 {
+	if len(scope.Wanted)+len(scope.Prior)+len(p.zones) == 0 {
 		var err error
 		if names, err = p.list(); err != nil {
 			return nil, err
@@ -266,7 +266,7 @@ func (p *Provider) write(w *work) {
 	switch {
 	case edits.Empty() && f.pending == nil:
 		return
-	case f.zone != nil && f.zone.Signed:
+	case f.zone != nil && f.zone.Signed && !edits.Delete:
 		w.fail(f.signed())
 		return
 	case len(edits.Left) > 0:

@@ -21,6 +21,7 @@ import (
 type desk struct {
 	t           *testing.T
 	dir, folder string
+	zone        string // further lines of the zone block
 	state       state.Memory
 }
 
@@ -75,7 +76,7 @@ nameserver "ns" {
 }
 `
 	if len(addresses) > 0 {
-		text += "zone \"z\" {\n  name = \"example.com\"\n  nameserver = nameserver.ns\n}\n"
+		text += "zone \"z\" {\n  name = \"example.com\"\n  nameserver = nameserver.ns\n" + d.zone + "\n}\n"
 	}
 	for i, a := range addresses {
 		text += fmt.Sprintf("record \"r%d\" {\n  zone = zone.z\n  name = \"www%d\"\n  type = \"A\"\n  values = [%q]\n}\n", i, i, a)
@@ -186,8 +187,20 @@ func TestAReloadThatFailsIsTriedAgain(t *testing.T) {
 			d.fails()
 			d.fails()
 			d.remove("broken")
-			d.done(4)
+			d.done(3) // the zone itself is in its file
 			d.served("192.0.2.1", "192.0.2.2")
+		},
+		"the SOA record alone": func(d *desk) {
+			d.declare("192.0.2.1")
+			d.done(3)
+			d.zone = "refresh = \"5h\""
+			d.declare("192.0.2.1")
+			d.write("broken", "")
+			d.fails()
+			d.fails()
+			d.remove("broken")
+			d.done(1)
+			d.served("192.0.2.1")
 		},
 		"a record that goes": func(d *desk) {
 			d.declare("192.0.2.1", "192.0.2.2")
@@ -211,6 +224,17 @@ func TestAReloadThatFailsIsTriedAgain(t *testing.T) {
 				d.t.Fatal(text, n)
 			}
 			d.served()
+		},
+		"a zone that goes and comes back as another": func(d *desk) {
+			d.declare("192.0.2.1", "192.0.2.2")
+			d.done(4)
+			d.declare()
+			d.write("broken", "")
+			d.fails()
+			d.declare("192.0.2.1", "192.0.2.3")
+			d.remove("broken")
+			d.done(4)
+			d.served("192.0.2.1", "192.0.2.3")
 		},
 		"a change that is taken back before it was read": func(d *desk) {
 			d.declare("192.0.2.1")
