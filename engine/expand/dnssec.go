@@ -21,7 +21,7 @@ func (e *expander) addDNSSEC(z *zone, section section) {
 		src.errorf("Zone that others run", "%s has no nameserver, so that nobody of ours could sign its zone. Name one, or leave out dnssec.", z.addr)
 		return
 	case !runs(z.target):
-		src.errorf("Zone that others sign", "The server at %s is not run by mailform, and signs its zones as its own configuration says; for zones that mailform makes there, that is dnssec_policy in new_zones of the provider block. Leave out dnssec.", z.target)
+		src.errorf("Zone that others sign", "The server at %s is not run by mailform, and signs its zones as its own configuration says; zones that mailform makes there are signed as the provider block says. Leave out dnssec.", z.target)
 		return
 	}
 	denial, df := s.attr("denial").str("nsec3")

@@ -56,7 +56,7 @@ zone "x" {
   name       = "example.com"
   nameserver = nameserver.b
   dnssec {}
-}`, summary: "Zone that others sign", detail: []string{"at bind", "dnssec_policy in new_zones"}, at: "dnssec",
+}`, summary: "Zone that others sign", detail: []string{"at bind", "as the provider block says"}, at: "dnssec",
 		},
 		"a limit of answers of BIND": {
 			hcl: `!provider "bind" { server = "192.0.2.53" }

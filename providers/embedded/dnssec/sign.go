@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -122,15 +124,20 @@ func sign(in Input) (*Zone, error) {
 		if !tree.signs(set) {
 			continue
 		}
-		made, err := s.sign(set)
+		keeps, err := s.keep(set)
 		if err != nil {
 			return nil, err
 		}
-		z.note(set)
 		// A SOA with another serial comes of other changes, and is none itself.
-		if made && (set.Type != dns.TypeSOA || in.Kept[set.SetKey].Digest == set.Digest) {
+		if !keeps && (set.Type != dns.TypeSOA || in.Kept[set.SetKey].Digest == set.Digest) {
 			z.Made = append(z.Made, set)
 		}
+	}
+	if err := s.signAll(); err != nil {
+		return nil, err
+	}
+	for _, set := range z.Sets {
+		z.note(set)
 	}
 	for key := range in.Kept {
 		if !s.seen[key] {
@@ -152,7 +159,12 @@ func (z *Zone) WithSerial(serial uint32) (*Zone, error) {
 		soa := dns.Copy(set.RRs[0]).(*dns.SOA)
 		soa.Serial = serial
 		set = &Set{SetKey: set.SetKey, RRs: []dns.RR{soa}}
-		if _, err := z.signer.sign(set); err != nil {
+		canonical, err := canonicalSet(set.RRs)
+		if err == nil {
+			set.Digest = digestOf(canonical)
+			set.Sigs, err = z.signer.sign(set, canonical)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("sign zone %s: %w", z.Name, err)
 		}
 		out.Sets[i] = set
@@ -206,6 +218,7 @@ type signer struct {
 	now    time.Time
 	kept   map[SetKey]Kept
 	seen   map[SetKey]bool
+	todo   []unsigned
 }
 
 func newSigner(in Input) (*signer, error) {
@@ -246,9 +259,9 @@ func (s *signer) apexSets(nsec3 bool) []*Set {
 	return sets
 }
 
-// sign gives a set its signatures: those that are kept, where they hold, or new
-// ones.
-func (s *signer) sign(set *Set) (made bool, err error) {
+// keep gives a set the signatures of before, where they hold. Those that have to be
+// made wait for signAll.
+func (s *signer) keep(set *Set) (bool, error) {
 	canonical, err := canonicalSet(set.RRs)
 	if err != nil {
 		return false, err
@@ -258,13 +271,42 @@ func (s *signer) sign(set *Set) (made bool, err error) {
 	kept := s.kept[set.SetKey]
 	if kept.Digest == set.Digest && s.holds(set.Type, kept.Sigs) {
 		set.Sigs = kept.Sigs
-		return false, nil
+		return true, nil
 	}
+	s.todo = append(s.todo, unsigned{set, canonical})
+	return false, nil
+}
+
+// An unsigned set waits for its signatures.
+type unsigned struct {
+	set       *Set
+	canonical []byte
+}
+
+// signAll makes the signatures that are missing, on all processors.
+func (s *signer) signAll() error {
+	workers := min(runtime.GOMAXPROCS(0), len(s.todo))
+	errs := make([]error, workers)
+	var running sync.WaitGroup
+	for w := range workers {
+		running.Go(func() {
+			for i := w; i < len(s.todo) && errs[w] == nil; i += workers {
+				s.todo[i].set.Sigs, errs[w] = s.sign(s.todo[i].set, s.todo[i].canonical)
+			}
+		})
+	}
+	running.Wait()
+	s.todo = nil
+	return errors.Join(errs...)
+}
+
+// sign makes the signatures over a set.
+func (s *signer) sign(set *Set, canonical []byte) ([]*dns.RRSIG, error) {
 	keys := []*Key{s.zsk}
 	if byKSK(set.Type) {
 		keys = s.ksks
 	}
-	set.Sigs = make([]*dns.RRSIG, 0, len(keys))
+	sigs := make([]*dns.RRSIG, 0, len(keys))
 	for _, k := range keys {
 		sig := &dns.RRSIG{
 			Hdr:         dns.RR_Header{Name: set.Name, Rrtype: dns.TypeRRSIG, Class: dns.ClassINET, Ttl: set.RRs[0].Header().Ttl},
@@ -274,14 +316,14 @@ func (s *signer) sign(set *Set) (made bool, err error) {
 		}
 		part, err := signedPart(sig)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if sig.Signature, err = k.sign(part, canonical); err != nil {
-			return false, err
+			return nil, err
 		}
-		set.Sigs = append(set.Sigs, sig)
+		sigs = append(sigs, sig)
 	}
-	return true, nil
+	return sigs, nil
 }
 
 // byKSK reports whether a set is signed by the KSKs. CDS and CDNSKEY have to be

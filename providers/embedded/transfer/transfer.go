@@ -38,6 +38,7 @@ type Server struct {
 	mu     sync.RWMutex
 	zones  map[string]*history
 	allow  map[netip.Addr]bool // addresses that need no key
+	copied bool                // somebody may copy
 	tell   []*listener
 	wakeUp chan struct{} // capacity 1: there may be somebody to tell
 }
@@ -83,7 +84,7 @@ func (s *Server) SetSecondaries(list []store.Secondary) {
 		}
 		tell = append(tell, l)
 	}
-	s.allow, s.tell = allow, tell
+	s.allow, s.tell, s.copied = allow, tell, len(list) > 0
 	s.o.Keys.Set(keys)
 	s.wake()
 }
@@ -106,7 +107,7 @@ func (s *Server) Publish(zone string, sets []*dnssec.Set) {
 	}
 	// A copy: a transfer may be reading the journal of the other.
 	next := &history{now: h.now, journal: h.journal[:len(h.journal):len(h.journal)]}
-	next.publish(v)
+	next.publish(v, s.copied)
 	s.zones[zone] = next
 	for _, l := range s.tell {
 		l.expect(zone)

@@ -11,7 +11,6 @@ import (
 // A Version is a zone at one serial. It is never changed.
 type Version struct {
 	Zone string // canonical
-	sets map[dnssec.SetKey]*dnssec.Set
 	// order is that in which the sets are handed out: any, but the same each time.
 	order   []*dnssec.Set
 	soa     *dns.SOA
@@ -21,9 +20,8 @@ type Version struct {
 // NewVersion makes a version of the record sets of a zone, its SOA among them, with
 // their signatures. It is nil for a zone without SOA.
 func NewVersion(zone string, sets []*dnssec.Set) *Version {
-	v := &Version{Zone: zone, sets: make(map[dnssec.SetKey]*dnssec.Set, len(sets)), order: sets}
+	v := &Version{Zone: zone, order: sets}
 	for _, s := range sets {
-		v.sets[s.SetKey] = s
 		v.records += len(s.RRs) + len(s.Sigs)
 		if s.SetKey == (dnssec.SetKey{Name: zone, Type: dns.TypeSOA}) && len(s.RRs) == 1 {
 			v.soa, _ = s.RRs[0].(*dns.SOA)
@@ -33,6 +31,15 @@ func NewVersion(zone string, sets []*dnssec.Set) *Version {
 		return nil
 	}
 	return v
+}
+
+// byKey are the sets of the version by their names and types.
+func (v *Version) byKey() map[dnssec.SetKey]*dnssec.Set {
+	out := make(map[dnssec.SetKey]*dnssec.Set, len(v.order))
+	for _, s := range v.order {
+		out[s.SetKey] = s
+	}
+	return out
 }
 
 // all calls add for each record but the SOA.
@@ -67,8 +74,9 @@ func (d *difference) size() int { return len(d.removed) + len(d.added) + 2 }
 // diff compares two versions of a zone.
 func diff(before, after *Version) *difference {
 	d := &difference{from: before.soa, to: after.soa}
+	was, is := before.byKey(), after.byKey()
 	for _, s := range after.order {
-		switch old := before.sets[s.SetKey]; {
+		switch old := was[s.SetKey]; {
 		case old == nil:
 			d.add(s)
 		case !same(old, s):
@@ -76,7 +84,7 @@ func diff(before, after *Version) *difference {
 		}
 	}
 	for _, s := range before.order {
-		if after.sets[s.SetKey] == nil {
+		if is[s.SetKey] == nil {
 			each(s, func(rr dns.RR) { d.removed = append(d.removed, rr) })
 		}
 	}
@@ -146,13 +154,13 @@ type history struct {
 	journal []*difference
 }
 
-// publish makes a version the present one.
-func (h *history) publish(v *Version) {
-	switch {
-	case h.now == nil || !older(h.now.soa.Serial, v.soa.Serial):
-		h.journal = nil // there is no way from the one to the other
-	default:
+// publish makes a version the present one. Where nobody copies the zone, nobody
+// needs to know what has changed.
+func (h *history) publish(v *Version, copied bool) {
+	if copied && h.now != nil && older(h.now.soa.Serial, v.soa.Serial) {
 		h.journal = append(h.journal, diff(h.now, v))
+	} else {
+		h.journal = nil // there is no way from the one to the other
 	}
 	h.now = v
 	size := 0

@@ -106,7 +106,7 @@ func TestSerialsAreCompared(t *testing.T) {
 func TestTheJournalIsBounded(t *testing.T) {
 	h := &history{}
 	for i := range uint32(300) {
-		h.publish(version(t, i+1, fmt.Sprintf("a.example. %d IN A 192.0.2.1", i)))
+		h.publish(version(t, i+1, fmt.Sprintf("a.example. %d IN A 192.0.2.1", i)), true)
 	}
 	if _, ok := h.since(300 - maxDifferences); !ok || len(h.journal) != maxDifferences {
 		t.Errorf("%d differences are kept", len(h.journal))
@@ -119,14 +119,20 @@ func TestTheJournalIsBounded(t *testing.T) {
 	for i := range 3000 {
 		many = append(many, fmt.Sprintf("h%d.example. 60 IN A 192.0.2.1", i))
 	}
-	h.publish(version(t, 301, many...))
-	h.publish(version(t, 302, "a.example. 60 IN A 192.0.2.1"))
+	h.publish(version(t, 301, many...), true)
+	h.publish(version(t, 302, "a.example. 60 IN A 192.0.2.1"), true)
 	if len(h.journal) != 0 {
 		t.Errorf("%d differences are kept, longer than the zone", len(h.journal))
 	}
+	// Nobody copies the zone.
+	h.publish(version(t, 303), true)
+	h.publish(version(t, 304, "a.example. 60 IN A 192.0.2.1"), false)
+	if len(h.journal) != 0 || h.now.soa.Serial != 304 {
+		t.Errorf("%d differences are kept for nobody, serial %d", len(h.journal), h.now.soa.Serial)
+	}
 	// A serial that does not follow on.
-	h.publish(version(t, 303))
-	h.publish(version(t, 7))
+	h.publish(version(t, 305), true)
+	h.publish(version(t, 7), true)
 	if len(h.journal) != 0 || h.now.soa.Serial != 7 {
 		t.Errorf("%d differences, serial %d", len(h.journal), h.now.soa.Serial)
 	}
