@@ -166,7 +166,7 @@ func (a *app) draftSource(o *operation, gen *drafting, src source) int {
 		return exitError
 	}
 	heading := []string{"Written by mailform import from " + src.name + ". Read it, then change and move", "the blocks as you like: plan shows what a change would do."}
-	text := made.Config(draft.Options{Heading: heading})
+	text := made.Config(draft.Options{Heading: heading, Group: true})
 	switch {
 	case made.Empty():
 		fmt.Fprintln(a.stderr, "There is nothing to write: the files declare all of it, or none of it can be written.")
@@ -175,7 +175,7 @@ func (a *app) draftSource(o *operation, gen *drafting, src source) int {
 			return a.fail(err)
 		}
 	default:
-		if err := a.writeDraft(gen, made, draft.Options{Heading: heading}); err != nil {
+		if err := a.writeDraft(gen, made, draft.Options{Heading: heading, Group: true}); err != nil {
 			return a.fail(err)
 		}
 	}

@@ -59,6 +59,8 @@ type Draft struct {
 
 	table *Table  // nil: users have blocks
 	rows  []Block // the users in it
+	// labels are those in use, in the files as well.
+	labels labels
 	// shared is a name for a variable with the password hashes of many users.
 	shared string
 }
@@ -347,7 +349,7 @@ func withoutPlace(text string) string {
 
 // finish compares what the blocks expand to with what is there.
 func (d *drafter) finish(res *expand.Result) *Draft {
-	out := &Draft{}
+	out := &Draft{labels: d.labels}
 	covered := map[schema.ID]bool{}
 	for i := range res.Resources {
 		r := &res.Resources[i]

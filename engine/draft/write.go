@@ -18,6 +18,9 @@ type Options struct {
 	Heading []string
 	// Imports writes an import block for each block.
 	Imports bool
+	// Group writes record blocks that are alike as one with for_each, where there
+	// are many. It does not go with Imports, which name the blocks.
+	Group bool
 }
 
 // Config is the draft as a file in canonical form. Only what differs from the
@@ -29,7 +32,19 @@ func (d *Draft) Config(o Options) []byte {
 	}
 	w.variables(d)
 	written := d.table == nil
+	var groups []*series
+	if o.Group && !o.Imports {
+		groups = d.series()
+	}
+	done := map[*series]bool{}
 	for i := range d.Blocks {
+		if groups != nil && groups[i] != nil {
+			if g := groups[i]; !done[g] {
+				w.series(g)
+				done[g] = true
+			}
+			continue
+		}
 		if b := &d.Blocks[i]; !written && slices.Index(blockTypes, b.Ref.Type) >= slices.Index(blockTypes, "user") {
 			w.table(d.table)
 			written = true

@@ -1,6 +1,7 @@
 package draft_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/draft"
 	"github.com/mailform/mailform/engine/expand"
@@ -82,7 +84,10 @@ func again(t testing.TB, z *masterfile.Zone) ([]string, *draft.Draft, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(made.Config(draft.Options{}))
+	text := string(made.Config(draft.Options{Group: true}))
+	if formatted := string(hclwrite.Format([]byte(text))); formatted != text {
+		t.Errorf("not in canonical form: %.1000s", cmp.Diff(formatted, text))
+	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "zone.mf.hcl"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -194,6 +199,36 @@ func TestALargeZoneComesOutAsItWas(t *testing.T) {
 	if path := os.Getenv("MAILFORM_KEEP"); path != "" {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// Many records that are alike become one block; few do not, and neither do those
+// that differ in more.
+func TestRecordsThatAreAlike(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("$TTL 1h\n@ SOA ns1 hostmaster 1 2 3 4 5\n@ NS ns1\nns1 A 127.0.0.1\n")
+	for i := range 25 {
+		fmt.Fprintf(&text, "host%d A 192.0.2.%d\n", i, i)
+		if i < 15 {
+			fmt.Fprintf(&text, "alias%d CNAME host%d\n", i, i)
+		}
+	}
+	text.WriteString("two A 192.0.2.1\ntwo A 192.0.2.2\nquick 60 A 192.0.2.3\n")
+	z, err := masterfile.Read(strings.NewReader(text.String()), zone, masterfile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, file := again(t, z)
+	if d := cmp.Diff(lines(z.Things), got); d != "" {
+		t.Error(d)
+	}
+	if n := strings.Count(file, "\nrecord "); n != 1+15+2 {
+		t.Errorf("there are %d record blocks:\n%s", n, file)
+	}
+	for _, part := range []string{"for_each = {\n    \"host0\"  = \"192.0.2.0\"\n    \"host1\"  = \"192.0.2.1\"\n", "  name   = each.key\n", "  values = [each.value]\n"} {
+		if !strings.Contains(file, part) {
+			t.Errorf("no %s in:\n%s", part, file)
 		}
 	}
 }
