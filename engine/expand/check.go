@@ -98,6 +98,7 @@ func (e *expander) checkSets() {
 	for _, s := range e.setList {
 		e.checkPlace(s)
 		e.checkTTL(s)
+		e.checkSigned(s)
 		if s.valuesKnown != known {
 			continue
 		}

@@ -107,6 +107,17 @@ func (e *expander) addDelegationSigners() {
 	}
 }
 
+// madeBySigning are the types of records that signing adds to a zone itself.
+var madeBySigning = []string{"DNSKEY", "CDS", "CDNSKEY"}
+
+// checkSigned finds records that belong to the signing of a zone.
+func (e *expander) checkSigned(s *rrset) {
+	if s.zone.signed.e != nil && s.name == s.zone.name && slices.Contains(madeBySigning, s.rrtype) {
+		s.src.errorf("Record of the signing", "%s is signed (%s), which makes its %s records. Leave out %s, or dnssec.",
+			s.zone.name.Host(), at(s.zone.signed.rng()), s.rrtype, s.block.addr)
+	}
+}
+
 // addSecondaries says who may copy the zones of a name server.
 func (e *expander) addSecondaries(ns *nameserver, section section) {
 	sections := section.each("secondary")

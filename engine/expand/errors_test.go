@@ -66,6 +66,15 @@ nameserver "b" {
   rate_limit { exempt = ["192.0.2.0/24"] }
 }`, summary: "Name server that others run", at: "rate_limit",
 		},
+		"keys of its own in a signed zone": {
+			hcl: "!" + strings.Replace(base, "nameserver = nameserver.ns1\n", "nameserver = nameserver.ns1\n  dnssec {}\n", 1) + `
+record "key" {
+  zone   = domain.example.zone
+  name   = "@"
+  type   = "CDS"
+  values = ["0 0 0 00"]
+}`, summary: "Record of the signing", detail: []string{"example.com is signed (main.mf.hcl:", "its CDS records"}, at: `"@"`,
+		},
 		"a secondary of BIND": {
 			hcl: `!provider "bind" { server = "192.0.2.53" }
 nameserver "b" {

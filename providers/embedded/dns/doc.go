@@ -24,10 +24,10 @@
 // Over UDP anybody can ask in the name of a victim. So answers of a kind to one
 // network are limited ([Limits]), but for clients that send back a cookie.
 //
-// Standards: RFC 1034 and 1035, negative answers RFC 2308, unknown types RFC 3597,
-// DNSSEC RFC 4035 §3.1 and RFC 5155 §7.2, DS at a delegation RFC 4035 §3.1.4.1,
-// wildcards RFC 4592, chains of CNAMEs RFC 6604, DNAME RFC 6672, EDNS RFC 6891, TCP RFC 7766, cookies RFC 7873 and
-// 9018, ANY RFC 8482, glue RFC 9471.
+// Standards: RFC 1034 and 1035, negative answers RFC 2308, unknown types RFC
+// 3597, DNSSEC RFC 4035 §3.1 and RFC 5155 §7.2, DS at a delegation RFC 4035
+// §3.1.4.1, wildcards RFC 4592, chains of CNAMEs RFC 6604, DNAME RFC 6672, EDNS
+// RFC 6891, TCP RFC 7766, cookies RFC 7873 and 9018, ANY RFC 8482, glue RFC 9471.
 //
 // Queries signed with a key (TSIG, RFC 8945) are answered so; zones are handed out by
 // package transfer.
