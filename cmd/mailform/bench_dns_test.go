@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -204,6 +205,9 @@ func runServer(b *testing.B, name, config, program string, args ...string) *benc
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
+	// A session of its own, as mailform's daemon has it: the kernel may share the
+	// processors out among sessions.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
