@@ -36,6 +36,8 @@ type Set struct {
 	// text may be cut there in other places than rdata cuts it. Nil for a set that
 	// comes from a resource.
 	Records []dns.RR
+
+	made []dns.RR // of the values, by SetOf
 }
 
 // Revision is another one for other values or another TTL.
@@ -93,6 +95,9 @@ func (s *Set) RRs() ([]dns.RR, error) {
 	if s.Records != nil {
 		return s.Records, nil
 	}
+	if s.made != nil {
+		return s.made, nil
+	}
 	out := make([]dns.RR, len(s.Values))
 	for i, v := range s.Values {
 		rr, err := rdata.RR(s.Name, s.TTL, s.Type, v)
@@ -136,14 +141,15 @@ func SetOf(attrs cty.Value) (zone rdata.Name, s *Set, err error) {
 	if len(s.Values) == 0 {
 		return "", nil, errors.New("values: a record set has at least one")
 	}
-	for _, v := range s.Values {
-		if _, err := rdata.RR(s.Name, s.TTL, s.Type, v); err != nil {
+	slices.Sort(s.Values)
+	s.made = make([]dns.RR, len(s.Values))
+	for i, v := range s.Values {
+		if i > 0 && v == s.Values[i-1] {
+			return "", nil, errors.New("values: one stands there twice")
+		}
+		if s.made[i], err = rdata.RR(s.Name, s.TTL, s.Type, v); err != nil {
 			return "", nil, fmt.Errorf("values: %w", err)
 		}
-	}
-	slices.Sort(s.Values)
-	if n := len(slices.Compact(slices.Clone(s.Values))); n != len(s.Values) {
-		return "", nil, errors.New("values: one stands there twice")
 	}
 	return zone, s, nil
 }
