@@ -30,7 +30,7 @@ import (
 // from secondaries that are late, and send mail to where that leads. A server
 // that refuses it, or that is not there, is a failure.
 func TestNoMailGoesAstray(t *testing.T) {
-	schedules, operations := 40, 40
+	schedules, operations := 25, 40
 	if testing.Short() {
 		schedules = 10
 	}

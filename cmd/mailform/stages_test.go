@@ -118,7 +118,7 @@ func TestAnMXMovesInStages(t *testing.T) {
 		"2. not before 2026-11-25T13:05:00Z: the new values take the place of the old ones",
 		"3. not before 2026-11-25T13:15:00Z: what stays until then is taken away, and the time to live is 1 hour again",
 		`until the last stage stays: server.old.address["A"], server.old.setting, server.old.smtp`,
-		"The next stage is due at 2026-11-25T13:05:00Z: apply again from then on.")
+		"The next stage is due at 2026-11-25T13:05:00Z. An apply from then on makes it.")
 	r.hasNot(out, "will be destroyed")
 	r.has(r.noChanges(), "What is due of the configuration is there; the next stage is due at 2026-11-25T13:05:00Z.")
 	r.has(r.run(exitOK, "show"), "Stages to come:", "domain.example.mx: switch to 10 new.example.com., not before 2026-11-25T13:05:00Z")
@@ -143,7 +143,7 @@ func TestAnMXMovesInStages(t *testing.T) {
 	r.has(r.run(exitOK, "apply", "-auto-approve"), "0 added, 0 changed, 0 destroyed")
 	r.now = r.now.Add(time.Second)
 	r.has(r.run(exitOK, "apply", "-auto-approve"), `- "10 old.example.com.",`, `+ "10 new.example.com.",`,
-		"The next stage is due at 2026-11-25T13:15:00Z: apply again from then on.")
+		"The next stage is due at 2026-11-25T13:15:00Z. An apply from then on makes it.")
 	r.noChanges()
 	r.now = r.now.Add(10 * time.Minute)
 	r.has(r.run(exitOK, "apply", "-auto-approve"), `ttl = "5m" -> "1h"`, "server.old.smtp", "0 added, 1 changed, 3 destroyed")

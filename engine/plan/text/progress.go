@@ -101,7 +101,7 @@ func Applied(w io.Writer, p *plan.Plan, sum apply.Summary, s Style) error {
 	o.linef("%s Resources: %s.", o.tint(colour, o.bold(head)), strings.Join(parts, ", "))
 	if sum.Complete() && !sum.NextStage.IsZero() {
 		o.blank()
-		o.linef("The next stage is due at %s: apply again from then on.", Time(sum.NextStage))
+		o.linef("The next stage is due at %s. An apply from then on makes it.", Time(sum.NextStage))
 	}
 	return o.w.Flush()
 }
