@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// parentEvery is how often a parent is asked for a DS that is awaited.
-	parentEvery = 10 * time.Minute
+	// parentEvery is how often a parent is asked for a DS that is awaited; one that
+	// does not answer, less and less often, down to parentRarely.
+	parentEvery  = 10 * time.Minute
+	parentRarely = 2 * time.Hour
 	// restEvery is the least time between two rounds of one zone, so that signatures
 	// that are due one after the other make one version of the zone.
 	restEvery = 10 * time.Minute
@@ -64,6 +66,15 @@ type state struct {
 	asks   bool
 	asked  time.Time
 	agents []string
+	// failed counts how often it has not answered, and complaint is what was last
+	// said of that.
+	failed    int
+	complaint string
+}
+
+// nextAsk is when the parent may be asked again.
+func (s *state) nextAsk() time.Time {
+	return s.asked.Add(min(parentRarely, parentEvery<<min(s.failed, 10)))
 }
 
 // New makes a Primary.
@@ -120,7 +131,7 @@ func (p *Primary) Load(ctx context.Context, zone string) error {
 	// The DS of a child may have come or gone.
 	for name, s := range p.signed {
 		if s.asks && name != canonical(zone) && dns.IsSubDomain(canonical(zone), name) {
-			s.asked, s.due = time.Time{}, p.o.Now()
+			s.asked, s.failed, s.due = time.Time{}, 0, p.o.Now()
 		}
 	}
 	p.hurry()
@@ -252,9 +263,9 @@ func (s *state) plan(step dnssec.Step, now time.Time) {
 	}
 	s.asks = false
 	for _, k := range step.Keys {
-		s.asks = s.asks || k.Role == dnssec.KSK && (k.State == dnssec.Ready || k.State == dnssec.Retired)
+		s.asks = s.asks || k.Role == dnssec.KSK && (k.State == dnssec.Ready || k.State == dnssec.Retired && k.Idle.IsZero())
 	}
-	if next := s.asked.Add(parentEvery); s.asks && next.Before(s.due) {
+	if next := s.nextAsk(); s.asks && next.Before(s.due) {
 		s.due = next
 		if next.Before(now) {
 			s.due = now.Add(time.Second) // at once, but in a round of its own

@@ -331,6 +331,21 @@ func TestAParentThatCannotBeAsked(t *testing.T) {
 	}
 }
 
+func TestAParentThatDoesNotAnswerIsAskedLessOften(t *testing.T) {
+	w := newWorld(t)
+	w.apply(exampleCom()...)
+	w.run(5 * 24 * time.Hour)
+	if w.asked < 40 || w.asked > 80 { // every two hours, after some haste
+		t.Errorf("it was asked %d times in five days", w.asked)
+	}
+	// When it does, what it says is heard within two hours.
+	w.parentTakesOver()
+	w.run(2*time.Hour + time.Minute)
+	if got := w.keys(); got != "ksk active, zsk active" {
+		t.Error(got)
+	}
+}
+
 func TestAParentZoneOfOurOwn(t *testing.T) {
 	w := newWorld(t)
 	w.apply(append(exampleCom(), zone("com"), rrset("com", "example.com.", "NS", "ns1.example.com."))...)

@@ -77,7 +77,7 @@ func (p *Primary) due(now time.Time) []string {
 func (p *Primary) askParent(ctx context.Context, zone string, now time.Time) {
 	p.mu.Lock()
 	s := p.signed[zone]
-	ask := s != nil && s.asks && !s.asked.Add(parentEvery).After(now)
+	ask := s != nil && s.asks && !s.nextAsk().After(now)
 	var agents []string
 	if ask {
 		s.asked, agents = now, s.agents
@@ -86,17 +86,25 @@ func (p *Primary) askParent(ctx context.Context, zone string, now time.Time) {
 	if !ask {
 		return
 	}
+	var err error
 	parent, ours := p.ownParent(ctx, zone)
 	if !ours {
-		var err error
-		if parent, err = p.o.AskParent(ctx, zone, agents); err != nil {
-			p.log.Warn("dnssec: the parent zone cannot be asked for the DS records", "zone", zone, "error", err)
-		}
+		parent, err = p.o.AskParent(ctx, zone, agents)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.signed[zone]; s != nil {
-		s.parent = parent
+	if s = p.signed[zone]; s == nil || ctx.Err() != nil {
+		return
+	}
+	s.parent = parent
+	if err == nil {
+		s.failed, s.complaint = 0, ""
+		return
+	}
+	s.failed++
+	if s.complaint != err.Error() { // once is enough
+		s.complaint = err.Error()
+		p.log.Warn("dnssec: the parent zone cannot be asked for the DS records", "zone", zone, "error", err)
 	}
 }
 
