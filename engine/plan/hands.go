@@ -130,6 +130,12 @@ func (m *maker) hand() {
 		}
 		if kept, by := m.hands.kept(r, t.observed); len(kept) > 0 {
 			want, _ := valuesOf(r.Attrs)
+			if typ := text(r.Attrs, "type"); typ == "CNAME" || typ == "DNAME" {
+				m.errorf(r, "Record of somebody else in the way",
+					"%s is to be a %s to %s, and is one to %s, which the ignore block at %s leaves to others. A name has one %s. Make the block narrower, or give up the record.",
+					plainName(text(r.Attrs, "name")), typ, want[0], kept[0], place(by.Range), typ)
+				continue
+			}
 			r = withAttrs(r, withValues(r.Attrs, slices.Concat(want, kept)))
 			m.desired[i], t.desired = r, r
 			m.beside[t.id] = Foreign{ID: t.id, Values: kept, Ignored: place(by.Range)}

@@ -290,6 +290,19 @@ func TestExclusiveBrakes(t *testing.T) {
 	}
 }
 
+// A name has one CNAME: that of somebody else does not stay beside ours.
+func TestIgnoredInTheWay(t *testing.T) {
+	w := newSmallWorld(t, "www CNAME a.example.net.\n", false)
+	in := plan.Input{Prior: w.prior, Observed: map[string][]providers.Observed{"embedded": slices.Collect(maps.Values(w.things))},
+		Zones: []*ignore.Zone{{Target: "embedded", Name: ignoreZone, Address: "zone.z", Rules: rulesOf(t, "value=a.example.net")}}}
+	for key, attrs := range records("www CNAME b.example.net.\n").sets(t) {
+		in.Desired = append(in.Desired, schema.Resource{Address: address(key), Kind: schema.KindRRset, Target: "embedded", Key: key, Attrs: attrs})
+	}
+	if _, diags := plan.Make(in); len(diags) != 1 || !strings.Contains(diags.Error(), "www.example.com is to be a CNAME to b.example.net., and is one to a.example.net.") {
+		t.Errorf("got %v", diags)
+	}
+}
+
 // What is ignored and has changed is no drift.
 func TestIgnoredIsNoDrift(t *testing.T) {
 	w := newSmallWorld(t, "@ TXT google-a\n@ TXT v=spf1 -all\n", true)
