@@ -132,6 +132,36 @@ func TestDomainsAtBIND(t *testing.T) {
 	hasNoSecret(t, w, out, r.String())
 }
 
+// A zone that a server has becomes blocks, and a plan of them changes nothing.
+func TestZonesOfABINDBecomeBlocks(t *testing.T) {
+	t.Parallel()
+	s := nametest.BIND(t, nametest.Options{Zones: map[string]string{"example.com": nametest.Zone("example.com",
+		"@ MX 10 mx.elsewhere.example.", `@ TXT "v=spf1 " "mx -all"`, "*.w 60 CNAME ns1", "0/25 NS ns.elsewhere.example.", `t TXT "semi;colon" "\"quoted\""`)}})
+	w := newWorld(t, map[string]string{"main.mf.hcl": fmt.Sprintf(`
+provider "rfc2136" {
+  server = %q
+  zones  = ["example.com"]
+  read_tsig {
+    name   = "mailform-read"
+    secret = %q
+  }
+}
+nameserver "ns1" {
+  hostname  = "ns1.example.com"
+  addresses = ["127.0.0.1"]
+  provider  = rfc2136
+}
+`, s.Addr, nametest.ReadSecret)})
+	w.ok("import", "-all", "-generate-config-out=zones.mf.hcl")
+	out := w.mailform("plan").stdout
+	if !strings.Contains(out, "0 to add, 0 to change, 0 to destroy.") || strings.Contains(out, "left alone") {
+		t.Errorf("the plan changes something, or leaves something out:\n%s\n%s", out, readFile(t, filepath.Join(w.dir, "zones.mf.hcl")))
+	}
+	// To take over is to write into the state alone: the key cannot do more.
+	w.apply()
+	w.noChanges()
+}
+
 // An updateTrap passes messages on to a name server, and calls kill in place of
 // the second update, once the first has been answered.
 type updateTrap struct {

@@ -331,10 +331,11 @@ func (j *job) answered(err error, server string) (again bool) {
 		what := ""
 		switch {
 		case errors.Is(err, ErrRefused):
-			what = "; the key may not be allowed to change all of this"
+			what = "; the key may not change all of this"
 			if j.nextSOA() != nil {
 				what += ", the SOA record included"
 			}
+			what += ", or the zone would break a rule of the server, whose log tells which"
 		case errors.Is(err, errNoZone):
 			what = "; updates go to the primary server of a zone"
 		}
