@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -82,6 +83,25 @@ func (w *world) delv(name, rrtype string) string {
 	return r.stdout + r.stderr
 }
 
+// kill kills the daemon, and waits until it is gone.
+func (w *world) kill(pid int) {
+	w.t.Helper()
+	if pid == 0 {
+		w.t.Fatal("no daemon runs")
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		w.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		// While it ends, its socket still takes calls, and resets them.
+		st, err := w.admin().Status(w.t.Context())
+		if errors.Is(err, admin.ErrNotRunning) || err == nil && st.PID != pid {
+			return
+		}
+	}
+	w.t.Fatalf("the daemon %d does not end", pid)
+}
+
 func (w *world) signed(zone string) admin.SignedZone {
 	w.t.Helper()
 	var out []admin.SignedZone
@@ -148,13 +168,7 @@ func TestSignedZonesFromEndToEnd(t *testing.T) {
 	if len(before.Keys) != 3 {
 		t.Errorf("keys after a roll: %+v", before.Keys)
 	}
-	pid := w.pid()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(10 * time.Second); w.pid() == pid && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-	}
+	w.kill(w.pid())
 	w.ok("start")
 	after := w.signed("example.com")
 	if fmt.Sprint(after) != fmt.Sprint(before) {
@@ -213,9 +227,7 @@ func TestKillsWhileASignedZoneChanges(t *testing.T) {
 				last = s
 			}
 		}
-		if pid != 0 {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
-		}
+		w.kill(pid)
 		_ = cmd.Wait() // with the daemon gone it may fail
 		w.apply()
 		if s := serial(); s < last {
