@@ -10,12 +10,12 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// config writes what a step declares. A block is called after its name, so that
+// config writes what a step declares. Nothing is staged: a step is all of a change. A block is called after its name, so that
 // a name that changes its type changes it in its block, as people do; where a
 // name has several types, after both.
 func (w *world) config(s providertest.ZoneStep) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nzone \"z\" {\n  name       = %q\n  nameserver = nameserver.ns\n  staging { mode = \"off\" }\n%s\n", w.sys.Config, w.sys.Zone, s.Zone)
+	fmt.Fprintf(&b, "%s\nzone \"z\" {\n  name       = %q\n  nameserver = nameserver.ns\n  staging { mode = \"off\" }\n%s\n%s\n", w.sys.Config, w.sys.Zone, w.sys.ZoneLines, s.Zone)
 	for _, rule := range s.Ignore {
 		b.WriteString("  ignore {\n")
 		for _, part := range [][2]string{{"name", rule.Name}, {"type", rule.Type}, {"value", rule.Value}} {

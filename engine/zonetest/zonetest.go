@@ -18,6 +18,8 @@ type System struct {
 	NewProvider func(name string) providers.Provider
 	// Version of mailform; empty: none.
 	Version string
+	// MakesZones: it makes any zone that is declared.
+	MakesZones bool
 	// ZoneLines are further lines in the block of the zone, in each step.
 	ZoneLines string
 	// Zone is the name of the zone; empty: example.com. It is there beforehand
@@ -27,6 +29,8 @@ type System struct {
 	// has. It may return more than was asked for, but no records that others have
 	// no business with. Nil: there is no such program.
 	Live func(t *testing.T, zone rdata.Name, questions []Question) []dns.RR
+	// Signed: the zone is signed, and what Live tells has signatures.
+	Signed bool
 	// Addr is where the server answers by UDP; empty: it has no server.
 	Addr string
 	// Edit makes a record set what it says behind mailform's back, or takes it
@@ -69,6 +73,7 @@ func Run(t *testing.T, sys System) {
 			}
 		})
 	}
+	t.Run("two zones that name each other", func(t *testing.T) { w.two(t) })
 	t.Run("a name that changes is never empty", func(t *testing.T) { w.watched(t) })
 	t.Run("a change behind our back is not overwritten", func(t *testing.T) { w.stale(t) })
 	t.Run("the zone is taken away", func(t *testing.T) { w.end(t) })

@@ -17,6 +17,7 @@ import (
 func TestZonesInMemory(t *testing.T) {
 	w := &memory.World{}
 	zonetest.Run(t, zonetest.System{
+		MakesZones:  true,
 		Config:      `nameserver "ns" { hostname = "ns1.example.net" }`,
 		NewProvider: func(name string) providers.Provider { return &strict{w.NewProvider(name)} },
 	})

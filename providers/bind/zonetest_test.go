@@ -42,6 +42,8 @@ nameserver "ns" {
 `, s.Addr, nametest.WriteSecret, s.Control, s.RNDCKey(), s.Dir),
 		NewProvider: func(string) providers.Provider { return &bind.Provider{} },
 		Addr:        s.Addr,
+		MakesZones:  true,
+		Signed:      true,
 		Live:        zonetest.Transfer(s.Digs()...),
 		Cannot:      map[string]string{"TTL limits": "BIND's dnssec-policy ignores what lives longer than its max-zone-ttl, a day"},
 		Edit: func(t *testing.T, zone rdata.Name, set providertest.Set) {

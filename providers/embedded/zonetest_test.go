@@ -60,9 +60,11 @@ nameserver "ns" {
 		NewProvider: func(name string) providers.Provider {
 			return &embedded.Provider{Executable: exe, Version: testVersion}
 		},
-		Version: testVersion,
-		Live:    live,
-		Addr:    free[0],
+		Signed:     zoneLines != "",
+		MakesZones: true,
+		Version:    testVersion,
+		Live:       live,
+		Addr:       free[0],
 		Edit: func(t *testing.T, zone rdata.Name, set providertest.Set) {
 			ttl, err := schema.ParseTTL(set.TTL)
 			if err != nil {

@@ -35,6 +35,8 @@ nameserver "ns" {
 `, s.Addr, nametest.WriteSecret, s.Control),
 		NewProvider: func(string) providers.Provider { return &knot.Provider{} },
 		Addr:        s.Addr,
+		MakesZones:  true,
+		Signed:      true,
 		Live:        zonetest.Transfer(s.Digs()...),
 		Edit: func(t *testing.T, zone rdata.Name, set providertest.Set) {
 			ttl, err := schema.ParseTTL(set.TTL)

@@ -40,6 +40,8 @@ func testZones(t *testing.T, more string) {
 		Config:      config(s, more),
 		NewProvider: func(string) providers.Provider { return &powerdns.Provider{} },
 		Addr:        s.Addr,
+		Signed:      more != "",
+		MakesZones:  true,
 		Live:        zonetest.Transfer("@"+host, "-p", port),
 		Cannot: map[string]string{
 			"odd names/a dot within a label": "PowerDNS: the name contains unsupported characters",
