@@ -150,13 +150,6 @@ var oftenAliased = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeM
 // prepare makes the answers of a zone that has nothing for a question, and room
 // for the others.
 func (z *zone) prepare() {
-	count := 0
-	for _, n := range z.nodes {
-		count += len(n.sets)
-		if n.set(dns.TypeCNAME) != nil {
-			count += len(oftenAliased)
-		}
-	}
 	var p packer
 	a := answer{aa: true}
 	a.negative(z)
@@ -165,6 +158,7 @@ func (z *zone) prepare() {
 	z.nothing, _ = newBody(&p, query{name: z.name}, &a)
 	z.empty.key = appendKind([]byte(z.name), 0, false)
 	z.nothing.key = z.empty.key
+	count := z.answers + len(z.apex.sets)
 	if z.signed {
 		count *= 2 // without and with signatures
 	}

@@ -19,8 +19,8 @@ const maxShown = 80
 
 // compile makes a zone ready for answering. The error names the record that is
 // wrong, and its value.
-func compile(z store.Zone) (*zone, error) {
-	d, err := Read(z)
+func (s *Server) compile(z store.Zone) (*zone, error) {
+	d, err := s.Read(z)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,9 @@ func compile(z store.Zone) (*zone, error) {
 	return d.zone, nil
 }
 
-func readZone(z store.Zone) (*zone, error) {
+// readZone reads a zone. What has not changed since before, which may be nil, is not
+// read again.
+func readZone(z store.Zone, before *zone) (*zone, error) {
 	var names [3]name
 	for i, n := range []struct{ what, name string }{{"name", z.Name}, {"primary", z.Primary}, {"contact", z.Contact}} {
 		var ok bool
@@ -44,15 +46,19 @@ func readZone(z store.Zone) (*zone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record %s SOA: %w", z.Name, err)
 	}
-	out := &zone{name: names[0], nodes: make(map[name]*node, len(z.RRsets)+1)}
+	out := &zone{name: names[0], nodes: make(map[name]*node, len(z.RRsets)+1), read: make(map[source]*rrset, len(z.RRsets))}
 	if out.soa, err = newRRset([]dns.RR{soa}); err != nil {
 		return nil, fmt.Errorf("record %s SOA: %w", z.Name, err)
 	}
 	out.apex = out.node(out.name)
 	out.apex.sets = []*rrset{out.soa}
 	for _, set := range z.RRsets {
-		if err := out.add(set); err != nil {
-			return nil, err
+		s, err := readSet(set, before)
+		if err == nil {
+			err = out.add(set, s)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("record %s %s: %w", set.Name, set.Type, err)
 		}
 	}
 	for _, n := range out.nodes {
@@ -66,6 +72,10 @@ func readZone(z store.Zone) (*zone, error) {
 
 // finish makes a zone that has all its records ready.
 func (z *zone) finish() {
+	z.prepare()
+	if !z.cut {
+		return
+	}
 	for _, n := range z.nodes {
 		z.link(n)
 	}
@@ -74,21 +84,28 @@ func (z *zone) finish() {
 			n.glue = z.glue(n.set(dns.TypeNS))
 		}
 	}
-	z.prepare()
 }
 
 func (n *node) sort() {
+	if len(n.sets) < 2 {
+		return
+	}
 	slices.SortFunc(n.sets, func(a, b *rrset) int { return int(a.rrtype) - int(b.rrtype) })
 }
 
-// add takes a record set in.
-func (z *zone) add(set store.RRset) error {
-	fail := func(err error) error { return fmt.Errorf("record %s %s: %w", set.Name, set.Type, err) }
+// readSet reads a record set, unless it is as it was before.
+func readSet(set store.RRset, before *zone) (*rrset, error) {
+	if before != nil {
+		old := before.read[source{set.Name, set.Type}]
+		if old != nil && old.from.TTL == set.TTL && slices.Equal(old.from.Values, set.Values) {
+			return old, nil
+		}
+	}
 	switch {
 	case set.TTL > maxTTL:
-		return fail(fmt.Errorf("the TTL %d is longer than %d seconds", set.TTL, maxTTL))
+		return nil, fmt.Errorf("the TTL %d is longer than %d seconds", set.TTL, maxTTL)
 	case len(set.Values) == 0:
-		return fail(errors.New("there is no value"))
+		return nil, errors.New("there is no value")
 	}
 	var rrs []dns.RR
 	for _, v := range set.Values {
@@ -97,7 +114,7 @@ func (z *zone) add(set store.RRset) error {
 			rr, err = canonical(rr)
 		}
 		if err != nil {
-			return fmt.Errorf("%w (%q)", fail(err), v[:min(len(v), maxShown)])
+			return nil, fmt.Errorf("%w (%q)", err, v[:min(len(v), maxShown)])
 		}
 		if !slices.ContainsFunc(rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
 			rrs = append(rrs, rr)
@@ -105,20 +122,36 @@ func (z *zone) add(set store.RRset) error {
 	}
 	s, err := newRRset(slices.Clip(rrs))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
+	s.from = set
+	return s, nil
+}
+
+// add takes a record set in.
+func (z *zone) add(set store.RRset, s *rrset) error {
 	owner := s.records[0].owner
 	switch {
 	case owner != z.name && !owner.isBelow(z.name):
-		return fail(errors.New("it lies outside the zone"))
+		return errors.New("it lies outside the zone")
 	case s.rrtype == dns.TypeSOA, s.rrtype == dns.TypeOPT, isQuestionType(s.rrtype):
-		return fail(errors.New("this type cannot be in a zone"))
+		return errors.New("this type cannot be in a zone")
 	}
 	n := z.node(owner)
 	if n.set(s.rrtype) != nil {
-		return fail(errors.New("it is there twice"))
+		return errors.New("it is there twice")
 	}
 	n.sets = append(n.sets, s)
+	z.answers++
+	switch s.rrtype {
+	case dns.TypeNS:
+		z.cut = z.cut || n != z.apex
+	case dns.TypeDNAME:
+		z.cut = true
+	case dns.TypeCNAME:
+		z.answers += len(oftenAliased)
+	}
+	z.read[source{set.Name, set.Type}] = s
 	return nil
 }
 
@@ -156,6 +189,9 @@ func (z *zone) node(at name) *node {
 // check finds what cannot stand together at one name (RFC 1034 §3.6.2, RFC 6672
 // §2.4).
 func (n *node) check() error {
+	if len(n.sets) == 1 && len(n.sets[0].rrs) == 1 {
+		return nil
+	}
 	for _, rrtype := range []uint16{dns.TypeCNAME, dns.TypeDNAME} {
 		set := n.set(rrtype)
 		switch {

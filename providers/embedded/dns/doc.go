@@ -17,7 +17,7 @@
 // Answers have what was asked for and nothing else: no addresses of an MX, no NS
 // beside an address. What does not fit is not cut, but asked for again over TCP.
 //
-// A zone that is to be signed is read first ([Read]), signed by package dnssec, and
+// A zone that is to be signed is read first ([Server.Read]), signed by package dnssec, and
 // then set ([Server.SetDraft]); the answers to who asks for it (DO) then have the
 // signatures and the proofs.
 //

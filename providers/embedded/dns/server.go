@@ -72,7 +72,7 @@ func New(o Options) *Server {
 // SetZone adds a zone or replaces the one of that name. On an error, which names
 // the record and its value, the old one goes on being served.
 func (s *Server) SetZone(z store.Zone) error {
-	compiled, err := compile(z)
+	compiled, err := s.compile(z)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *Server) SetZones(list []store.Zone) error {
 	var errs []error
 	var bad []name
 	for _, z := range list {
-		compiled, err := compile(z)
+		compiled, err := s.compile(z)
 		if err != nil {
 			errs = append(errs, err)
 			if n, ok := parseName(z.Name); ok {

@@ -13,9 +13,14 @@ import (
 // that it can be signed.
 type Draft struct{ zone *zone }
 
-// Read reads a zone. The error names the record that is wrong, and its value.
-func Read(z store.Zone) (*Draft, error) {
-	out, err := readZone(z)
+// Read reads a zone, as far as it is not served as it is already. The error names
+// the record that is wrong, and its value.
+func (s *Server) Read(z store.Zone) (*Draft, error) {
+	var before *zone
+	if n, ok := parseName(z.Name); ok {
+		before = s.zones.Load().byName[n]
+	}
+	out, err := readZone(z, before)
 	if err != nil {
 		return nil, fmt.Errorf("zone %s: %w", z.Name, err)
 	}

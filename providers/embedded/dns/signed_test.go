@@ -21,7 +21,7 @@ import (
 // signedZone signs a zone, and says what its keys are.
 func signedZone(t testing.TB, z store.Zone, denial dnssec.Denial) (*Draft, *dnssec.Zone) {
 	t.Helper()
-	d, err := Read(z)
+	d, err := New(Options{}).Read(z)
 	if err != nil {
 		t.Fatal(err)
 	}

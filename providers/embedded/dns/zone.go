@@ -4,6 +4,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/mailform/mailform/providers/embedded/dnssec"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 // zones is what the server answers from; it is replaced, never changed.
@@ -40,6 +41,13 @@ type zone struct {
 	// proofs finds what proves that something is not there, as places in chain.
 	proofs *dnssec.Zone
 	chain  []*rrset
+	// read holds the sets as they were read, for the next version of the zone: of
+	// 100,000 records one has changed, mostly.
+	read map[source]*rrset
+	// cut: there are delegations or DNAMEs.
+	cut bool
+	// answers is how many answers there may be to keep.
+	answers int
 	// prepared holds answers that have been given before.
 	prepared prepared
 	// empty and nothing are the answers that a name has not the type that was asked
@@ -67,12 +75,17 @@ type node struct {
 // An rrset is all records of one type. It does not know its zone, so that the
 // next one can have it as well.
 type rrset struct {
+	// from is what the set was read from, where it was.
+	from    store.RRset
 	rrtype  uint16
 	rrs     []dns.RR
 	records []record
 	// sigs are the signatures, for a client that asks for DNSSEC.
 	sigs []record
 }
+
+// A source names a record set as the store does.
+type source struct{ name, rrtype string }
 
 // newRRset makes the records of a set ready for messages.
 func newRRset(rrs []dns.RR) (*rrset, error) {

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,5 +150,48 @@ func TestTheRootZone(t *testing.T) {
 		if got := text(ask(t, s, question(qname, "A"), true)); got != want {
 			t.Errorf("%s: %s, want %s", qname, got, want)
 		}
+	}
+}
+
+// A zone is replaced by what has changed in it, and the rest is as it was.
+func TestTheNextVersionOfAZone(t *testing.T) {
+	s := newServer(t, exampleCom())
+	before := s.zones.Load().byName["\x07example\x03com\x00"]
+	z := exampleCom()
+	z.Serial++
+	z.RRsets = slices.DeleteFunc(z.RRsets, func(set store.RRset) bool { return set.Name == "host.example.com." })
+	for i := range z.RRsets {
+		switch set := &z.RRsets[i]; {
+		case set.Type == "MX" && set.Name == "example.com.":
+			set.Values = []string{"10 mail.example.com."}
+		case set.Type == "A" && set.Name == "ns1.example.com.":
+			set.TTL = 60
+		}
+	}
+	z.RRsets = append(z.RRsets, set("new.example.com.", "A", "192.0.2.200"))
+	if err := s.SetZone(z); err != nil {
+		t.Fatal(err)
+	}
+	after := s.zones.Load().byName[before.name]
+	const here, there = "\x04mail\x07example\x03com\x00", "\x03ns1\x07example\x03com\x00"
+	if after.nodes[here].set(dns.TypeA) != before.nodes[here].set(dns.TypeA) {
+		t.Error("what has not changed was read again")
+	}
+	if after.nodes[there].set(dns.TypeA) == before.nodes[there].set(dns.TypeA) {
+		t.Error("another TTL was not read")
+	}
+	fresh := newServer(t, z)
+	for _, n := range manyNames(exampleCom(), z) {
+		for _, rrtype := range []string{"A", "MX", "TXT", "CNAME", "SOA"} {
+			q := question(n, rrtype)
+			if got, want := text(ask(t, s, q, true)), text(ask(t, fresh, q, true)); got != want {
+				t.Errorf("%s %s: %s, want %s", n, rrtype, got, want)
+			}
+		}
+	}
+	bad := z
+	bad.RRsets = append(slices.Clone(z.RRsets), set("NEW.example.com.", "A", "192.0.2.201"))
+	if err := s.SetZone(bad); err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("the error is %v", err)
 	}
 }

@@ -148,7 +148,7 @@ func canonical(zone string) string {
 
 // unsigned serves a zone as it is.
 func (p *Primary) unsigned(z store.Zone) error {
-	d, err := nameserver.Read(z)
+	d, err := p.o.Server.Read(z)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (p *Primary) publish(ctx context.Context, zone string) error {
 	if err != nil {
 		return err
 	}
-	d, err := nameserver.Read(*z)
+	d, err := p.o.Server.Read(*z)
 	if err != nil {
 		return err
 	}
