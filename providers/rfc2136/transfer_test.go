@@ -1,138 +1,64 @@
-package rfc2136
+package rfc2136_test
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/mailform/mailform/providers/nametest"
-	"github.com/mailform/mailform/providers/zonedata"
-	"github.com/miekg/dns"
+	"github.com/mailform/mailform/providers/rfc2136"
 )
 
-// Whatever a server sends for a transfer, nothing panics and everything ends.
-func FuzzTransfer(f *testing.F) {
-	zone := &fake{t: f, serial: 1, zone: []string{fakeNS, `t.example.com. 60 IN TXT "a" "b"`}}
-	m := new(dns.Msg).SetAxfr("example.com.")
-	for _, records := range [][]dns.RR{{zone.soa(), zone.soa()}, append(append([]dns.RR{zone.soa()}, zone.records()...), zone.soa()), {zone.soa()}} {
-		raw, err := reply(m, dns.RcodeSuccess, records...)[0].Pack()
-		if err != nil {
-			f.Fatal(err)
+func TestParseTSIG(t *testing.T) {
+	for text, want := range map[string]string{
+		"key \"Transfer\" {\n\talgorithm hmac-sha256;\n\tsecret \"c2VjcmV0\";\n};\n":                "transfer",
+		"# hmac-sha256:x:y\nkey x.example { /* a */ secret c2VjcmV0; algorithm HMAC-SHA512; } // z": "x.example",
+	} {
+		if k, err := rfc2136.ParseTSIG(text); err != nil || k.String() != want || strings.Contains(fmt.Sprintf("%#v %v", k, k), "c2VjcmV0") {
+			t.Errorf("%q is the key %#v, %v", text, k, err)
 		}
-		f.Add(raw, raw, false)
-		f.Add(raw, raw[:20], true)
 	}
-	f.Fuzz(func(t *testing.T, first, second []byte, signed bool) {
-		tr := &transfer{zone: "example.com."}
-		x := &exchange{msg: new(dns.Msg).SetAxfr("example.com."), take: tr.take}
-		if signed {
-			key, err := newKey("k.", "hmac-sha256", "AAAA")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, x.chain, err = key.sign(x.msg); err != nil {
-				t.Fatal(err)
-			}
-			x.key = key
+	const secret = "c2VjcmV0IHNlY3JldA"
+	for _, text := range []string{
+		"", "key", "key x {}", "key x { algorithm hmac-sha256; }", "key x { secret " + secret + "; }", "key x { algorithm hmac-sha256; secret " + secret + " };",
+		"key x { algorithm hmac-sha256; secret \"" + secret + "; };", "key x { algorithm hmac-nonsense; secret " + secret + "==; };", "key x { algorithm hmac-sha256; secret " + secret + "; };",
+		"key x { algorithm hmac-sha256; secret " + secret + "==; }; key y {};", "key a..b { algorithm hmac-sha256; secret " + secret + "==; };", "/* key",
+	} {
+		if _, err := rfc2136.ParseTSIG(text); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%q: %v", text, err)
 		}
-		for _, raw := range [][]byte{first, second} {
-			if len(raw) < 12 {
-				return // the connection refuses these
-			}
-			last, err := x.answer(raw)
-			if err != nil {
-				return
-			}
-			if last {
-				v := &view{declared: map[zonedata.Key]bool{}}
-				v.read("example.com.", tr.records)
-				if v.err == nil {
-					v.zone.Observed()
-				}
-				return
-			}
+	}
+}
+
+func FuzzParseTSIG(f *testing.F) {
+	f.Add("key \"a\" { algorithm hmac-sha256; secret \"c2VjcmV0\"; };")
+	f.Add("/* */ key a{secret b;algorithm hmac-md5;}//")
+	f.Fuzz(func(t *testing.T, text string) {
+		if k, err := rfc2136.ParseTSIG(text); err == nil && k.String() == "" {
+			t.Errorf("%q is a key without a name", text)
 		}
 	})
 }
 
-// Transfers of which not each message is signed are believed if the next signature
-// holds for all.
-func TestSignaturesOfTransfers(t *testing.T) {
-	key, err := newKey("k.", "hmac-sha256", nametest.WriteSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	question := new(dns.Msg).SetAxfr("example.com.")
-	_, theirs, err := key.sign(question)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := theirs.mac
-	zone := &fake{t: t, serial: 1}
-	var raws [][]byte
-	for i, records := range [][]dns.RR{{zone.soa()}, zone.records(), {zone.soa()}} {
-		m := reply(question, dns.RcodeSuccess, append(records, mustRR("x.example.com. 1 IN A 192.0.2.1"))...)[0]
-		if i == 1 {
-			raw, err := m.Pack()
-			if err != nil {
-				t.Fatal(err)
-			}
-			raws = append(raws, raw)
-			continue
-		}
-		m.SetTsig("k.", dns.HmacSHA256, fudge, time.Now().Unix())
-		// The server signs what came before along with it.
-		pending := chain{key: key, mac: theirs.mac}
-		if i == 2 {
-			pending.pending = raws[1]
-		}
-		raw, mac, err := dns.TsigGenerateWithProvider(m, signer{&pending}, pending.mac, i > 0)
+// A transfer is given to the key that may read, and to nobody else.
+func TestTransfer(t *testing.T) {
+	s := nametest.BIND(t, nametest.Options{Zones: map[string]string{"example.org": nametest.Zone("example.org", "www A 192.0.2.1")}})
+	key := func(name, secret string) *rfc2136.TSIG {
+		k, err := rfc2136.ParseTSIG(fmt.Sprintf("key %q { algorithm hmac-sha256; secret %q; };", name, secret))
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs.mac = mac
-		raws = append(raws, raw)
+		return &k
 	}
-	for name, tc := range map[string]struct {
-		damage int // a message; -1: none
-		good   bool
-	}{"as it was sent": {-1, true}, "with another message in between": {1, false}, "with another last message": {2, false}} {
-		t.Run(name, func(t *testing.T) {
-			c := &chain{key: key, mac: first}
-			var got error
-			for i, raw := range raws {
-				raw = append([]byte(nil), raw...)
-				if i == tc.damage {
-					raw[len(raw)/2] ^= 1
-				}
-				m := new(dns.Msg)
-				if err := m.Unpack(raw); err != nil {
-					got = err
-					break
-				}
-				if got = c.check(raw, m, i == len(raws)-1); got != nil {
-					break
-				}
-			}
-			if (got == nil) != tc.good {
-				t.Errorf("the error is %v", got)
-			}
-		})
+	records, err := rfc2136.Transfer(t.Context(), s.Addr, "example.org.", key(nametest.ReadKey, nametest.ReadSecret))
+	if err != nil || len(records) != 5 {
+		t.Errorf("%d records, %v", len(records), err)
 	}
-}
-
-func mustRR(line string) dns.RR {
-	rr, err := dns.NewRR(line)
-	if err != nil {
-		panic(err)
+	if _, err := rfc2136.Transfer(t.Context(), s.Addr, "example.org.", nil); !errors.Is(err, rfc2136.ErrRefused) {
+		t.Errorf("without a key: %v", err)
 	}
-	return rr
-}
-
-// A signer signs as a server does that leaves out signatures.
-type signer struct{ *chain }
-
-func (s signer) Generate(msg []byte, _ *dns.TSIG) ([]byte, error) {
-	at := 2 + len(s.mac)/2
-	whole := append(append(append([]byte(nil), msg[:at]...), s.pending...), msg[at:]...)
-	return s.chain.Generate(whole, nil)
+	if _, err := rfc2136.Transfer(t.Context(), s.Addr, "example.org.", key(nametest.ReadKey, "d3Jvbmc=")); !errors.Is(err, rfc2136.ErrKey) {
+		t.Errorf("with a wrong secret: %v", err)
+	}
 }
