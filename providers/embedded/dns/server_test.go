@@ -402,9 +402,9 @@ func FuzzStream(f *testing.F) {
 		var wg sync.WaitGroup
 		wg.Go(s.newStream(near).Run)
 		wg.Go(func() {
-			_ = far.SetWriteDeadline(time.Now().Add(time.Second))
+			_ = far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 			_, _ = far.Write(data) // it may be closed before the end
-			_ = far.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+			_ = far.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		})
 		var queries, answers int
 		for rest := data; len(rest) >= 2; queries++ {
