@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -80,9 +82,10 @@ func measure(b *testing.B, needed bool, dir, program string, args ...string) usa
 // A shape is a way to write down many users.
 type shape struct {
 	name string
-	// files are the texts that describe n users, of whom the last has a quota of
-	// his own.
-	files func(n int, quota string) map[string]string
+	// write writes the files that describe n users, of whom the last has a quota of
+	// his own, one by one: what this process has in memory counts for the peak of
+	// the programs that it starts.
+	write func(w *world, n int, quota string)
 	// last is the address of the last user.
 	last func(n int) string
 }
@@ -99,13 +102,8 @@ func quotaOf(i, n int, last string) string {
 }
 
 var shapes = []shape{
-	{"for_each", func(n int, quota string) map[string]string {
-		var csv strings.Builder
-		csv.WriteString("name,quota,password_hash\n")
-		for i := range n {
-			fmt.Fprintf(&csv, "user%d,%s,%q\n", i, quotaOf(i, n, quota), userHash)
-		}
-		return map[string]string{"staff.csv": csv.String(), "staff.mf.hcl": `
+	{"for_each", func(w *world, n int, quota string) {
+		w.write("staff.mf.hcl", `
 user "staff" {
   for_each      = { for r in csvdecode(file("staff.csv")) : r.name => r }
   domain        = domain.example
@@ -113,20 +111,38 @@ user "staff" {
   password_hash = each.value.password_hash
   quota         = each.value.quota
 }
-`}
-	}, func(n int) string { return fmt.Sprintf("user.staff[%q]", fmt.Sprintf("user%d", n-1)) }},
-	{"blocks", func(n int, quota string) map[string]string {
-		files := map[string]string{}
-		for from := 0; from < n; from += perFile {
-			var text strings.Builder
-			for i := from; i < min(n, from+perFile); i++ {
-				fmt.Fprintf(&text, "user \"u%d\" {\n  domain        = domain.example\n  name          = \"user%d\"\n  password_hash = %q\n  quota         = %q\n}\n\n",
-					i, i, userHash, quotaOf(i, n, quota))
+`)
+		w.create("staff.csv", func(out io.Writer) {
+			fmt.Fprintln(out, "name,quota,password_hash")
+			for i := range n {
+				fmt.Fprintf(out, "user%d,%s,%q\n", i, quotaOf(i, n, quota), userHash)
 			}
-			files[fmt.Sprintf("u%06d.mf.hcl", from)] = text.String()
+		})
+	}, func(n int) string { return fmt.Sprintf("user.staff[%q]", fmt.Sprintf("user%d", n-1)) }},
+	{"blocks", func(w *world, n int, quota string) {
+		for from := 0; from < n; from += perFile {
+			w.create(fmt.Sprintf("u%06d.mf.hcl", from), func(out io.Writer) {
+				for i := from; i < min(n, from+perFile); i++ {
+					fmt.Fprintf(out, "user \"u%d\" {\n  domain        = domain.example\n  name          = \"user%d\"\n  password_hash = %q\n  quota         = %q\n}\n\n",
+						i, i, userHash, quotaOf(i, n, quota))
+				}
+			})
 		}
-		return files
 	}, func(n int) string { return fmt.Sprintf("user.u%d", n-1) }},
+}
+
+// create writes a file of the world bit by bit.
+func (w *world) create(name string, write func(io.Writer)) {
+	w.t.Helper()
+	f, err := os.Create(filepath.Join(w.dir, name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := bufio.NewWriter(f)
+	write(out)
+	if err := errors.Join(out.Flush(), f.Close()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 const engineBase = `
@@ -187,9 +203,7 @@ func BenchmarkEngine(b *testing.B) {
 func engineRun(b *testing.B, s shape, n int) engineFigures {
 	w := newWorld(b, map[string]string{"main.mf.hcl": engineBase})
 	defer w.end()
-	for name, text := range s.files(n, "2GiB") {
-		w.write(name, text)
-	}
+	s.write(w, n, "2GiB")
 	f := engineFigures{steps: map[string]usage{}}
 	step := func(name string, runs int, args ...string) {
 		for i := range runs {
@@ -210,9 +224,7 @@ func engineRun(b *testing.B, s shape, n int) engineFigures {
 	step("plan -target, all new", again, "plan", target)
 	step("first apply", 1, "apply", "-auto-approve")
 	step("plan, nothing changed", again, "plan")
-	for name, text := range s.files(n, "3GiB") {
-		w.write(name, text)
-	}
+	s.write(w, n, "3GiB")
 	step("plan -target, one changed", again, "plan", target)
 	step("plan, one changed", again, "plan")
 	before := stateFiles(b, w.dir)

@@ -11,14 +11,14 @@ import (
 // harder, in bytes. Up to there the heap may grow between two collections as
 // below, which is quick; a plan of a hundred thousand users would take half as
 // much again as it needs.
-const softLimit = 1080 << 20
+const softLimit = 1050 << 20
 
 // The heap may double between two collections while it is small, and grow to its
 // threefold from a live heap of largeHeap bytes on: a collection looks at all
 // that lives, and a large plan is built up in one go and given back never.
 const (
 	smallHeapGrowth = 100 // percent of the live heap
-	largeHeapGrowth = 300
+	largeHeapGrowth = 200
 	largeHeap       = 96 << 20
 )
 
