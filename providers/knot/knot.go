@@ -60,18 +60,38 @@ func (c *control) Creates() error {
 	return nil
 }
 
+// underWay is the comment of a zone in Knot's configuration while it is made or
+// removed, which are two transactions: a zone without data may also be somebody's
+// whose file has a mistake.
+const underWay = "mailform is making or removing it"
+
+func item(zone rdata.Name) string { return "zone[" + string(zone) + "]" }
+
+// Halfway implements rfc2136.Halfway.
+func (c *control) Halfway(ctx context.Context, zone rdata.Name) bool {
+	said, err := c.knotc.Run(ctx, "conf-read", item(zone)+".comment")
+	if err != nil || !strings.Contains(said, underWay) {
+		return false
+	}
+	said, err = c.knotc.Run(ctx, "zone-status", string(zone), "+serial")
+	return err == nil && strings.HasSuffix(said, "serial: -")
+}
+
 // Create implements rfc2136.Control: first the zone in the configuration, then
 // its first records.
 func (c *control) Create(ctx context.Context, zone rdata.Name, records []string) error {
-	item := "zone[" + string(zone) + "]"
-	settings := [][]string{{"conf-set", item}}
+	item := item(zone)
+	settings := [][]string{{"conf-set", item}, {"conf-set", item + ".comment", underWay}}
+	if c.Halfway(ctx, zone) {
+		settings = append([][]string{{"conf-unset", item}}, settings...)
+	}
 	if c.template != "" {
 		settings = append(settings, []string{"conf-set", item + ".template", c.template})
 	}
 	if c.policy != "" {
 		settings = append(settings, []string{"conf-set", item + ".dnssec-signing", "on"}, []string{"conf-set", item + ".dnssec-policy", c.policy})
 	}
-	if err := c.transaction(ctx, []string{"conf-begin"}, settings, []string{"conf-commit"}, []string{"conf-abort"}); err != nil {
+	if err := c.configure(ctx, settings...); err != nil {
 		return fmt.Errorf("make it: %w", err)
 	}
 	if err := c.fill(ctx, zone, records); err != nil {
@@ -81,7 +101,15 @@ func (c *control) Create(ctx context.Context, zone rdata.Name, records []string)
 		}
 		return err
 	}
+	if err := c.configure(ctx, []string{"conf-unset", item + ".comment"}); err != nil {
+		return fmt.Errorf("take its comment out: %w", err)
+	}
 	return nil
+}
+
+// configure changes Knot's configuration.
+func (c *control) configure(ctx context.Context, commands ...[]string) error {
+	return c.transaction(ctx, []string{"conf-begin"}, commands, []string{"conf-commit"}, []string{"conf-abort"})
 }
 
 // fill writes the first records of a zone.
@@ -126,12 +154,13 @@ func (c *control) Remove(ctx context.Context, zone rdata.Name) error {
 // remove takes a zone's data away, and the zone out of the configuration. The keys
 // that signed it stay in Knot's own store.
 func (c *control) remove(ctx context.Context, zone rdata.Name) error {
+	if err := c.configure(ctx, []string{"conf-set", item(zone) + ".comment", underWay}); err != nil {
+		return err
+	}
 	if _, err := c.knotc.Run(ctx, "-f", "zone-purge", string(zone), "+expire", "+timers", "+zonefile", "+journal"); err != nil {
 		return err
 	}
-	item := "zone[" + string(zone) + "]"
-	err := c.transaction(ctx, []string{"conf-begin"}, [][]string{{"conf-unset", item}}, []string{"conf-commit"}, []string{"conf-abort"})
-	if err != nil {
+	if err := c.configure(ctx, []string{"conf-unset", item(zone)}); err != nil {
 		return fmt.Errorf("%w. Its data is gone, and it still is in the configuration", err)
 	}
 	return nil

@@ -120,3 +120,34 @@ func TestZonesThatCannotBeMade(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// A zone is made in two transactions, and removed in two. Killed between them,
+// Knot has one without data: that is no zone, and is made. One of somebody else's
+// that has no data is left alone.
+func TestAZoneMadeHalfwayIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	s := nametest.Knot(t, nametest.Options{})
+	p := provider(t, s, map[string]string{})
+	first, _ := content("example.org")
+	others, _ := content("example.net")
+	for _, args := range [][]string{
+		{"conf-begin"}, {"conf-set", "zone[example.org.]"}, {"conf-set", "zone[example.net.]"},
+		{"conf-set", "zone[example.org.].comment", "mailform is making or removing it"}, {"conf-commit"},
+	} {
+		s.Do(t, args...)
+	}
+	there := nametest.Read(t, p, first...)
+	if len(there) > 0 {
+		t.Errorf("there is %v", there)
+	}
+	nametest.Apply(t, p, nametest.Plan(there, first...)...)
+	if len(nametest.Read(t, p, first...)) == 0 {
+		t.Error("it is not there")
+	}
+	if said, err := s.Try("conf-read", "zone[example.org.].comment"); err != nil || strings.Contains(said, "mailform") {
+		t.Errorf("its comment: %s, %v", said, err)
+	}
+	if _, err := p.Read(t.Context(), providers.Scope{Wanted: others}); err == nil || !strings.Contains(err.Error(), "SERVFAIL") {
+		t.Errorf("somebody's zone without data: %v", err)
+	}
+}

@@ -70,7 +70,7 @@ func (p *Provider) change(ctx context.Context, part zonedata.Part, changes []pro
 		return after(have, changes, nil)
 	}
 	switch {
-	case z != nil && (z.kind == "Slave" || z.kind == "Secondary" || z.kind == "Consumer"):
+	case z != nil && secondary(z.kind):
 		return fail(fmt.Errorf("PowerDNS is a secondary server of the zone %s (its kind is %s): changes are made at the primary server", part.Zone.Host(), z.kind))
 	case edits.Delete && len(edits.Left)+len(z.own) > 0:
 		return fail(fmt.Errorf("the zone %s holds records that mailform has not made, %s. It stays. Take them out by hand, or remove the zone yourself",
@@ -151,7 +151,7 @@ func (p *Provider) write(ctx context.Context, part zonedata.Part, z *zone, edits
 	}
 	if edits.Create {
 		first, rest := chunk(sets)
-		if err := p.client.do(ctx, http.MethodPost, "/zones", p.newZone(part, first), nil); err != nil {
+		if err := p.create(ctx, part, first); err != nil {
 			return err
 		}
 		sets = rest
@@ -164,6 +164,21 @@ func (p *Provider) write(ctx context.Context, part zonedata.Part, z *zone, edits
 		sets = rest
 	}
 	return nil
+}
+
+// create makes a zone. One that was made halfway makes room for it.
+func (p *Provider) create(ctx context.Context, part zonedata.Part, sets []remoteRRset) error {
+	err := p.client.do(ctx, http.MethodPost, "/zones", p.newZone(part, sets), nil)
+	if !isStatus(err, http.StatusConflict) {
+		return err
+	}
+	if remote, rerr := p.client.zone(ctx, part.Zone); rerr != nil || remote == nil || !remote.halfway() {
+		return err
+	}
+	if err := p.client.do(ctx, http.MethodDelete, "/zones/"+zoneID(part.Zone), nil, nil); err != nil {
+		return err
+	}
+	return p.client.do(ctx, http.MethodPost, "/zones", p.newZone(part, sets), nil)
 }
 
 // newZone is what makes a zone.

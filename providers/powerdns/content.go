@@ -20,6 +20,15 @@ type zone struct {
 	disabled map[zonedata.Key][]remoteRecord
 }
 
+// secondary reports whether a kind of zone comes from another server.
+func secondary(kind string) bool { return kind == "Slave" || kind == "Secondary" || kind == "Consumer" }
+
+// halfway reports whether a zone has nothing at all, as PowerDNS leaves one that it
+// was making when it was killed: it stores a zone first, and then its records.
+// Nobody serves such a zone, so it is not there. A secondary server's is empty until
+// its first transfer.
+func (z *remoteZone) halfway() bool { return len(z.RRsets) == 0 && !secondary(z.Kind) }
+
 // ownTypes are no types of DNS: PowerDNS makes other records of them when it
 // answers.
 var ownTypes = map[string]bool{"ALIAS": true, "LUA": true}

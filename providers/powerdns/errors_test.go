@@ -58,7 +58,8 @@ func TestErrorsTellWhatIsWrong(t *testing.T) {
 			fmt.Fprint(w, "{")
 		}, "cannot be reached: unexpected EOF"},
 		"content nobody reads": {answer(200, `{"name": "example.com.", "rrsets": [{"name": "example.com.", "type": "A", "ttl": 1, "records": [{"content": "x"}]}]}`), `example.com. A has content that cannot be read: "x"`},
-		"a zone without SOA":   {answer(200, `{"name": "example.com.", "rrsets": []}`), "has no SOA record"},
+		"a zone without SOA":   {answer(200, `{"name": "example.com.", "rrsets": [{"name": "example.com.", "type": "A", "ttl": 1, "records": [{"content": "192.0.2.1"}]}]}`), "has no SOA record"},
+		"an empty secondary":   {answer(200, `{"name": "example.com.", "kind": "Slave", "rrsets": []}`), "has no SOA record"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -285,5 +286,45 @@ func TestManyRecordSetsAreFewRequests(t *testing.T) {
 	}
 	if list, err := p.Read(context.Background(), example); err != nil || len(list) != len(batch) {
 		t.Errorf("%d of %d are there, %v", len(list), len(batch), err)
+	}
+}
+
+// PowerDNS stores a zone before its records: killed between the two, it has one
+// that is empty. That is no zone, and makes room for the one that is wanted.
+func TestAZoneMadeHalfwayIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	var calls []string
+	zone := `{"name": "example.com.", "kind": "Native", "rrsets": []}`
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			calls = append(calls, r.Method)
+		}
+		switch {
+		case r.Method == http.MethodDelete:
+			zone = ""
+			w.WriteHeader(http.StatusNoContent)
+		case r.Method == http.MethodPost && zone != "":
+			w.WriteHeader(http.StatusConflict)
+		case r.Method == http.MethodPost:
+			body, _ := io.ReadAll(r.Body)
+			zone = string(body)
+			w.WriteHeader(http.StatusCreated)
+		default:
+			fmt.Fprint(w, zone)
+		}
+	}))
+	defer s.Close()
+	p := provider(t, s.URL, nil)
+	have, err := p.Read(t.Context(), example)
+	if err != nil || len(have) > 0 {
+		t.Fatalf("it has %v, %v", have, err)
+	}
+	for _, err := range apply(t, p, providers.Change{Action: providers.Create, Resource: example.Wanted[0]}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got := strings.Join(calls, " "); got != "POST DELETE POST" {
+		t.Errorf("it was asked to %s", got)
 	}
 }

@@ -125,7 +125,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 // zone reads a zone; nil: it is not there.
 func (p *Provider) zone(ctx context.Context, name rdata.Name) (*zone, error) {
 	remote, err := p.client.zone(ctx, name)
-	if err != nil || remote == nil {
+	if err != nil || remote == nil || remote.halfway() {
 		return nil, err
 	}
 	z, err := read(name, remote)

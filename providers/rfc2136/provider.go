@@ -41,6 +41,14 @@ type Control interface {
 	Remove(ctx context.Context, zone rdata.Name) error
 }
 
+// A Halfway is a Control whose Create or Remove can leave a zone that the server
+// knows and has nothing of, where it is killed on the way. Such a zone is not there:
+// Create makes it.
+type Halfway interface {
+	// Halfway reports whether a zone is such a one.
+	Halfway(ctx context.Context, zone rdata.Name) bool
+}
+
 // Configure implements providers.Provider.
 func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagnostics {
 	b, err := NewBlock(cfg.Value, cfg.Dir)

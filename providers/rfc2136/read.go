@@ -112,6 +112,7 @@ func (p *Provider) look(ctx context.Context, zones []rdata.Name, declared map[rd
 		case errors.Is(err, errNoZone):
 		case errors.Is(err, ErrRefused):
 			refused = append(refused, name)
+		case errors.Is(err, errFailed) && p.halfway(ctx, name):
 		case err != nil:
 			v.err = fmt.Errorf("transfer the zone %s from %s: %w", name.Host(), p.client.server, err)
 		default:
@@ -122,6 +123,12 @@ func (p *Provider) look(ctx context.Context, zones []rdata.Name, declared map[rd
 		p.ask(ctx, refused, views)
 	}
 	return views
+}
+
+// halfway reports whether a zone was not wholly made or removed.
+func (p *Provider) halfway(ctx context.Context, zone rdata.Name) bool {
+	c, ok := p.Control.(Halfway)
+	return ok && c.Halfway(ctx, zone)
 }
 
 // A server that has too many transfers under way, ours or others', answers
