@@ -71,9 +71,10 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	switch m.plan.Mode {
 	case Normal, Rollback:
 		m.plan.Changes = make([]Change, 0, len(m.desired))
-		for _, r := range m.desired {
+		compared := m.compareAll()
+		for i, r := range m.desired {
 			if m.selected.wants(r.Address) {
-				m.want(r)
+				m.want(r, &compared[i])
 			}
 		}
 		m.imports()
@@ -103,8 +104,8 @@ func Make(in Input) (*Plan, hcl.Diagnostics) {
 	return m.plan, m.diags
 }
 
-// want plans one declared resource.
-func (m *maker) want(r *schema.Resource) {
+// want plans one declared resource, which was compared with what is there.
+func (m *maker) want(r *schema.Resource, is *comparison) {
 	id := r.ID()
 	t := m.things.at(id)
 	obs, st := t.observed, t.prior
@@ -120,13 +121,9 @@ func (m *maker) want(r *schema.Resource) {
 		return
 	}
 	k := schema.KindByName(r.Kind)
-	have := conform(k, obs.Attrs)
-	want, changed := settle(k, declared(r, have), have, m.sourceChanges(r))
-	var as bool
-	if c.Before, as = showKnown(k, st, have); as {
-		t.asWas = true
-	}
-	c.After = c.Before
+	have, want, changed := is.have, is.want, is.changed
+	t.asWas = is.as
+	c.Before, c.After = is.before, is.before
 	if len(changed) > 0 {
 		c.After = show(k, want)
 	}
@@ -167,7 +164,7 @@ func (m *maker) want(r *schema.Resource) {
 		c.Action = Move
 	default:
 		c.Action = NoOp
-		c.AsRemembered = as
+		c.AsRemembered = is.as
 	}
 	if r.Kind == schema.KindProcess && c.Action != NoOp && isFalse(have.GetAttr("running")) {
 		c.Notes = append(c.Notes, "the daemon is not running; apply starts it")

@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"runtime"
+	"sync"
+
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A comparison is what a declared resource and what is there come to. It is empty
+// where nothing is there, or where the resource is not selected.
+type comparison struct {
+	// have is what is there, want what is to be, before what a plan shows of have.
+	have, want, before cty.Value
+	changed            []string
+	// as is set where it is what the state remembers.
+	as bool
+}
+
+// compareAtOnce is how many resources are worth a goroutine.
+const compareAtOnce = 2048
+
+// compareAll compares all that is declared with what is there, on as many
+// processors as there are: nothing in it depends on anything else of it.
+func (m *maker) compareAll() []comparison {
+	out := make([]comparison, len(m.desired))
+	workers := min(runtime.GOMAXPROCS(0), len(out)/compareAtOnce+1)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w * len(out) / workers; i < (w+1)*len(out)/workers; i++ {
+				if r := m.desired[i]; m.selected.wants(r.Address) {
+					out[i] = m.compare(r)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// compare only reads what the maker has.
+func (m *maker) compare(r *schema.Resource) (c comparison) {
+	t := m.things.at(r.ID())
+	if t.observed == nil {
+		return c
+	}
+	k := schema.KindByName(r.Kind)
+	c.have = conform(k, t.observed.Attrs)
+	c.want, c.changed = settle(k, declared(r, c.have), c.have, m.sourceChanges(r))
+	c.before, c.as = showKnown(k, t.prior, c.have)
+	return c
+}
