@@ -3,6 +3,7 @@ package state
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -216,5 +217,31 @@ func TestKeepsSaysWhatKeepWouldMake(t *testing.T) {
 	was := cty.ObjectVal(map[string]cty.Value{"messages": cty.NumberIntVal(7)})
 	if Keeps(schema.KindMailbox, obj(nil), obj(nil)) || Keeps(schema.KindMailbox, was, obj(nil)) {
 		t.Error("what has counts and passwords in it is not what is kept")
+	}
+}
+
+// A line of a resource is read in a short way or in the long one, which a blank
+// before it leads to, with the same result.
+func TestTheShortWayReadsWhatTheLongWayReads(t *testing.T) {
+	attrs := `{"address":"a@b","quota":5}`
+	for _, line := range []string{
+		`{"put":{"target":"embedded","kind":"mailbox","key":"a@b","address":"user.a.mailbox","attrs":` + attrs + `}}`,
+		`{"serial":7,"put":{"target":"embedded","kind":"mailbox","key":"a@b","address":"user.a.mailbox","attrs":` + attrs + `}}`,
+		`{"serial":7,"put":{"target":"embedded","kind":"mailbox","key":"a@b","address":"user.s[\"a\"].mailbox","attrs":` + attrs + `,"depends_on":["x"]}}`,
+		`{"serial":18446744073709551615,"put":{"target":"e","kind":"mailbox","key":"k","address":"a","attrs":{}}}`,
+		`{"serial":18446744073709551616,"put":{"target":"e","kind":"mailbox","key":"k","address":"a","attrs":{}}}`,
+		`{"serial":07,"put":{"target":"e","kind":"mailbox","key":"k","address":"a","attrs":{}}}`,
+		`{"serial":7,"delete":{"target":"e","kind":"mailbox","key":"k"}}`,
+		`{"serial":7,"end":true}`,
+		`{"serial":7}`,
+		`{"serial":`,
+	} {
+		short, err := new(decoder).record([]byte(line))
+		long, lerr := new(decoder).record([]byte(" " + line))
+		if (err == nil) != (lerr == nil) {
+			t.Errorf("%s: %v, and in the long way %v", line, err, lerr)
+		} else if err == nil && !reflect.DeepEqual(short, long) {
+			t.Errorf("%s: %+v, and in the long way %+v", line, short, long)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/attrjson"
@@ -75,7 +76,7 @@ func (r *Resource) record() (*resourceRecord, error) {
 	if r.Attrs == cty.NilVal || !r.Attrs.IsWhollyKnown() {
 		return nil, fmt.Errorf("encode state of %s: attributes are not all known", r.Address)
 	}
-	attrs, err := ctyjson.Marshal(r.Attrs, r.Attrs.Type())
+	attrs, err := attrjson.Marshal(r.Attrs)
 	if err != nil {
 		return nil, fmt.Errorf("encode state of %s: %w", r.Address, err)
 	}
@@ -126,9 +127,9 @@ type loaded struct {
 }
 
 func (d *decoder) record(line []byte) (loaded, error) {
-	if put, ok := plainPut(line); ok {
+	if put, serial, ok := plainPut(line); ok {
 		res, err := d.resource(&put)
-		return loaded{put: res}, err
+		return loaded{serial: serial, put: res}, err
 	}
 	var r record
 	if err := json.Unmarshal(line, &r); err != nil {
@@ -162,17 +163,28 @@ func (d *decoder) record(line []byte) (loaded, error) {
 	return out, nil
 }
 
-// plainPut reads the line of a resource as a snapshot has nearly all of them:
-// without a serial, without dependencies, and without escapes in its texts. It
-// reports false for all else.
-func plainPut(line []byte) (r resourceRecord, ok bool) {
-	body, found := bytes.CutPrefix(line, []byte(`{"put":`))
-	if !found {
-		return r, false
+// plainPut reads the line of a resource as nearly all of them are: without
+// dependencies, and without escapes in its texts. It reports false for all else.
+func plainPut(line []byte) (r resourceRecord, serial uint64, ok bool) {
+	body, journal := bytes.CutPrefix(line, []byte(`{"serial":`))
+	if journal { // that of a snapshot has none
+		n := bytes.IndexByte(body, ',')
+		if n < 1 || body[0] == '0' {
+			return r, 0, false
+		}
+		var err error
+		if serial, err = strconv.ParseUint(string(body[:n]), 10, 64); err != nil {
+			return r, 0, false
+		}
+		body, ok = bytes.CutPrefix(body[n+1:], []byte(`"put":`))
+	} else {
+		body, ok = bytes.CutPrefix(line, []byte(`{"put":`))
 	}
-	body, found = bytes.CutSuffix(body, []byte{'}'})
-	if !found {
-		return r, false
+	if !ok {
+		return r, 0, false
+	}
+	if body, ok = bytes.CutSuffix(body, []byte{'}'}); !ok {
+		return r, 0, false
 	}
 	err := rawjson.Fields(body, func(name, value []byte) error {
 		var text *string
@@ -199,7 +211,7 @@ func plainPut(line []byte) (r resourceRecord, ok bool) {
 		}
 		return nil
 	})
-	return r, err == nil && r.Kind != "" && r.Key != "" && r.Address != "" && r.Attrs != nil
+	return r, serial, err == nil && r.Kind != "" && r.Key != "" && r.Address != "" && r.Attrs != nil
 }
 
 var errNotPlain = errors.New("not as nearly all are")

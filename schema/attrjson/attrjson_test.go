@@ -64,6 +64,34 @@ func TestObjectsDoNotMix(t *testing.T) {
 	}
 }
 
+func TestMarshalIsThatOfCty(t *testing.T) {
+	text := cty.StringVal
+	for name, v := range map[string]cty.Value{
+		"a string":        text("a@b"),
+		"octets":          text("\"\\<&>\x00\x7f\u2028ü"),
+		"an empty string": text(""),
+		"null":            cty.NullVal(cty.String),
+		"a number":        cty.NumberIntVal(-5),
+		"a large one":     cty.MustParseNumberVal("36893488147419103232"),
+		"a fraction":      cty.NumberFloatVal(1.5),
+		"infinity":        cty.PositiveInfinity,
+		"a bool":          cty.True,
+		"a list":          cty.ListVal([]cty.Value{text("x"), cty.NullVal(cty.String), text("\n")}),
+		"an empty list":   cty.ListValEmpty(cty.String),
+		"numbers":         cty.ListVal([]cty.Value{cty.NumberIntVal(1), cty.NumberFloatVal(.5)}),
+		"a map":           cty.MapVal(map[string]cty.Value{"b": text("x"), "a": text("y")}),
+		"dynamic":         cty.NullVal(cty.DynamicPseudoType),
+		"unknown":         cty.UnknownVal(cty.String),
+	} {
+		o := cty.ObjectVal(map[string]cty.Value{"z": v, "a\"b": v, "m": text("-")})
+		want, werr := ctyjson.Marshal(o, o.Type())
+		got, err := Marshal(o)
+		if string(got) != string(want) && werr == nil || (err == nil) != (werr == nil) {
+			t.Errorf("%s: %s, %v; want %s, %v", name, got, err, want, werr)
+		}
+	}
+}
+
 // FuzzObject reads three objects with one reader and each with one of its own,
 // and holds the attributes to cty's decoder.
 func FuzzObject(f *testing.F) {
