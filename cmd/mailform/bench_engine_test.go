@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -52,6 +51,15 @@ func best(a, b usage) usage {
 	return a
 }
 
+// An ending keeps the end of what is written to it.
+type ending []byte
+
+func (t *ending) Write(p []byte) (int, error) {
+	const kept = 2000
+	*t = append((*t)[max(0, len(*t)-kept):], p[max(0, len(p)-kept):]...)
+	return len(p), nil
+}
+
 // measure runs a program in a directory, and fails the benchmark unless it ends
 // with code 0 in time, where its figures are needed.
 func measure(b *testing.B, needed bool, dir, program string, args ...string) usage {
@@ -61,15 +69,14 @@ func measure(b *testing.B, needed bool, dir, program string, args ...string) usa
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir)
-	var out bytes.Buffer
+	var out ending
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
 	err := cmd.Run()
 	took := time.Since(began).Seconds()
 	switch {
 	case err != nil && needed:
-		tail := out.Bytes()
-		b.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, tail[max(0, len(tail)-2000):])
+		b.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return usage{failed: "not finished"}
 	case err != nil:

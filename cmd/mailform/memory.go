@@ -13,13 +13,14 @@ import (
 // much again as it needs.
 const softLimit = 1050 << 20
 
-// The heap may double between two collections while it is small, and grow to its
-// threefold from a live heap of largeHeap bytes on: a collection looks at all
-// that lives, and a large plan is built up in one go and given back never.
+// The heap may double between two collections while it is small. From a live heap
+// of largeHeap bytes on it grows to roomyHeap first: a collection looks at all
+// that lives, and what a large plan is made of is built up in one go and not given
+// back on the way.
 const (
 	smallHeapGrowth = 100 // percent of the live heap
-	largeHeapGrowth = 200
 	largeHeap       = 96 << 20
+	roomyHeap       = 700 << 20
 )
 
 // boundMemory sets the limit, unless whoever runs the program has set one. What
@@ -38,7 +39,7 @@ func boundMemory() {
 		debug.SetMemoryLimit(max(softLimit, live/2*3))
 		if growth := smallHeapGrowth; ownGrowth {
 			if live >= largeHeap {
-				growth = largeHeapGrowth
+				growth = max(growth, int((roomyHeap-live)*100/live))
 			}
 			debug.SetGCPercent(growth)
 		}
