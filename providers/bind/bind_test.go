@@ -33,22 +33,6 @@ func provider(t testing.TB, s *nametest.Server, newZones map[string]string) prov
 	return p
 }
 
-// content is a zone with what it needs, in the order of a plan.
-func content(z string) (first, then []schema.Resource) {
-	return []schema.Resource{nametest.ZoneResource(z, 7200)}, []schema.Resource{
-		nametest.Set(z, "ns1."+z, "A", 300, "127.0.0.1"), nametest.Set(z, z, "MX", 300, "10 mail.example.net."),
-		nametest.Set(z, z, "NS", 300, "ns1."+z+"."),
-	}
-}
-
-func deletes(there map[string]providers.Observed, rs ...schema.Resource) []providers.Change {
-	var out []providers.Change
-	for _, r := range rs {
-		out = append(out, nametest.Remove(there, r))
-	}
-	return out
-}
-
 func TestZonesAreMadeAndRemoved(t *testing.T) {
 	for name, newZones := range map[string]map[string]string{
 		"plain":            {"directory": ".", "options": options},
@@ -60,7 +44,7 @@ func TestZonesAreMadeAndRemoved(t *testing.T) {
 			s := nametest.BIND(t, nametest.Options{})
 			for _, z := range []string{"example.org", "0/25.2.0.192.in-addr.arpa"} {
 				p := provider(t, s, newZones)
-				first, then := content(z)
+				first, then := nametest.Content(z)
 				all := append(first, then...)
 				nametest.Apply(t, p, nametest.Plan(nametest.Read(t, p, all...), first...)...)
 				nametest.Apply(t, p, nametest.Plan(nametest.Read(t, p, all...), then...)...)
@@ -78,7 +62,7 @@ func TestZonesAreMadeAndRemoved(t *testing.T) {
 				if signed := newZones["dnssec_policy"] != ""; signed != hasKeys(s.Transfer(t, z)) {
 					t.Errorf("signed: %v", !signed)
 				}
-				nametest.Apply(t, p, deletes(there, append(more[1:], more[0])...)...)
+				nametest.Apply(t, p, nametest.RemoveAll(there, append(more[1:], more[0])...)...)
 				if there := nametest.Read(t, provider(t, s, nil), nil...); len(there) > 0 {
 					t.Errorf("there is still %v", there)
 				}
@@ -110,14 +94,14 @@ func TestZonesWithWhatIsForeignStay(t *testing.T) {
 	s := nametest.BIND(t, nametest.Options{Zones: map[string]string{"static.example": nametest.Zone("static.example")}})
 	p := provider(t, s, map[string]string{"directory": ".", "options": options})
 	const z = "example.org"
-	first, then := content(z)
+	first, then := nametest.Content(z)
 	all := append(first, then...)
 	nametest.Apply(t, p, nametest.Plan(nametest.Read(t, p, all...), first...)...)
 	nametest.Apply(t, p, nametest.Plan(nametest.Read(t, p, all...), then...)...)
 	there := nametest.Read(t, p, all...)
 	rr, _ := dns.NewRR("theirs.example.org. 300 IN A 192.0.2.66")
 	s.Update(t, z, func(m *dns.Msg) { m.Insert([]dns.RR{rr}) })
-	for i, err := range nametest.Try(t, p, deletes(there, append(then, first...)...)...) {
+	for i, err := range nametest.Try(t, p, nametest.RemoveAll(there, append(then, first...)...)...) {
 		if err == nil || !strings.Contains(err.Error(), "what mailform did not make: theirs.example.org. A") {
 			t.Errorf("change %d: %v", i, err)
 		}
@@ -128,7 +112,7 @@ func TestZonesWithWhatIsForeignStay(t *testing.T) {
 
 	const static = "static.example"
 	own := []schema.Resource{nametest.ZoneResource(static, 14400), nametest.Set(static, static, "NS", 3600, "ns1.static.example."), nametest.Set(static, "ns1."+static, "A", 3600, "127.0.0.1")}
-	for i, err := range nametest.Try(t, p, deletes(nametest.Read(t, p, own...), own...)...) {
+	for i, err := range nametest.Try(t, p, nametest.RemoveAll(nametest.Read(t, p, own...), own...)...) {
 		if err == nil || !strings.Contains(err.Error(), "it stands in BIND's configuration files") {
 			t.Errorf("change %d: %v", i, err)
 		}
@@ -153,7 +137,7 @@ func TestZonesThatCannotBeMade(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := provider(t, s, tc.newZones)
-			first, then := content(tc.zone)
+			first, then := nametest.Content(tc.zone)
 			if tc.zone == "example.com" {
 				then = nil
 			}
@@ -172,7 +156,7 @@ func TestZonesThatCannotBeMade(t *testing.T) {
 		t.Errorf("the file of somebody's is %q, %v", text, err)
 	}
 	t.Run("without new_zones", func(t *testing.T) {
-		first, _ := content("example.com")
+		first, _ := nametest.Content("example.com")
 		_, err := provider(t, s, nil).Read(t.Context(), providers.Scope{Wanted: first})
 		if err == nil || !strings.Contains(err.Error(), "no new_zones") {
 			t.Errorf("the error is %v", err)

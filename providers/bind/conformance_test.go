@@ -57,7 +57,9 @@ func TestConformance(t *testing.T) {
 			return &providertest.System{
 				Provider: func(string) providers.Provider { return scoped{provider(t, s, newZones), ids} },
 				Samples:  map[string]providertest.Sample{schema.KindZone: zones, schema.KindRRset: sets},
-				Tamper:   func(t *testing.T, r schema.Resource) { tamper(t, scoped{provider(t, s, newZones), ids}, r) },
+				Tamper: func(t *testing.T, r schema.Resource) {
+					providertest.Tamper(t, scoped{provider(t, s, newZones), ids}, r)
+				},
 				Kill: func(t *testing.T) {
 					s.Kill(t)
 					s.Start(t)
@@ -65,23 +67,4 @@ func TestConformance(t *testing.T) {
 			}
 		},
 	})
-}
-
-// tamper makes a thing another, as somebody else would.
-func tamper(t *testing.T, p providers.Provider, r schema.Resource) {
-	t.Helper()
-	c := providers.Change{Action: providers.Update, Resource: r}
-	have, err := p.Read(t.Context(), providers.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range have {
-		if o.Kind == r.Kind && o.Key == r.Key {
-			c.Prior = &o
-		}
-	}
-	if r.Attrs.IsNull() {
-		c.Action = providers.Delete
-	}
-	nametest.Apply(t, p, c)
 }

@@ -28,21 +28,6 @@ func provider(t testing.TB, s *nametest.Server, newZones map[string]string) prov
 	return p
 }
 
-func content(z string) (first, then []schema.Resource) {
-	return []schema.Resource{nametest.ZoneResource(z, 7200)}, []schema.Resource{
-		nametest.Set(z, "ns1."+z, "A", 300, "127.0.0.1"), nametest.Set(z, z, "MX", 300, "10 mail.example.net."),
-		nametest.Set(z, z, "NS", 300, "ns1."+z+"."),
-	}
-}
-
-func deletes(there map[string]providers.Observed, rs ...schema.Resource) []providers.Change {
-	var out []providers.Change
-	for _, r := range rs {
-		out = append(out, nametest.Remove(there, r))
-	}
-	return out
-}
-
 func TestZonesAreMadeAndRemoved(t *testing.T) {
 	for name, newZones := range map[string]map[string]string{
 		"plain":         {},
@@ -54,7 +39,7 @@ func TestZonesAreMadeAndRemoved(t *testing.T) {
 			s := nametest.Knot(t, nametest.Options{ZoneOptions: "  - id: other\n    acl: [write, read]\n    storage: " + strconv.Quote(t.TempDir()) + "\n"})
 			for _, z := range []string{"example.org", "0/25.2.0.192.in-addr.arpa"} {
 				p := provider(t, s, newZones)
-				first, then := content(z)
+				first, then := nametest.Content(z)
 				all := append(first, then...)
 				nametest.Apply(t, p, nametest.Plan(nametest.Read(t, p, all...), first...)...)
 				nametest.Apply(t, p, nametest.Plan(nametest.Read(t, p, all...), then...)...)
@@ -67,7 +52,7 @@ func TestZonesAreMadeAndRemoved(t *testing.T) {
 				if signed := newZones["dnssec_policy"] != ""; signed != hasKeys(s.Transfer(t, z)) {
 					t.Errorf("signed: %v", !signed)
 				}
-				nametest.Apply(t, p, deletes(there, append(more[1:], more[0])...)...)
+				nametest.Apply(t, p, nametest.RemoveAll(there, append(more[1:], more[0])...)...)
 				if there := nametest.Read(t, p, first...); len(there) > 0 {
 					t.Errorf("there is still %v", there)
 				}
@@ -96,7 +81,7 @@ func TestZonesWithWhatIsForeignStay(t *testing.T) {
 	p := provider(t, s, nil)
 	own := []schema.Resource{nametest.Set(z, z, "NS", 3600, "ns1.example.org."), nametest.Set(z, "ns1."+z, "A", 3600, "127.0.0.1"), nametest.ZoneResource(z, 14400)}
 	there := nametest.Read(t, p, own...)
-	for i, err := range nametest.Try(t, p, deletes(there, own...)...) {
+	for i, err := range nametest.Try(t, p, nametest.RemoveAll(there, own...)...) {
 		if err == nil || !strings.Contains(err.Error(), "what mailform did not make: theirs.example.org. A") {
 			t.Errorf("change %d: %v", i, err)
 		}
@@ -108,7 +93,7 @@ func TestZonesWithWhatIsForeignStay(t *testing.T) {
 
 func TestZonesThatCannotBeMade(t *testing.T) {
 	s := nametest.Knot(t, nametest.Options{})
-	first, _ := content("example.org")
+	first, _ := nametest.Content("example.org")
 	p := provider(t, s, map[string]string{"template": "nosuch"})
 	errs := nametest.Try(t, p, nametest.Plan(nametest.Read(t, p, first...), first...)...)
 	if errs[0] == nil || !strings.Contains(errs[0].Error(), "knotc conf-set") {
@@ -128,8 +113,8 @@ func TestAZoneMadeHalfwayIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	s := nametest.Knot(t, nametest.Options{})
 	p := provider(t, s, map[string]string{})
-	first, _ := content("example.org")
-	others, _ := content("example.net")
+	first, _ := nametest.Content("example.org")
+	others, _ := nametest.Content("example.net")
 	for _, args := range [][]string{
 		{"conf-begin"}, {"conf-set", "zone[example.org.]"}, {"conf-set", "zone[example.net.]"},
 		{"conf-set", "zone[example.org.].comment", "mailform is making or removing it"}, {"conf-commit"},

@@ -25,32 +25,10 @@ func TestConformance(t *testing.T) {
 				return p
 			}
 			return &providertest.System{Provider: provider, Samples: samples(), Tamper: func(t *testing.T, r schema.Resource) {
-				tamper(t, provider("33333333-3333-4333-8333-333333333333"), r)
+				providertest.Tamper(t, provider("33333333-3333-4333-8333-333333333333"), r)
 			}}
 		},
 	})
-}
-
-// tamper makes a thing another behind the back of its owner.
-func tamper(t *testing.T, p providers.Provider, r schema.Resource) {
-	t.Helper()
-	have, err := p.Read(t.Context(), providers.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := providers.Change{Action: providers.Update, Resource: r}
-	for _, o := range have {
-		if o.Kind == r.Kind && o.Key == r.Key {
-			c.Prior = &o
-		}
-	}
-	if r.Attrs.IsNull() {
-		c.Action = providers.Delete
-	}
-	err = p.Apply(t.Context(), []providers.Change{c}, func(_ providers.Change, _ providers.Observed, err error) error { return err })
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // samples has one of each kind: a system in memory knows nothing of any.

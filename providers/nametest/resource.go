@@ -95,3 +95,20 @@ func Apply(t testing.TB, p providers.Provider, batch ...providers.Change) {
 		}
 	}
 }
+
+// Content is a zone with what it needs, in the order of a plan.
+func Content(zone string) (first, then []schema.Resource) {
+	return []schema.Resource{ZoneResource(zone, 7200)}, []schema.Resource{
+		Set(zone, "ns1."+zone, "A", 300, "127.0.0.1"), Set(zone, zone, "MX", 300, "10 mail.example.net."),
+		Set(zone, zone, "NS", 300, "ns1."+zone+"."),
+	}
+}
+
+// RemoveAll are the changes that take away what is there.
+func RemoveAll(there map[string]providers.Observed, rs ...schema.Resource) []providers.Change {
+	var out []providers.Change
+	for _, r := range rs {
+		out = append(out, Remove(there, r))
+	}
+	return out
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/zonedata"
@@ -74,7 +73,7 @@ func (p *Provider) change(ctx context.Context, part zonedata.Part, changes []pro
 		return fail(fmt.Errorf("PowerDNS is a secondary server of the zone %s (its kind is %s): changes are made at the primary server", part.Zone.Host(), z.kind))
 	case edits.Delete && len(edits.Left)+len(z.own) > 0:
 		return fail(fmt.Errorf("the zone %s holds records that mailform has not made, %s. It stays. Take them out by hand, or remove the zone yourself",
-			part.Zone.Host(), shownKeys(append(edits.Left, z.own...))))
+			part.Zone.Host(), zonedata.Some(append(edits.Left, z.own...))))
 	}
 	err = p.write(ctx, part, z, edits)
 	// Also after an error: what was done then is not known, or not all of it was.
@@ -227,17 +226,4 @@ func chunk(sets []remoteRRset) (first, rest []remoteRRset) {
 		}
 	}
 	return sets, nil
-}
-
-// shownKeys names some keys.
-func shownKeys(keys []zonedata.Key) string {
-	var names []string
-	for i, k := range keys {
-		if i == 3 && len(keys) > 4 {
-			names = append(names, fmt.Sprintf("and %d more", len(keys)-i))
-			break
-		}
-		names = append(names, k.String())
-	}
-	return strings.Join(names, ", ")
 }

@@ -43,32 +43,11 @@ func TestConformance(t *testing.T) {
 			return &providertest.System{
 				Provider: func(string) providers.Provider { return made() },
 				Samples:  map[string]providertest.Sample{schema.KindZone: zones, schema.KindRRset: rrsets},
-				Tamper:   func(t *testing.T, r schema.Resource) { tamper(t, made(), r) },
+				Tamper:   func(t *testing.T, r schema.Resource) { providertest.Tamper(t, made(), r) },
 				Kill:     func(t *testing.T) { s.Kill(t); s.Start(t) },
 			}
 		},
 	})
-}
-
-// tamper makes a thing another, as somebody else would.
-func tamper(t *testing.T, p providers.Provider, r schema.Resource) {
-	t.Helper()
-	have, err := p.Read(t.Context(), providers.Scope{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := providers.Change{Action: providers.Update, Resource: r}
-	for _, o := range have {
-		if o.Kind == r.Kind && o.Key == r.Key {
-			c.Prior = &o
-		}
-	}
-	if r.Attrs.IsNull() {
-		c.Action = providers.Delete
-	}
-	if err := apply(t, p, c)[0]; err != nil {
-		t.Fatal(err)
-	}
 }
 
 // apply applies a batch and returns the error of each change.

@@ -30,38 +30,34 @@ func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagno
 		return fault(errors.New("there is no block provider \"powerdns\" any more that says where the server is"))
 	}
 	value, _ := cfg.Value.UnmarkDeep()
-	at, err := schema.ParseHTTP(text(value, "url"))
+	at, err := schema.ParseHTTP(zonedata.Text(value, "url"))
 	if err != nil {
 		return fault(fmt.Errorf("url: %w", err))
 	}
-	key := text(value, "api_key")
+	key := zonedata.Text(value, "api_key")
 	if key == "" {
 		return fault(errors.New("api_key is empty or not known"))
 	}
-	timeout, err := schema.ParseDuration(cmp.Or(text(value, "timeout"), "30s"))
+	timeout, err := schema.ParseDuration(cmp.Or(zonedata.Text(value, "timeout"), "30s"))
 	if err != nil {
 		return fault(fmt.Errorf("timeout: %w", err))
 	}
-	ca := text(value, "ca_file")
+	ca := zonedata.Text(value, "ca_file")
 	if ca != "" && !filepath.IsAbs(ca) {
 		ca = filepath.Join(cfg.Dir, ca)
 	}
-	if p.client, err = newClient(at, cmp.Or(text(value, "server_id"), "localhost"), key, ca, timeout); err != nil {
+	if p.client, err = newClient(at, cmp.Or(zonedata.Text(value, "server_id"), "localhost"), key, ca, timeout); err != nil {
 		return fault(fmt.Errorf("ca_file: %w", err))
 	}
-	p.kind = cmp.Or(text(value, "zone_kind"), "Native")
+	p.kind = cmp.Or(zonedata.Text(value, "zone_kind"), "Native")
 	p.dnssec = value.Type().HasAttribute("dnssec") && value.GetAttr("dnssec").RawEquals(cty.True)
 	p.zones = nil
-	if value.Type().HasAttribute("zones") {
-		if list := value.GetAttr("zones"); list.IsWhollyKnown() && !list.IsNull() {
-			for _, v := range list.AsValueSlice() {
-				name, err := schema.ParseDomainName(v.AsString())
-				if err != nil {
-					return fault(fmt.Errorf("zones: %q: %w", v.AsString(), err))
-				}
-				p.zones = append(p.zones, rdata.Name(name+"."))
-			}
+	for _, z := range zonedata.Texts(value, "zones") {
+		name, err := schema.ParseDomainName(z)
+		if err != nil {
+			return fault(fmt.Errorf("zones: %q: %w", z, err))
 		}
+		p.zones = append(p.zones, rdata.Name(name+"."))
 	}
 	if at.Scheme == "http" && !loopback(at.Hostname()) {
 		return hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: "API key without TLS",
@@ -80,18 +76,6 @@ func loopback(host string) bool {
 
 func fault(err error) hcl.Diagnostics {
 	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unsuitable provider configuration", Detail: "The provider powerdns cannot be set up: " + err.Error() + "."}}
-}
-
-// text is an attribute of a block; empty where it has none.
-func text(block cty.Value, name string) string {
-	if !block.Type().HasAttribute(name) {
-		return ""
-	}
-	v := block.GetAttr(name)
-	if v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
-		return ""
-	}
-	return v.AsString()
 }
 
 // Read implements providers.Provider: it reads the zones that the scope speaks of,

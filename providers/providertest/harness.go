@@ -108,3 +108,26 @@ func List(values ...string) cty.Value {
 	}
 	return cty.ListVal(vals)
 }
+
+// Tamper makes a thing another by a provider, as somebody else would: what it is
+// now does not matter. Attributes that are null take it away.
+func Tamper(t *testing.T, p providers.Provider, r schema.Resource) {
+	t.Helper()
+	have, err := p.Read(t.Context(), providers.Scope{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := providers.Change{Action: providers.Update, Resource: r}
+	for _, o := range have {
+		if o.Kind == r.Kind && o.Key == r.Key {
+			c.Prior = &o
+		}
+	}
+	if r.Attrs.IsNull() {
+		c.Action = providers.Delete
+	}
+	err = p.Apply(t.Context(), []providers.Change{c}, func(_ providers.Change, _ providers.Observed, err error) error { return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+}

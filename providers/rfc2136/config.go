@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mailform/mailform/providers/zonedata"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
@@ -48,10 +49,10 @@ func (b Block) attr(name string) cty.Value {
 
 // Text is an argument; empty where it is left out.
 func (b Block) Text(name string) string {
-	if v := b.attr(name); !v.IsNull() && v.Type() == cty.String {
-		return v.AsString()
+	if !b.Given() {
+		return ""
 	}
-	return ""
+	return zonedata.Text(b.v, name)
 }
 
 // Path is an argument that names a file.
@@ -65,20 +66,6 @@ func (b Block) Path(name string) string {
 
 // Nested is a block within the block.
 func (b Block) Nested(name string) Block { return Block{b.attr(name), b.dir} }
-
-func (b Block) texts(name string) []string {
-	v := b.attr(name)
-	if v.IsNull() {
-		return nil
-	}
-	var out []string
-	for it := v.ElementIterator(); it.Next(); {
-		if _, el := it.Element(); !el.IsNull() {
-			out = append(out, el.AsString())
-		}
-	}
-	return out
-}
 
 // configure reads the arguments that all providers of the family have.
 func (p *Provider) configure(b Block) error {
@@ -113,7 +100,7 @@ func (p *Provider) configure(b Block) error {
 		}
 	}
 	p.also = nil
-	for _, z := range b.texts("zones") {
+	for _, z := range zonedata.Texts(b.v, "zones") {
 		host, err := schema.ParseDomainName(z)
 		if err != nil {
 			return fmt.Errorf("zones: %q: %w", z, err)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -41,22 +40,22 @@ func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagno
 		return fault(errors.New("there is no block provider \"zonefile\" any more that says where the files are"))
 	}
 	value, _ := cfg.Value.UnmarkDeep()
-	p.folder = text(value, "directory")
+	p.folder = zonedata.Text(value, "directory")
 	if !filepath.IsAbs(p.folder) {
 		p.folder = filepath.Join(cfg.Dir, p.folder)
 	}
-	p.file = cmp.Or(text(value, "file"), schema.ZonePlaceholder+".zone")
-	p.serial = cmp.Or(text(value, "serial"), "increment")
+	p.file = cmp.Or(zonedata.Text(value, "file"), schema.ZonePlaceholder+".zone")
+	p.serial = cmp.Or(zonedata.Text(value, "serial"), "increment")
 	var err error
-	if p.mode, err = schema.ParseFileMode(cmp.Or(text(value, "mode"), "0644")); err != nil {
+	if p.mode, err = schema.ParseFileMode(cmp.Or(zonedata.Text(value, "mode"), "0644")); err != nil {
 		return fault(fmt.Errorf("mode: %w", err))
 	}
-	if p.timeout, err = schema.ParseDuration(cmp.Or(text(value, "reload_timeout"), "30s")); err != nil {
+	if p.timeout, err = schema.ParseDuration(cmp.Or(zonedata.Text(value, "reload_timeout"), "30s")); err != nil {
 		return fault(fmt.Errorf("reload_timeout: %w", err))
 	}
-	p.reload = texts(value, "reload")
+	p.reload = zonedata.Texts(value, "reload")
 	p.zones = nil
-	for _, z := range texts(value, "zones") {
+	for _, z := range zonedata.Texts(value, "zones") {
 		name, err := schema.ParseDomainName(z)
 		if err != nil {
 			return fault(fmt.Errorf("zones: %q: %w", z, err))
@@ -68,34 +67,6 @@ func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagno
 
 func fault(err error) hcl.Diagnostics {
 	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unsuitable provider configuration", Detail: "The provider zonefile cannot be set up: " + err.Error() + "."}}
-}
-
-// text is an attribute of a block; empty where it has none.
-func text(block cty.Value, name string) string {
-	if !block.Type().HasAttribute(name) {
-		return ""
-	}
-	v := block.GetAttr(name)
-	if v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
-		return ""
-	}
-	return v.AsString()
-}
-
-// texts are the elements of a list; none where there is no list.
-func texts(block cty.Value, name string) []string {
-	if !block.Type().HasAttribute(name) {
-		return nil
-	}
-	v := block.GetAttr(name)
-	if v.IsNull() || !v.IsWhollyKnown() || !v.CanIterateElements() {
-		return nil
-	}
-	var out []string
-	for _, e := range v.AsValueSlice() {
-		out = append(out, e.AsString())
-	}
-	return out
 }
 
 // Read implements providers.Provider: it reads the files of the zones that the
@@ -270,7 +241,7 @@ func (p *Provider) write(w *work) {
 		w.fail(f.signed())
 		return
 	case len(edits.Left) > 0:
-		w.fail(fmt.Errorf("the file %s holds records that mailform has not made, %s. It stays. Take them out by hand, or remove the file yourself", f.path, shown(edits.Left)))
+		w.fail(fmt.Errorf("the file %s holds records that mailform has not made, %s. It stays. Take them out by hand, or remove the file yourself", f.path, zonedata.Some(edits.Left)))
 		return
 	}
 	if err := p.replace(f, base, edits); err != nil {
@@ -278,19 +249,6 @@ func (p *Provider) write(w *work) {
 		return
 	}
 	w.loads = true
-}
-
-// shown names some keys.
-func shown(keys []zonedata.Key) string {
-	var names []string
-	for i, k := range keys {
-		if i == 3 && len(keys) > 4 {
-			names = append(names, fmt.Sprintf("and %d more", len(keys)-i))
-			break
-		}
-		names = append(names, k.String())
-	}
-	return strings.Join(names, ", ")
 }
 
 // finish reads back what was written and loaded.
