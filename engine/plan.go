@@ -61,6 +61,13 @@ func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	stays := d.expand.Resources
+	if o.Mode == plan.Destroy {
+		stays = nil
+	}
+	if diags = append(diags, s.count(ctx, w, stays)...); diags.HasErrors() {
+		return nil, diags
+	}
 	s.planned, s.options = d, o
 	in := plan.Input{
 		Desired:  d.expand.Resources,

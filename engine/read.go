@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/expand"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -63,9 +64,14 @@ func (s *Session) read(ctx context.Context, d *described) (*world, hcl.Diagnosti
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			list, err := s.targets[target].Read(ctx, *scopes[target])
+			refused, err := validate(ctx, s.targets[target], scopes[target].Wanted, d.cfg)
+			var list []providers.Observed
+			if err == nil && len(refused) == 0 {
+				list, err = s.targets[target].Read(ctx, *scopes[target])
+			}
 			mu.Lock()
 			defer mu.Unlock()
+			diags = append(diags, refused...)
 			if err != nil {
 				w.unread[target] = err.Error()
 				return
@@ -74,10 +80,91 @@ func (s *Session) read(ctx context.Context, d *described) (*world, hcl.Diagnosti
 		})
 	}
 	wg.Wait()
+	expand.Sort(diags)
 	if len(w.unread) > 0 && (len(w.unread) == len(names) || ctx.Err() != nil) {
 		diags = append(diags, w.errors()...)
 	}
 	return w, diags
+}
+
+// validate has a provider judge what is wanted of it, where it can.
+func validate(ctx context.Context, p providers.Provider, wanted []schema.Resource, cfg *config.Config) (hcl.Diagnostics, error) {
+	v, ok := p.(providers.Validator)
+	if !ok || len(wanted) == 0 {
+		return nil, nil
+	}
+	problems, err := v.Validate(ctx, wanted)
+	if err != nil || len(problems) == 0 {
+		return nil, err
+	}
+	byAddress := make(map[string]*schema.Resource, len(wanted))
+	for i := range wanted {
+		byAddress[wanted[i].Address] = &wanted[i]
+	}
+	diags := make(hcl.Diagnostics, 0, len(problems))
+	for _, problem := range problems {
+		path, rng := "", hcl.Range{}
+		if r := byAddress[problem.Address]; r != nil {
+			path, rng = expand.Source(cfg, r, problem.Attribute)
+		}
+		diags = append(diags, expand.Refusal(problem.Address, path, rng, problem.Detail))
+	}
+	return diags, nil
+}
+
+// count asks how much mail there is in the mailboxes that nothing wants any
+// more, where a provider does not tell by itself.
+func (s *Session) count(ctx context.Context, w *world, wanted []schema.Resource) hcl.Diagnostics {
+	var counters []string
+	for target := range w.observed {
+		if _, ok := s.targets[target].(providers.Counter); ok {
+			counters = append(counters, target)
+		}
+	}
+	if len(counters) == 0 {
+		return nil
+	}
+	stays := map[schema.ID]bool{}
+	for i := range wanted {
+		if wanted[i].Kind == schema.KindMailbox {
+			stays[wanted[i].ID()] = true
+		}
+	}
+	slices.Sort(counters)
+	var diags hcl.Diagnostics
+	for _, target := range counters {
+		diags = append(diags, s.countAt(ctx, target, w.observed[target], stays)...)
+	}
+	return diags
+}
+
+func (s *Session) countAt(ctx context.Context, target string, observed []providers.Observed, stays map[schema.ID]bool) hcl.Diagnostics {
+	goes := map[string]*providers.Observed{}
+	for i := range observed {
+		o := &observed[i]
+		id := schema.ID{Target: target, Kind: o.Kind, Key: o.Key}
+		_, known := s.prior.Resources[id]
+		if o.Kind == schema.KindMailbox && !o.Retained && !stays[id] && (known || o.Owner != "") {
+			goes[o.Key] = o
+		}
+	}
+	if len(goes) == 0 {
+		return nil
+	}
+	held, err := s.targets[target].(providers.Counter).Count(ctx, slices.Sorted(maps.Keys(goes)))
+	if err != nil {
+		return hcl.Diagnostics{cannotRead(target, "count the mail of what is to be removed: "+err.Error())}
+	}
+	for key, h := range held {
+		o := goes[key]
+		if o == nil {
+			continue
+		}
+		attrs := o.Attrs.AsValueMap()
+		attrs["messages"], attrs["bytes"] = cty.NumberIntVal(h.Messages), cty.NumberIntVal(h.Bytes)
+		o.Attrs = schema.KindByName(o.Kind).Object(attrs)
+	}
+	return nil
 }
 
 // errors are those of the targets that did not tell what they have.

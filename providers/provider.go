@@ -35,6 +35,35 @@ type Provider interface {
 	Apply(ctx context.Context, batch []Change, done func(Change, Observed, error) error) error
 }
 
+// A Validator is a provider that can tell before a plan what its system cannot
+// hold, beyond what the schema says of the provider.
+type Validator interface {
+	// Validate judges what is wanted at the target. It changes nothing, and is
+	// called after Configure. The error is for what concerns no single resource.
+	Validate(ctx context.Context, wanted []schema.Resource) ([]Problem, error)
+}
+
+// A Problem is something wanted that a system cannot hold.
+type Problem struct {
+	// Address of the resource, and its attribute; empty: the whole.
+	Address, Attribute string
+	// Detail says in sentences what cannot be, and what could be instead. It
+	// quotes no sensitive value.
+	Detail string
+}
+
+// A Counter is a provider for which it is costly to count what its mailboxes
+// hold, so that Read leaves that out and Count is asked for those that a plan
+// takes away.
+type Counter interface {
+	// Count returns what each of some mailboxes holds, by their keys. One that
+	// cannot be counted is left out.
+	Count(ctx context.Context, keys []string) (map[string]Held, error)
+}
+
+// Held is what a mailbox holds.
+type Held struct{ Messages, Bytes int64 }
+
 // Config is what a provider is set up with.
 type Config struct {
 	// Value is the provider block's body: an object, or null.

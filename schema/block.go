@@ -31,6 +31,37 @@ type BlockType struct {
 	// mailform and stay after it: it takes them over and changes them, but cannot
 	// make them or take them away.
 	Keeps []string
+	// Holds says of the kinds that a provider takes how its system holds each of
+	// their attributes. Nil for a provider that holds all as they are.
+	Holds []Holding
+}
+
+// A Holding says how a system holds an attribute of a kind, or why it cannot.
+type Holding struct {
+	// Attribute is a kind with one of its attributes: "mailbox.quota".
+	Attribute string
+	// As is the native setting, in Markdown.
+	As string
+	// Refuses says why the system cannot hold a value, as the rest of a sentence
+	// that begins with the provider's name; empty: it can. Nil: it can hold all.
+	// It is asked for known values only, and quotes none that is sensitive.
+	Refuses func(cty.Value) string
+}
+
+// Names are the kind and its attribute.
+func (h *Holding) Names() (kind, attribute string) {
+	kind, attribute, _ = strings.Cut(h.Attribute, ".")
+	return kind, attribute
+}
+
+// Holding finds what a provider says of an attribute of a kind; nil: nothing.
+func (b *BlockType) Holding(kind, attribute string) *Holding {
+	for i := range b.Holds {
+		if b.Holds[i].Attribute == kind+"."+attribute {
+			return &b.Holds[i]
+		}
+	}
+	return nil
 }
 
 // A NestedBlock is a block within a block.

@@ -39,8 +39,13 @@ const (
 	KindProcess    = "process"
 	KindDKIMKey    = "dkimkey"
 	KindSetting    = "setting"
+	KindParameter  = "parameter"
+	KindMailStore  = "mailstore"
+	KindDelivery   = "delivery"
+	KindService    = "service"
 	KindMailDomain = "maildomain"
 	KindMailbox    = "mailbox"
+	KindRecipient  = "recipient"
 	KindRoute      = "route"
 	KindListener   = "listener"
 	KindSecondary  = "secondary"
@@ -88,7 +93,7 @@ func (k *Kind) Attribute(name string) *KindAttribute {
 // port open, whoever finds the port open must find the users known. So
 // listeners come after what they serve (a listener opened before its users
 // would answer 550 for them), and records after the listeners that they name.
-var kinds = []*Kind{
+var kinds = append([]*Kind{
 	{
 		Name: KindProcess, Rank: 0,
 		Doc: "The running daemon of an embedded provider instance.",
@@ -158,7 +163,7 @@ var kinds = []*Kind{
 		Doc: "A service that listens on the network.",
 		Attributes: []KindAttribute{
 			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server or nameserver block."},
-			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\" or \"dns\"."},
+			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\", \"lmtp\", \"auth\" or \"dns\"."},
 			{Name: "hostname", Type: cty.String, Doc: "Name of the server."},
 			{Name: "listen", Type: cty.List(cty.String), Doc: "host:port, plain or with STARTTLS; dns: UDP and TCP. Sorted."},
 			{Name: "listen_tls", Type: cty.List(cty.String), Doc: "host:port with TLS from the first byte. Sorted."},
@@ -224,7 +229,7 @@ var kinds = []*Kind{
 			{Name: "values", Type: cty.List(cty.String), Doc: "RDATA in canonical presentation form; for TXT the plain text, not split. Sorted."},
 		},
 	},
-}
+}, pairKinds...)
 
 // RankPointer is the rank of record sets that send mail or queries somewhere
 // (MX, NS, SRV and mail policies): after the addresses they point to.

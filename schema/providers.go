@@ -2,7 +2,8 @@ package schema
 
 import "github.com/zclconf/go-cty/cty"
 
-var providers = []*BlockType{embeddedProvider, rfc2136Provider, bindProvider, knotProvider, zonefileProvider, powerdnsProvider}
+var providers = []*BlockType{embeddedProvider, rfc2136Provider, bindProvider, knotProvider, zonefileProvider, powerdnsProvider,
+	postfixProvider, sendmailProvider, dovecotProvider, cyrusProvider, ldapProvider}
 
 var embeddedProvider = &BlockType{
 	Type:  "provider",

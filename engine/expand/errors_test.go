@@ -463,6 +463,42 @@ server "far" {
   addresses = ["127.0.0.2"]
   provider  = embedded.far
 }`, summary: "Mail of one domain in two places", detail: []string{"server.far", "embedded.far", "server.main"}, at: `server.main`},
+		"mail that nobody keeps": {
+			hcl: `
+server "half" {
+  hostname = "half.example.net"
+  provider = postfix
+}`, summary: "Role without a provider", detail: []string{"server.half", "its store", "postfix cannot", "cyrus, dovecot and embedded can"}, at: "postfix"},
+		"a provider that a server has no use for": {
+			hcl: `
+server "odd" {
+  hostname  = "odd.example.net"
+  addresses = ["127.0.0.9"]
+  provider  = [postfix, dovecot, bind]
+}`, summary: "Provider without a role", detail: []string{"server.odd", "bind, which can be dns"}},
+		"a key where nobody signs": {
+			hcl:     `!` + strings.Replace(strings.Replace(base, "server \"main\" {", "server \"main\" {\n  provider = [postfix, dovecot]", 1), `mx { server`, "dkim { selector = \"s1\" }\n  mx { server", 1),
+			summary: "DKIM key without a signer", detail: []string{"server.main", "domain.example", "embedded can"}},
+		"mail by LMTP to who takes it itself": {
+			hcl: `
+server "alone" {
+  hostname  = "alone.example.net"
+  addresses = ["127.0.0.9"]
+  provider  = embedded.far
+  lmtp { listen = ["127.0.0.1:24"] }
+}
+provider "embedded" {
+  alias    = "far"
+  data_dir = "far"
+}`, summary: "Nobody to take mail from", detail: []string{"server.alone"}},
+		"answers that nobody asks for": {
+			hcl: `
+server "pair" {
+  hostname  = "pair.example.net"
+  addresses = ["127.0.0.9"]
+  provider  = [postfix, cyrus]
+  auth { listen = ["127.0.0.1:12345"] }
+}`, summary: "Nobody to answer", detail: []string{"server.pair", "Postfix asks Dovecot"}},
 		"one data directory for two": {
 			hcl: `
 provider "embedded" {

@@ -74,8 +74,10 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e.checkIgnored()
 	e.emitSets()
 	e.emitProcesses()
+	e.emitServices()
+	e.checkHoldings()
 	e.linkDependencies()
-	slices.SortStableFunc(e.diags, compareDiagnostics)
+	Sort(e.diags)
 	if e.diags.HasErrors() {
 		return nil, e.diags
 	}
@@ -113,9 +115,9 @@ type expander struct {
 	zoneList    []*zone
 	byZone      map[rdata.Name]*zone
 
-	ports  map[string]*portUse   // by port
-	mail   map[string]*mailEntry // by address
-	routes []*mailEntry          // those of mail that hand mail on
+	ports  map[[2]string]*portUse // by machine and port
+	mail   map[string]*mailEntry  // by address
+	routes []*mailEntry           // those of mail that hand mail on
 	sets   map[setKey]*rrset
 	// setList holds the sets in the order in which they were made.
 	setList []*rrset
@@ -153,7 +155,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		servers: map[*block]*server{}, nameservers: map[*block]*nameserver{},
 		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
-		ports: map[string]*portUse{}, mail: make(map[string]*mailEntry, n),
+		ports: map[[2]string]*portUse{}, mail: make(map[string]*mailEntry, n),
 		sets: map[setKey]*rrset{}, disables: map[*block][]string{}, warned: map[string]int{}, used: map[string]*block{},
 		sizes: map[string]int64{}, numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
 	}
@@ -294,6 +296,9 @@ func at(rng hcl.Range) string {
 	}
 	return fmt.Sprintf("%s:%d", rng.Filename, rng.Start.Line)
 }
+
+// Sort puts diagnostics into the order of their places in the files.
+func Sort(diags hcl.Diagnostics) { slices.SortStableFunc(diags, compareDiagnostics) }
 
 func compareDiagnostics(a, b *hcl.Diagnostic) int {
 	var ra, rb hcl.Range

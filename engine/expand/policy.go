@@ -152,6 +152,10 @@ func (e *expander) addDKIM(d *domain) {
 			}
 			continue
 		}
+		if p.roles[roleSigner] == "" {
+			v.errorf("DKIM key without a signer", "%s has no provider that could sign mail, so that %s cannot have a key: %s can, and is not among its providers.", p.addr, d.addr, words(able(roleSigner), "and"))
+			continue
+		}
 		key := schema.ID{Target: p.roles[roleSigner], Kind: schema.KindDKIMKey, Key: d.host + "/" + selector}
 		txt := e.knownText(key, algorithm, bits.n)
 		d.dkim = append(d.dkim, dkimKey{selector, txt})

@@ -7,8 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// portUse says who listens on a port. All servers that mailform runs itself run
-// on one machine.
+// portUse says who listens on a port of a machine.
 type portUse struct {
 	exact map[netip.Addr]portClaim
 	// wild are the claims on all addresses, of one family or of both.
@@ -28,8 +27,10 @@ func (c portClaim) covers(a netip.Addr) bool {
 	return !c.addr.IsValid() || c.addr.Is6() || a.Is4()
 }
 
-// claimPort notes who listens where, and refuses a second claim.
-func (e *expander) claimPort(listen, who string, v value) {
+// claimPort notes who listens where, and refuses a second claim. target is the
+// provider that listens: what it runs on is a machine of its own where it is
+// reached by a connection.
+func (e *expander) claimPort(listen, who, target string, v value) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return // reported where it was parsed
@@ -40,10 +41,11 @@ func (e *expander) claimPort(listen, who string, v value) {
 			return
 		}
 	}
-	u := e.ports[port]
+	place := [2]string{e.machine(target), port}
+	u := e.ports[place]
 	if u == nil {
 		u = &portUse{exact: map[netip.Addr]portClaim{}}
-		e.ports[port] = u
+		e.ports[place] = u
 	}
 	if other, clash := u.find(c); clash {
 		e.errorAt(c.rng, "Two services on one address",

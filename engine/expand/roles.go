@@ -15,6 +15,8 @@ const (
 	roleStore  role = "store"  // keeps mail: mailboxes, imap and pop3
 	roleSigner role = "signer" // signs mail: DKIM keys
 	roleDNS    role = "dns"    // answers: zones, record sets, dns
+	// roleDirectory holds users and aliases for servers that look there.
+	roleDirectory role = "directory"
 )
 
 const embedded = "embedded"
@@ -27,6 +29,11 @@ var providerRoles = map[string][]role{
 	"knot":     {roleDNS},
 	"zonefile": {roleDNS},
 	"powerdns": {roleDNS},
+	"postfix":  {roleMTA},
+	"sendmail": {roleMTA},
+	"dovecot":  {roleStore},
+	"cyrus":    {roleStore},
+	"ldap":     {roleDirectory},
 }
 
 // runs reports whether mailform itself runs the server at a target, and so says
@@ -41,8 +48,9 @@ var serviceRoles = map[string]role{
 	"smtp": roleMTA, "submission": roleMTA, "imap": roleStore, "pop3": roleStore, "dns": roleDNS,
 }
 
-// roles reads which provider has which of the roles that a block needs.
-func (s section) roles(needed ...role) (map[role]string, bool) {
+// roles reads which provider has which of the roles that a block needs, and
+// which of those that it can make use of.
+func (s section) roles(needed []role, useful ...role) (map[role]string, bool) {
 	v := s.attr("provider")
 	targets, f := v.providers()
 	if f == unknown {
@@ -50,6 +58,7 @@ func (s section) roles(needed ...role) (map[role]string, bool) {
 		return nil, false
 	}
 	have := map[role]string{}
+	idle := ""
 	for _, t := range targets {
 		name, _, _ := strings.Cut(t, ".")
 		roles, ok := providerRoles[name]
@@ -62,28 +71,63 @@ func (s section) roles(needed ...role) (map[role]string, bool) {
 			v.errorf("Unknown provider", "There is no block provider %q with alias = %q.", name, t[len(name)+1:])
 			return nil, false
 		}
-		for _, r := range needed {
+		wanted := false
+		for _, r := range slices.Concat(needed, useful) {
 			if !slices.Contains(roles, r) {
 				continue
 			}
+			wanted = true
 			if other, ok := have[r]; ok {
 				v.errorf("Two providers of one role", "%s and %s would both be the %s of %s. Name one of them.", other, t, r, s.b.addr)
 				return nil, false
 			}
 			have[r] = t
 		}
+		if !wanted && idle == "" {
+			idle = t
+		}
 	}
 	for _, r := range needed {
 		t, ok := have[r]
 		if !ok {
-			v.errorf("Role without a provider", "%s needs a provider that can be its %s, and %s cannot.", s.b.addr, r, strings.Join(targets, ", "))
+			v.errorf("Role without a provider", "%s needs a provider that can be its %s, and %s cannot. %s can.", s.b.addr, r, strings.Join(targets, ", "), words(able(r), "and"))
 			return nil, false
 		}
 		if s.e.used[t] == nil {
 			s.e.used[t] = s.b
 		}
 	}
+	if idle != "" {
+		v.errorf("Provider without a role", "%s has no use for %s, which can be %s and nothing else.", s.b.addr, idle, words(providerRoles[providerOf(idle)], "or"))
+		return nil, false
+	}
 	return have, true
+}
+
+// able are the providers that can have a role.
+func able(r role) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(providerRoles)) {
+		if slices.Contains(providerRoles[name], r) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// words joins words for a sentence: a, b or c.
+func words[T ~string](list []T, and string) string {
+	var b strings.Builder
+	for i, w := range list {
+		switch {
+		case i > 0 && i == len(list)-1:
+			b.WriteString(" " + and + " ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
 }
 
 // providers is a list of targets, embedded where none is named.

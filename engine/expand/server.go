@@ -15,6 +15,10 @@ type server struct {
 	*block
 	host  rdata.Name
 	roles map[role]string // the target of each role
+	// submits is set where users hand in mail.
+	submits bool
+	// judges is set where the server that takes mail knows the users' passwords.
+	judges bool
 }
 
 // A nameserver is a nameserver block.
@@ -45,7 +49,7 @@ func (b *block) label() string {
 func (e *expander) readServers() {
 	for _, b := range e.byType["server"] {
 		s := e.section(b)
-		roles, ok := s.roles(roleMTA, roleStore, roleSigner)
+		roles, ok := s.roles([]role{roleMTA, roleStore}, roleSigner)
 		host, hok := readKey(s.attr("hostname"), parseHost)
 		if !ok || !hok {
 			continue
@@ -57,6 +61,7 @@ func (e *expander) readServers() {
 		for _, p := range standardPorts {
 			e.addService(s, srv, p.service, p.plain, p.tls, addresses, af)
 		}
+		e.addPair(s, srv)
 	}
 }
 
@@ -98,25 +103,35 @@ func addressTexts(addresses []netip.Addr) []string {
 }
 
 func (e *expander) addSetting(s section, srv *server, addresses []netip.Addr, af fact) {
-	certificate, key := cty.StringVal(""), cty.StringVal("")
-	if tls, ok := s.nested("tls"); ok {
-		certificate = orUnknown(read(tls.attr("certificate"), e.path))
-		key = orUnknown(read(tls.attr("key"), e.path))
-	}
+	certificate, key := e.certificate(s)
 	relay := cty.StringVal("")
 	if r, ok := s.nested("relay"); ok {
 		relay = orUnknown(read(r.attr("host"), schema.ParseHostPort))
+	}
+	retention := e.val(s.attr("retention").seconds())
+	if srv.isPair() { // the other one keeps the mail
+		retention = e.val(number{0, known})
 	}
 	e.add(srv.block, ".setting", schema.KindSetting, srv.roles[roleMTA], srv.label(), map[string]cty.Value{
 		"hostname":           cty.StringVal(srv.host.Host()),
 		"addresses":          list(addressTexts(addresses), af),
 		"message_size_limit": e.val(s.attr("message_size_limit").size()),
-		"retention":          e.val(s.attr("retention").seconds()),
+		"retention":          retention,
 		"tls_certificate":    certificate,
 		"tls_key":            key,
 		"relay_host":         relay,
 		"retry":              e.durations(s.attr("retry")),
 	})
+}
+
+// certificate is what a server says of its certificate and key: absolute paths,
+// or nothing.
+func (e *expander) certificate(s section) (certificate, key cty.Value) {
+	tls, ok := s.nested("tls")
+	if !ok {
+		return cty.StringVal(""), cty.StringVal("")
+	}
+	return orUnknown(read(tls.attr("certificate"), e.path)), orUnknown(read(tls.attr("key"), e.path))
 }
 
 // path is absolute as parse function.
@@ -183,8 +198,9 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 		return
 	}
 	e.addListener(srv.block, service, srv.roles[serviceRoles[service]], srv.host, listen, lf, listenTLS, tf)
+	srv.submits = srv.submits || service == "submission"
 	for _, l := range slices.Concat(listen, listenTLS) {
-		e.claimPort(l, srv.addr+"."+service, on)
+		e.claimPort(l, srv.addr+"."+service, srv.roles[serviceRoles[service]], on)
 	}
 }
 
@@ -235,7 +251,7 @@ func (e *expander) addListener(b *block, service, target string, host rdata.Name
 func (e *expander) readNameservers() {
 	for _, b := range e.byType["nameserver"] {
 		s := e.section(b)
-		roles, ok := s.roles(roleDNS)
+		roles, ok := s.roles([]role{roleDNS})
 		host, hok := readKey(s.attr("hostname"), parseHost)
 		if !ok || !hok {
 			continue
@@ -259,7 +275,7 @@ func (e *expander) readNameservers() {
 		ns.local = lf == known && !slices.ContainsFunc(listen, func(l string) bool { return !onLoopback(l) })
 		e.addListener(b, "dns", ns.target, host, listen, lf, nil, known)
 		for _, l := range listen {
-			e.claimPort(l, b.addr+".dns", v)
+			e.claimPort(l, b.addr+".dns", ns.target, v)
 		}
 	}
 }

@@ -69,6 +69,7 @@ func (e *expander) addUser(s section, d *domain) {
 		"messages":      nullNumber,
 		"bytes":         nullNumber,
 	})
+	e.addRecipient(s, srv, mail)
 	for _, local := range aliases {
 		e.addRoute(b, indexed("alias", local), srv.roles[roleMTA], local+"@"+d.host, "alias", list([]string{b.mail}, known), false)
 	}

@@ -20,7 +20,7 @@ func Names(r *schema.Resource, id string) bool {
 		return true
 	}
 	switch r.Kind {
-	case schema.KindMailbox, schema.KindRoute:
+	case schema.KindMailbox, schema.KindRecipient, schema.KindRoute:
 		if domain, all := strings.CutPrefix(id, "@"); all {
 			name, err := schema.ParseDomainName(domain)
 			return err == nil && "@"+name == r.Key
@@ -30,9 +30,7 @@ func Names(r *schema.Resource, id string) bool {
 	case schema.KindMailDomain, schema.KindZone, schema.KindDNSSEC:
 		name, err := rdata.ParseName(id)
 		return err == nil && name.Host() == r.Key
-	case schema.KindRateLimit:
-		return id == r.Key
-	case schema.KindSetting, schema.KindListener:
+	case schema.KindSetting, schema.KindMailStore, schema.KindListener:
 		label := r.Key
 		if r.Kind == schema.KindListener {
 			label = text(r.Attrs, "owner")
@@ -85,7 +83,7 @@ var principals = map[string][]string{
 	"alias":      {schema.KindRoute},
 	"zone":       {schema.KindZone},
 	"record":     {schema.KindRRset},
-	"provider":   {schema.KindProcess},
+	"provider":   {schema.KindProcess, schema.KindService},
 }
 
 // IsPrincipal reports whether a resource is one that its block is called after.

@@ -16,6 +16,8 @@ func (m *maker) deleteNotes(id schema.ID, obs *providers.Observed) []string {
 		return m.mailboxNotes(id, obs)
 	case schema.KindProcess:
 		return []string{"the daemon is stopped; its data directory stays"}
+	case schema.KindService:
+		return []string{"it is stopped; its files, its mail and what it has in its queue stay"}
 	}
 	return nil
 }
@@ -78,7 +80,7 @@ func (m *maker) retention(target string) (seconds int64, ok bool) {
 	}
 	if m.plan.Mode != Destroy {
 		for _, r := range m.desired {
-			if r.Kind == schema.KindSetting && r.Target == target {
+			if retains(r.ID(), target) {
 				shortest(r.Attrs)
 			}
 		}
@@ -86,14 +88,14 @@ func (m *maker) retention(target string) (seconds int64, ok bool) {
 	for _, known := range []func(){
 		func() {
 			for t := range m.things.all() {
-				if t.observed != nil && t.id.Kind == schema.KindSetting && t.id.Target == target {
+				if t.observed != nil && retains(t.id, target) {
 					shortest(t.observed.Attrs)
 				}
 			}
 		},
 		func() {
 			for id, r := range m.prior.Resources {
-				if id.Kind == schema.KindSetting && id.Target == target {
+				if retains(id, target) {
 					shortest(r.Attrs)
 				}
 			}
@@ -104,6 +106,11 @@ func (m *maker) retention(target string) (seconds int64, ok bool) {
 		}
 	}
 	return seconds, ok
+}
+
+// retains reports whether a resource says how long a target keeps mail.
+func retains(id schema.ID, target string) bool {
+	return (id.Kind == schema.KindSetting || id.Kind == schema.KindMailStore) && id.Target == target
 }
 
 // number reads a whole number out of an object.

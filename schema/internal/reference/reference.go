@@ -14,7 +14,7 @@ const header = "<!-- Made from the package schema; do not edit. MAILFORM_UPDATE=
 
 // Pages returns the text of each page by its file name.
 func Pages() map[string]string {
-	pages := map[string]string{"README.md": index(), "values.md": values(), "kinds.md": kinds(), "functions.md": functions(), "checks.md": checks()}
+	pages := map[string]string{"README.md": index(), "values.md": values(), "kinds.md": kinds(), "functions.md": functions(), "checks.md": checks(), "../providers.md": holdings()}
 	for _, b := range schema.Blocks() {
 		if b.Type == "provider" {
 			pages[b.Type+".md"] = providers(b)
