@@ -129,4 +129,4 @@ var addressesAttribute = Attribute{Name: "addresses", Type: cty.List(cty.String)
 
 var providerAttribute = Attribute{Name: "provider", Type: cty.List(cty.String), Providers: true, Static: true, OrOne: true, NonEmpty: true,
 	Default: stringList(DefaultProvider),
-	Doc:     "The provider that runs it, named by a bare word: `embedded`, `embedded.second`; or a list of several that do it together."}
+	Doc:     "The provider that runs it, named by a bare word: `embedded`, `embedded.second`; or a list of several that do it together. A condition can choose: `var.far ? embedded.second : embedded`."}

@@ -27,6 +27,26 @@ type providerRef struct {
 	providerID
 	key *expression // nil for none
 	rng hcl.Range
+	// when are the conditions under which it is meant, as cond ? a : b has them.
+	when []branch
+}
+
+// A branch is one side of a condition.
+type branch struct {
+	condition *expression
+	is        bool
+}
+
+// expressions are those that say whether a provider is meant, and which instance.
+func (r providerRef) expressions() []*expression {
+	var list []*expression
+	for _, b := range r.when {
+		list = append(list, b.condition)
+	}
+	if r.key != nil {
+		list = append(list, r.key)
+	}
+	return list
 }
 
 func (m *Module) decodeProvider(hb *hcl.Block) hcl.Diagnostics {
@@ -110,7 +130,7 @@ func namedProvider(e hclsyntax.Expression) (providerRef, hcl.Diagnostics) {
 		return ref, hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Invalid provider",
-			Detail:   fmt.Sprintf("A provider is named by a bare word, with its alias where it has one: %[1]s, %[1]s.second; or by a list of them.", schema.Providers()[0]),
+			Detail:   fmt.Sprintf("A provider is named by a bare word, with its alias where it has one: %[1]s, %[1]s.second; or by a list of them; or by a choice, var.far ? %[1]s.second : %[1]s.", schema.Providers()[0]),
 			Subject:  &at,
 		}}
 	}
@@ -118,7 +138,7 @@ func namedProvider(e hclsyntax.Expression) (providerRef, hcl.Diagnostics) {
 		return ref, hcl.Diagnostics{{
 			Severity: hcl.DiagError,
 			Summary:  "Invalid provider",
-			Detail:   fmt.Sprintf("Which provider it is has to stand in the file, by its name: %s. It cannot come from elsewhere, because the plan is made for it.", schema.Providers()[0]),
+			Detail:   fmt.Sprintf("Which provider it is has to stand in the file, by its name: %[1]s. It cannot come from elsewhere, because the plan is made for it. A condition can choose: var.far ? %[1]s.second : %[1]s.", schema.Providers()[0]),
 			Subject:  &at,
 		}}
 	}
@@ -132,8 +152,15 @@ func namedProvider(e hclsyntax.Expression) (providerRef, hcl.Diagnostics) {
 	return ref, nil
 }
 
-// namedProviders reads one name, or a list of them.
+// namedProviders reads one name, or a list of them, or a choice of two such by a
+// condition.
 func namedProviders(e hclsyntax.Expression) ([]providerRef, hcl.Diagnostics) {
+	if choice, ok := bare(e).(*hclsyntax.ConditionalExpr); ok {
+		condition := &expression{Expression: choice.Condition, uses: noUses}
+		yes, diags := namedProviders(choice.TrueResult)
+		no, more := namedProviders(choice.FalseResult)
+		return slices.Concat(chosen(yes, condition, true), chosen(no, condition, false)), append(diags, more...)
+	}
 	var diags hcl.Diagnostics
 	var refs []providerRef
 	seen := map[string]bool{}
@@ -159,6 +186,14 @@ func namedProviders(e hclsyntax.Expression) ([]providerRef, hcl.Diagnostics) {
 		})
 	}
 	return refs, diags
+}
+
+// chosen are providers that are meant where a condition is as it says.
+func chosen(refs []providerRef, condition *expression, is bool) []providerRef {
+	for i := range refs {
+		refs[i].when = append([]branch{{condition, is}}, refs[i].when...) // the outer one is judged first
+	}
+	return refs
 }
 
 func providerTwice(target string, at hcl.Range) *hcl.Diagnostic {
@@ -248,10 +283,15 @@ func (m *Module) resolveProvider(p *block) hcl.Diagnostics {
 // resolveNamedProviders finds what the argument provider of a block reads.
 func (m *Module) resolveNamedProviders(b *block, a *attribute) hcl.Diagnostics {
 	var diags hcl.Diagnostics
+	found := map[*expression]bool{} // a condition has two sides
 	for _, ref := range a.named {
-		if ref.key != nil {
-			diags = append(diags, m.find(ref.key, inBlock, nil)...)
-			if d := checkMeta(b, ref.key); d != nil {
+		for _, x := range ref.expressions() {
+			if found[x] {
+				continue
+			}
+			found[x] = true
+			diags = append(diags, m.find(x, inBlock, nil)...)
+			if d := checkMeta(b, x); d != nil {
 				diags = append(diags, d)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -54,6 +55,38 @@ func TestSecretsOfProvidersAreNotShown(t *testing.T) {
 	} {
 		if out := diagnose(t, write(t, "main.mf.hcl", text), Options{}); !strings.Contains(out, "Error: ") || strings.Contains(out, "hunter") {
 			t.Errorf("there is no error, or it shows the secret:\n%s", out)
+		}
+	}
+}
+
+// A condition says which providers a block has; what reads it may differ from
+// instance to instance.
+func TestProvidersByChoice(t *testing.T) {
+	const text = `
+		variable "mail" {
+		  type    = string
+		  default = "embedded"
+		}
+		server "main" {
+		  provider = var.mail == "embedded" ? embedded : var.mail == "cyrus" ? [postfix, cyrus] : [postfix, dovecot]
+		  hostname = "mail.example.com"
+		}
+		server "each" {
+		  for_each = { a = true, b = false }
+		  provider = (each.value ? [postfix, dovecot] : embedded)
+		  hostname = "${each.key}.example.com"
+		}`
+	for mail, want := range map[string][]string{
+		"embedded": {"embedded"}, "cyrus": {"postfix", "cyrus"}, "dovecot": {"postfix", "dovecot"},
+	} {
+		_, cfg := evaluate(t, Options{Environ: []string{"MF_VAR_mail=" + mail}}, "main.mf.hcl", text)
+		all := map[string][]string{`server.main`: want, `server.each["a"]`: {"postfix", "dovecot"}, `server.each["b"]`: {"embedded"}}
+		for i := range cfg.Instances {
+			inst := &cfg.Instances[i]
+			v, _ := inst.Body.Attr("provider")
+			if want := all[inst.Ref.Block().String()]; !v.RawEquals(schema.StringList(want)) {
+				t.Errorf("with %s, %s has %#v, want %q", mail, inst.Ref.Block(), v, want)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // declaredProvider is a provider block of the root module, with its keys
@@ -110,7 +111,9 @@ func (e *evaluator) providerColumn(b *evaluated, a *attribute, s *schema.Attribu
 	}
 	own := false
 	for _, ref := range a.named {
-		own = own || ref.key != nil && ref.key.ownKeys()
+		for _, x := range ref.expressions() {
+			own = own || x.ownKeys()
+		}
 	}
 	rows := 1
 	if own {
@@ -128,6 +131,13 @@ func (e *evaluator) targets(b *evaluated, a *attribute, i int) cty.Value {
 	targets := make([]cty.Value, 0, len(a.named))
 	seen := map[string]bool{}
 	for _, ref := range a.named {
+		meant, ok := e.meant(b, ref, i)
+		if !ok {
+			return cty.UnknownVal(cty.List(cty.String))
+		}
+		if !meant {
+			continue
+		}
 		var ctx *hcl.EvalContext
 		if ref.key != nil && len(b.instances) > 0 {
 			ctx = e.instanceContext(b, ref.key, e.context(ref.key), i)
@@ -147,6 +157,39 @@ func (e *evaluator) targets(b *evaluated, a *attribute, i int) cty.Value {
 		return cty.UnknownVal(cty.List(cty.String))
 	}
 	return cty.ListVal(targets)
+}
+
+// meant reports whether the conditions on a provider are as they have to be.
+// The second result is false where that cannot be told, which is reported.
+func (e *evaluator) meant(b *evaluated, ref providerRef, i int) (bool, bool) {
+	for _, side := range ref.when {
+		ctx := e.context(side.condition)
+		if len(b.instances) > 0 {
+			ctx = e.instanceContext(b, side.condition, ctx, i)
+		}
+		v, diags := e.value(side.condition, ctx)
+		if !diags.HasErrors() && (v.IsMarked() || v.IsKnown()) {
+			if v, err := convert.Convert(v, cty.Bool); err == nil && !v.IsMarked() && !v.IsNull() {
+				if v.True() != side.is {
+					return false, true
+				}
+				continue
+			}
+		}
+		if side.is { // the other side would say the same
+			e.report(diags...)
+			if !diags.HasErrors() && !(e.mayBeUnknown() && !v.IsMarked() && !v.IsKnown()) {
+				e.report(&hcl.Diagnostic{
+					Severity: hcl.DiagError,
+					Summary:  "Invalid provider",
+					Detail:   "What chooses a provider has to be true or false, known when the plan is made, and not sensitive.",
+					Subject:  side.condition.Range().Ptr(),
+				})
+			}
+		}
+		return false, false
+	}
+	return true, true
 }
 
 // target is what the root module calls a provider that this module names. It
