@@ -21,7 +21,8 @@ type Item struct {
 	Rank   int
 	Delete bool
 	// Early marks a delete that goes in the phase of creates of its rank, for what
-	// cannot be there while they are. It depends on nothing.
+	// cannot be there while they are, or at once before those of a higher one. It
+	// depends on nothing.
 	Early bool
 	// DependsOn holds addresses of what has to be there before this, and must go
 	// after it. An address that is no item of the same sort (create or update,

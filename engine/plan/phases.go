@@ -19,7 +19,7 @@ func (m *maker) phases() {
 	add := func(i int, it order.Item) {
 		items, changes = append(items, it), append(changes, i)
 	}
-	crowded, going := m.crowded(), m.goingZones()
+	crowded, going, handed := m.crowded(), m.goingZones(), m.handOvers()
 	for i := range m.plan.Changes {
 		c := &m.plan.Changes[i]
 		if !c.Reaches() {
@@ -43,6 +43,9 @@ func (m *maker) phases() {
 			}
 			if z := (owner{c.PrevID.Target, text(c.Before, "zone")}); c.PrevID.Kind == schema.KindRRset && going[z] {
 				old.Rank = schema.KindByName(schema.KindZone).Rank
+			}
+			if handed[c.PrevID] {
+				old.Early, old.Rank, old.DependsOn = true, rankHandOver, nil
 			}
 			if crowded[ownerOf(c.PrevID)] {
 				old.Early, old.Rank, old.DependsOn = true, schema.RankPointer, nil
