@@ -1,0 +1,227 @@
+package main
+
+// The same files, and the same test of what comes of them, on the embedded
+// server and on the servers that organisations run already.
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailform/mailform/providers/mailtest"
+)
+
+// systems are what examples/real can be given as the variable mail.
+var systems = map[string]func(t *testing.T) []mailtest.System{
+	"embedded": func(*testing.T) []mailtest.System { return nil },
+}
+
+// TestReal applies examples/real and asks of the mail service what everybody
+// would: mail in, mail out, refusals, changes, and that nothing is left to do.
+func TestReal(t *testing.T) {
+	for mail, start := range systems {
+		t.Run(mail, func(t *testing.T) {
+			t.Parallel()
+			r := newReal(t, mail, start(t))
+			r.mailArrives()
+			r.refuses()
+			r.protocols()
+			r.submission()
+			r.quota()
+			r.changes()
+		})
+	}
+}
+
+// A real is examples/real, applied.
+type real struct {
+	*world
+	t           *testing.T
+	swaks, curl string
+	count       int
+}
+
+func newReal(t *testing.T, mail string, parts []mailtest.System) *real {
+	t.Helper()
+	r := &real{world: newWorld(t, nil), t: t, swaks: need(t, "swaks"), curl: need(t, "curl")}
+	text := readFile(t, "../../examples/real/main.mf.hcl")
+	for name, sample := range map[string]string{"smtps": "2465", "imaps": "2993", "pop3s": "2995"} {
+		r.port[name] = freePort(t)
+		text = strings.ReplaceAll(text, "127.0.0.1:"+sample, r.addr(name))
+	}
+	inner := ""
+	for _, name := range []string{"lmtp", "auth"} {
+		if len(parts) == 0 || name == "auth" && mail != "postfix-dovecot" {
+			continue
+		}
+		r.port[name] = freePort(t)
+		inner += fmt.Sprintf("\n  %s { listen = [%q] }", name, r.addr(name))
+	}
+	text = strings.Replace(text, "\n  submission {", inner+"\n  submission {", 1)
+	r.write("main.mf.hcl", text)
+	var blocks strings.Builder
+	for _, p := range parts {
+		blocks.WriteString(p.Block())
+	}
+	r.write("providers.mf.hcl", blocks.String())
+	r.env = append(r.env, "MF_VAR_mail="+mail)
+	out := r.apply()
+	if !strings.Contains(out, "Apply complete!") {
+		t.Fatalf("apply: %s", out)
+	}
+	r.noChanges()
+	return r
+}
+
+// send hands in a message and returns its subject and how that ended.
+func (r *real) send(to string, args ...string) (string, result) {
+	r.t.Helper()
+	r.count++
+	subject := fmt.Sprintf("message-%d-of-the-test", r.count)
+	args = append([]string{"--server", r.addr("smtp"), "--from", "a@remote.test", "--to", to, "--header", "Subject: " + subject}, args...)
+	return subject, r.run(r.swaks, args...)
+}
+
+// delivered expects a message to be taken, and to be read by IMAP.
+func (r *real) delivered(to string, readers ...string) {
+	r.t.Helper()
+	subject, res := r.send(to)
+	if res.code != 0 {
+		r.t.Errorf("mail for %s: %v", to, res)
+		return
+	}
+	for _, reader := range readers {
+		r.found(reader, subject)
+	}
+}
+
+// found expects a message in the INBOX of a user.
+func (r *real) found(user, subject string) {
+	r.t.Helper()
+	eventually(r.t, subject+" is in the mailbox of "+user, func() bool {
+		out := r.run(r.curl, "-sS", "-u", user+"@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "SEARCH SUBJECT "+subject)
+		return out.code == 0 && strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(out.stdout), "* SEARCH")) != ""
+	})
+}
+
+func (r *real) mailArrives() {
+	r.delivered("alice@example.com", "alice")
+	r.delivered("al@example.com", "alice")
+	r.delivered("ALICE@Example.COM", "alice")
+	r.delivered("postmaster@example.com", "alice")
+	r.delivered("sales@example.com", "alice", "bob")
+	r.delivered("away@example.com", "bob")
+	r.delivered("both@example.com", "both", "bob")
+	if subject, res := r.send("alice@example.com", "-tls"); res.code != 0 || !strings.Contains(res.stdout, "TLS started") {
+		r.t.Errorf("mail over TLS: %v", res)
+	} else {
+		r.found("alice", subject)
+	}
+}
+
+func (r *real) refuses() {
+	for to, want := range map[string]string{
+		"nosuch@example.com": "<** 550 5.1.1 ", "off@example.com": "<** 550 5.", "b@other.test": " 5.7.1 ",
+	} {
+		if _, res := r.send(to, "--quit-after", "RCPT"); !strings.Contains(res.stdout, want) {
+			r.t.Errorf("mail for %s is not answered %q: %v", to, want, res)
+		}
+	}
+}
+
+func (r *real) protocols() {
+	for _, tt := range []struct {
+		user, url string
+		ok        bool
+	}{
+		{"alice", "imap://" + r.addr("imap") + "/", true}, {"alice", "pop3://" + r.addr("pop3") + "/", true},
+		{"alice", "imaps://" + r.addr("imaps") + "/", true}, {"alice", "pop3s://" + r.addr("pop3s") + "/", true},
+		{"pia", "pop3://" + r.addr("pop3") + "/", true}, {"pia", "imap://" + r.addr("imap") + "/", false},
+		{"ida", "imap://" + r.addr("imap") + "/", true}, {"ida", "pop3://" + r.addr("pop3") + "/", false},
+		{"off", "imap://" + r.addr("imap") + "/", false}, {"off", "pop3://" + r.addr("pop3") + "/", false},
+	} {
+		if res := r.run(r.curl, "-sSk", "-u", tt.user+"@example.com:quickstart", tt.url); (res.code == 0) != tt.ok {
+			r.t.Errorf("%s at %s: %v", tt.user, tt.url, res)
+		}
+	}
+	if res := r.run(r.curl, "-sSk", "-u", "alice@example.com:wrong", "imap://"+r.addr("imap")+"/"); res.code == 0 {
+		r.t.Error("alice logs in with a wrong password")
+	}
+}
+
+func (r *real) submission() {
+	auth := []string{"--auth", "PLAIN", "--auth-user", "bob@example.com", "--auth-password", "quickstart", "--from", "bob@example.com"}
+	for name, tls := range map[string][]string{"submission": {"-tls"}, "smtps": {"-tlsc"}} {
+		subject, res := r.send("alice@example.com", append(append([]string{"--server", r.addr(name)}, tls...), auth...)...)
+		if res.code != 0 {
+			r.t.Errorf("submission at %s: %v", name, res)
+			continue
+		}
+		r.found("alice", subject)
+	}
+	for why, args := range map[string][]string{
+		"without a log-in":       {"-tls", "--from", "bob@example.com"},
+		"with a wrong password":  {"-tls", "--auth", "PLAIN", "--auth-user", "bob@example.com", "--auth-password", "wrong"},
+		"of a disabled user":     {"-tls", "--auth", "PLAIN", "--auth-user", "off@example.com", "--auth-password", "quickstart"},
+		"in another user's name": append([]string{"-tls"}, append(auth[:6:6], "--from", "alice@example.com")...),
+		"without TLS":            auth,
+	} {
+		if _, res := r.send("alice@example.com", append([]string{"--server", r.addr("submission"), "--quit-after", "RCPT"}, args...)...); res.code == 0 {
+			r.t.Errorf("mail is submitted %s: %v", why, res)
+		}
+	}
+}
+
+func (r *real) quota() {
+	r.write("large.eml", "Subject: large\r\n\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 300))
+	_, res := r.send("tiny@example.com", "--data", "@large.eml", "--suppress-data", "--hide-all")
+	if res.code == 0 { // taken by the one server, refused by the other
+		time.Sleep(2 * time.Second)
+	}
+	out := r.run(r.curl, "-sS", "-u", "tiny@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "STATUS INBOX (MESSAGES)")
+	if !strings.Contains(out.stdout, "MESSAGES 0") {
+		r.t.Errorf("the mailbox of tiny has more than its quota: %v", out)
+	}
+}
+
+// changes adds, changes and takes away users, and looks at each.
+func (r *real) changes() {
+	r.write("more.mf.hcl", `
+user "new" {
+  domain        = domain.example
+  name          = "new"
+  password_hash = var.password_hash
+}
+`)
+	if out := r.ok("plan"); !strings.Contains(out, "user.new.mailbox") {
+		r.t.Errorf("the plan does not have the new user: %s", out)
+	}
+	r.apply()
+	r.noChanges()
+	r.delivered("new@example.com", "new")
+
+	r.write("more.mf.hcl", strings.Replace(readFile(r.t, filepath.Join(r.dir, "more.mf.hcl")), "name          = \"new\"", "name          = \"new\"\n  protocols     = [\"pop3\"]", 1))
+	r.apply()
+	r.noChanges()
+	if res := r.run(r.curl, "-sS", "-u", "new@example.com:quickstart", "imap://"+r.addr("imap")+"/"); res.code == 0 {
+		r.t.Error("new reads by IMAP, which was taken away")
+	}
+	if res := r.run(r.curl, "-sS", "-u", "new@example.com:quickstart", "pop3://"+r.addr("pop3")+"/"); res.code != 0 {
+		r.t.Errorf("new does not read by POP3: %v", res)
+	}
+
+	r.write("more.mf.hcl", "\n")
+	if out := r.ok("plan"); !strings.Contains(out, "1 message") {
+		r.t.Errorf("the plan does not say how much mail goes: %s", out)
+	}
+	r.apply()
+	r.noChanges()
+	if _, res := r.send("new@example.com", "--quit-after", "RCPT"); res.code == 0 {
+		r.t.Errorf("mail for a user that was taken away is accepted: %v", res)
+	}
+	if res := r.run(r.curl, "-sS", "-u", "new@example.com:quickstart", "pop3://"+r.addr("pop3")+"/"); res.code == 0 {
+		r.t.Error("a user that was taken away logs in")
+	}
+}
