@@ -25,6 +25,7 @@ var importRules = []struct {
 	{"providers/memory", []string{"schema", "providers$"}},
 	{"providers/zonedata", []string{"schema", "providers$"}},
 	{"providers/nametest", []string{"schema", "providers$", "providers/zonedata"}},
+	{"providers/host", []string{"schema", "providers$", "providers/host"}},
 	{"providers/mailtest", []string{"schema", "providers$", "providers/host"}},
 	{"providers/rfc2136", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/bind", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
