@@ -80,7 +80,7 @@ var (
 var ldapProvider = &BlockType{
 	Type:  "provider",
 	Label: "ldap",
-	Doc: "A directory: OpenLDAP, and what else speaks LDAP (RFC 4511). It holds the users of a [directory](directory.md), and their aliases. They are read by paged searches, and each entry is " +
+	Doc: "A directory: OpenLDAP, and what else speaks LDAP (RFC 4511). It holds users and their aliases. They are read by paged searches, and each entry is " +
 		"changed by one request, which the server carries out only if the entry still is as the plan saw it. Attributes that mailform does not know are left alone. " +
 		"See [directories](../directories.md).",
 	Example: `provider "ldap" {
@@ -112,6 +112,19 @@ var ldapProvider = &BlockType{
 			"`address`, `members`, `type` (`alias`, `forward`, `catch_all`), `keep_copy` (`TRUE`, `FALSE`), and `owner`, which remembers the block",
 			"`mail`, `mailformMember`, `mailformRouteType`, `mailformKeepCopy`, `mailformOwner`",
 			stringList("mailformRoute"), "cn={address}", "none"),
+	},
+	Holds: []Holding{
+		{Attribute: "mailbox.address", As: "`mail`"},
+		{Attribute: "mailbox.password_hash", As: "`userPassword`, with the scheme in braces: `{ARGON2}`, `{CRYPT}`, `{PBKDF2-SHA256}`, `{PBKDF2-SHA512}`; SCRAM verifiers as they are"},
+		{Attribute: "mailbox.quota", As: "`mailformQuota`, absent for no limit"},
+		{Attribute: "mailbox.protocols", As: "`mailformProtocol`, absent for all, `none` for none"},
+		{Attribute: "mailbox.mail", As: "`mailformMail`, absent for `enabled`"},
+		{Attribute: "mailbox.messages", As: "not known: the mail is elsewhere"},
+		{Attribute: "mailbox.bytes", As: "not known: the mail is elsewhere"},
+		{Attribute: "route.address", As: "`mail`"},
+		{Attribute: "route.type", As: "`mailformRouteType`, absent for an alias, and for a catch-all, whose address begins with `@`"},
+		{Attribute: "route.members", As: "`mailformMember`"},
+		{Attribute: "route.keep_copy", As: "`mailformKeepCopy`, absent for `false`"},
 	},
 }
 

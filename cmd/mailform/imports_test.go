@@ -31,6 +31,7 @@ var importRules = []struct {
 	{"providers/bind", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/knot", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/powerdns", []string{"schema", "providers$", "providers/zonedata"}},
+	{"providers/ldap", []string{"schema", "providers$", "providers/ldap", "providers/providertest"}},
 	{"providers/zonefile", []string{"schema", "providers$", "providers/zonedata", "providers/masterfile"}},
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/source", []string{"engine/source"}},

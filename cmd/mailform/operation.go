@@ -19,6 +19,7 @@ import (
 	"github.com/mailform/mailform/providers/bind"
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/knot"
+	"github.com/mailform/mailform/providers/ldap"
 	"github.com/mailform/mailform/providers/lookup"
 	"github.com/mailform/mailform/providers/powerdns"
 	"github.com/mailform/mailform/providers/rfc2136"
@@ -187,6 +188,8 @@ func newProvider(name string) providers.Provider {
 		return &bind.Provider{}
 	case "knot":
 		return &knot.Provider{}
+	case "ldap":
+		return &ldap.Provider{}
 	case "powerdns":
 		return &powerdns.Provider{}
 	case "zonefile":

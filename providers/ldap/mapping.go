@@ -2,6 +2,8 @@ package ldap
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -238,10 +240,25 @@ func (m *mapping) layoutFor(base string, has *subschema) (*layout, error) {
 	return l, nil
 }
 
+// maxRDN is how many octets the value in an entry's name may have: OpenLDAP's
+// database has room for about 240.
+const maxRDN = 200
+
+// rdnValue is the value in the name of a new entry. One that is too long ends with a
+// digest of the whole.
+func (l *layout) rdnValue(address string) string {
+	v := l.rdn.fill(address)
+	if len(v) <= maxRDN {
+		return v
+	}
+	sum := sha256.Sum256([]byte(v))
+	return strings.ToValidUTF8(v[:maxRDN-33], "") + "~" + hex.EncodeToString(sum[:16])
+}
+
 // dn is the name of a new entry. Whatever the address holds, it is one name right
 // below the base.
 func (l *layout) dn(address string) string {
-	return l.rdn.attribute + "=" + goldap.EscapeDN(l.rdn.fill(address)) + "," + l.base
+	return l.rdn.attribute + "=" + goldap.EscapeDN(l.rdnValue(address)) + "," + l.base
 }
 
 // equals is a filter for one value of an attribute.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -138,6 +139,41 @@ func (p *Provider) layouts(ctx context.Context, c *client) (map[string]*layout, 
 	}
 	return out, nil
 }
+
+// Validate implements providers.Validator: what the server's schema has no room
+// for is told before there is a plan.
+func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]providers.Problem, error) {
+	c, err := p.server.connect(ctx, p.reads, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	layouts, err := p.layouts(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var problems []providers.Problem
+	told := map[string]bool{}
+	for _, r := range wanted {
+		l := layouts[r.Kind]
+		if l == nil || told[r.Kind] || r.Attrs == cty.NilVal || !r.Attrs.IsKnown() {
+			continue
+		}
+		if l.missing != nil { // of one as of all
+			told[r.Kind] = true
+			problems = append(problems, providers.Problem{Address: r.Address, Detail: sentence(l.missing.Error())})
+			continue
+		}
+		var lack *lacking
+		if _, err := l.wish(r, nil); errors.As(err, &lack) {
+			problems = append(problems, providers.Problem{Address: r.Address, Attribute: lack.attribute, Detail: sentence(lack.why)})
+		}
+	}
+	return problems, nil
+}
+
+// sentence makes of an error one that stands for itself.
+func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
 // few is how many addresses are looked for one by one; more are found among all.
 const few, perFilter = 200, 50

@@ -39,7 +39,7 @@ func (l *layout) add(dn, address string, want wish, owner mark) *goldap.AddReque
 			}
 		}
 	}
-	put(l.rdn.attribute, l.rdn.fill(address))
+	put(l.rdn.attribute, l.rdnValue(address))
 	for _, t := range l.further {
 		put(t.attribute, t.fill(address))
 	}
@@ -165,11 +165,14 @@ func (l *layout) foreign(e *entry) bool {
 		}
 		ours[strings.ToLower(name)] = len(rest) == 0
 	}
-	for _, t := range append(slices.Clone(l.further), l.rdn) {
+	given := map[string][]string{}
+	for _, t := range append(slices.Clone(l.further), template{l.rdn.attribute, l.rdnValue(e.key)}) {
 		low := strings.ToLower(t.attribute)
-		if values := e.get(low); !ours[low] || len(values) > 0 {
-			ours[low] = ours[low] || len(values) == 1 && values[0] == t.fill(e.key)
-		}
+		given[low] = append(given[low], t.fill(e.key))
+	}
+	for low, values := range given {
+		slices.Sort(values)
+		ours[low] = ours[low] || sameSet(e.get(low), slices.Compact(values))
 	}
 	for name := range e.values {
 		if !ours[name] {

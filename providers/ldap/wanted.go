@@ -50,12 +50,17 @@ func (l *layout) wish(r schema.Resource, have *entry) (wish, error) {
 	out[roleAddress] = []string{address}
 	for _, role := range []string{rolePassword, roleQuota, roleProtocols, roleMail, roleType, roleKeepCopy} {
 		if len(out[role]) > 0 && l.names[role] == "" {
-			return nil, fmt.Errorf("%s: the directory has no attribute for it. Load mailform's schema into it (docs/ldap/mailform.ldif), or name one as %s in attributes, in the block %s of the provider",
-				attributeOf[role], role, l.block)
+			return nil, &lacking{attributeOf[role], fmt.Sprintf("the directory has no attribute for it. Load mailform's schema into it (docs/ldap/mailform.ldif), or name one as %s in attributes, in the block %s of the provider",
+				role, l.block)}
 		}
 	}
 	return out, nil
 }
+
+// A lacking is what a directory has no room for.
+type lacking struct{ attribute, why string }
+
+func (e *lacking) Error() string { return e.attribute + ": " + e.why }
 
 // attributeOf is the attribute of a kind that a role speaks of.
 var attributeOf = map[string]string{
