@@ -89,6 +89,7 @@ func commands() []command {
 		{"start", "", "Start the daemon of the embedded servers", (*app).start},
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},
 		{"serve", "", "Run the daemon in the foreground", (*app).serve},
+		{"authd", "", "Answer mail servers that ask whether users are who they say they are", (*app).authd},
 		{"graph", "", "Draw the blocks and their references, or a plan and its phases", (*app).graph},
 		{"providers", "[schema]", "Tell where things are kept; describe what can be kept", (*app).providers},
 		{"metadata", "functions|json-schema", "Describe the language to programs", (*app).metadata},
@@ -138,7 +139,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	}
 	for _, c := range commands() {
 		if c.name == name {
-			if c.name != "serve" { // which has no end to wait for
+			if c.name != "serve" && c.name != "authd" { // which has no end to wait for
 				boundMemory()
 			}
 			return c.run(a, ctx, args[1:])
