@@ -86,6 +86,8 @@ func (l *lookup) find(q config.DataQuery) (cty.Value, error) {
 		return l.mailboxes(q)
 	case "records":
 		return l.records(q)
+	case "ldap_users":
+		return l.query(q)
 	default:
 		source := l.ws.NewDataSource(q.Source, l.ws.Dir)
 		if source == nil {
@@ -117,6 +119,15 @@ func (l *lookup) have(q config.DataQuery) ([]providers.Observed, error) {
 }
 
 func (l *lookup) read(p *config.Provider) ([]providers.Observed, error) {
+	provider, err := l.provider(p)
+	if err != nil {
+		return nil, err
+	}
+	return provider.Read(l.ctx, providers.Scope{})
+}
+
+// provider makes a provider that is configured for its target.
+func (l *lookup) provider(p *config.Provider) (providers.Provider, error) {
 	provider := l.ws.NewProvider(p.Name)
 	if provider == nil {
 		return nil, fmt.Errorf("there is no provider %q", p.Name)
@@ -125,7 +136,23 @@ func (l *lookup) read(p *config.Provider) ([]providers.Observed, error) {
 	if diags := provider.Configure(l.ctx, cfg); diags.HasErrors() {
 		return nil, diags
 	}
-	return provider.Read(l.ctx, providers.Scope{})
+	return provider, nil
+}
+
+// query asks the provider that a block names.
+func (l *lookup) query(q config.DataQuery) (cty.Value, error) {
+	if len(q.Providers) != 1 {
+		return cty.NilVal, fmt.Errorf("provider names %d providers, and one can be asked", len(q.Providers))
+	}
+	provider, err := l.provider(&q.Providers[0])
+	if err != nil {
+		return cty.NilVal, err
+	}
+	querier, ok := provider.(providers.Querier)
+	if !ok {
+		return cty.NilVal, fmt.Errorf("the provider %s has no %s", q.Providers[0].Target(), q.Source)
+	}
+	return querier.Query(l.ctx, q.Source, q.Args)
 }
 
 func (l *lookup) mailboxes(q config.DataQuery) (cty.Value, error) {

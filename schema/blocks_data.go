@@ -87,6 +87,7 @@ var dataSources = []*BlockType{
 			{Name: "pem", Type: cty.String, Derived: true, Doc: "The certificate as PEM, without its chain."},
 		},
 	},
+	ldapUsersData,
 	{
 		Type:  DataType + "mailboxes",
 		Label: "mailboxes",
@@ -125,6 +126,9 @@ var dataSources = []*BlockType{
 
 // The types of what data blocks list.
 var (
+	LDAPUserDataType = cty.Object(map[string]cty.Type{
+		"dn": cty.String, "values": cty.Map(cty.String), "all": cty.Map(cty.List(cty.String)),
+	})
 	MailboxDataType = cty.Object(map[string]cty.Type{
 		"address": cty.String, "quota": cty.Number, "protocols": cty.List(cty.String), "mail": cty.String,
 	})

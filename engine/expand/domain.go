@@ -21,6 +21,8 @@ type domain struct {
 	// servers are those of ours that take mail for the domain: the one that holds
 	// the mailboxes first, then by preference.
 	servers []*server
+	// directory holds the users where no server of ours does; nil: none.
+	directory *directory
 	// unsure is set where some server could not be told.
 	unsure bool
 	dkim   []dkimKey
@@ -65,6 +67,7 @@ func (e *expander) readDomains() {
 		e.readIgnore(d.zone, s)
 		e.readExchanges(d)
 		e.readDomainServers(d)
+		e.readDomainDirectory(d)
 		if p := d.primary(); p != nil {
 			e.add(b, ".mail", schema.KindMailDomain, p.roles[roleMTA], d.host, map[string]cty.Value{
 				"name": cty.StringVal(d.host),

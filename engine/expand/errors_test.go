@@ -39,6 +39,27 @@ func TestErrorsBetweenBlocks(t *testing.T) {
 		detail       []string
 		at           string
 	}{
+		"a directory beside a server that holds the users": {
+			hcl: `!provider "ldap" { url = "ldap://127.0.0.1" }
+directory "staff" {}
+server "main" { hostname = "mail.example.com" }
+domain "x" {
+  name      = "example.com"
+  server    = server.main
+  directory = directory.staff
+}`, summary: "Users in two places", detail: []string{"server.main", "directory.staff"}, at: "directory.staff",
+		},
+		"a directory at a provider that is none": {
+			hcl: `!directory "staff" { provider = embedded }`, summary: "Role without a provider", detail: []string{"directory.staff", "directory", "ldap can"}, at: "embedded",
+		},
+		"a domain with neither server nor directory": {
+			hcl: `!domain "x" { name = "example.com" }
+alias "a" {
+  domain  = domain.x
+  name    = "a"
+  members = ["b@elsewhere.net"]
+}`, summary: "Domain without a server", detail: []string{"domain.x", "a@example.com"}, at: "domain.x",
+		},
 		"a zone that others run is signed": {
 			hcl: `!domain "x" {
   name = "example.com"

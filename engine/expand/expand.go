@@ -61,6 +61,7 @@ type NameServer struct {
 func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e := newExpander(cfg, opts)
 	e.readServers()
+	e.readDirectories()
 	e.readNameservers()
 	e.readZones()
 	e.readDomains()
@@ -107,6 +108,7 @@ type expander struct {
 	owner []*block // of each resource in out; nil for a process
 
 	servers     map[*block]*server
+	directories map[*block]*directory
 	nameservers map[*block]*nameserver
 	domains     map[*block]*domain
 	domainList  []*domain
@@ -152,7 +154,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		cfg: cfg, opts: opts,
 		blocks: make(map[string]*block, n), byType: map[string][]*block{},
 		out: make([]schema.Resource, 0, n+n/4+16), owner: make([]*block, 0, n+n/4+16),
-		servers: map[*block]*server{}, nameservers: map[*block]*nameserver{},
+		servers: map[*block]*server{}, directories: map[*block]*directory{}, nameservers: map[*block]*nameserver{},
 		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
 		ports: map[[2]string]*portUse{}, mail: make(map[string]*mailEntry, n),

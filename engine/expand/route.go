@@ -110,8 +110,8 @@ func (e *expander) addDomainRoutes(d *domain) {
 		if f == absent {
 			continue
 		}
-		p := d.primary()
-		if p == nil {
+		home, ok := d.home()
+		if !ok {
 			if !d.unsure {
 				v.errorf("Domain without a server", "%s has no server of this configuration that could take mail for its %s. Name one by server, or in an mx block.", d.addr, r.attr)
 			}
@@ -126,7 +126,7 @@ func (e *expander) addDomainRoutes(d *domain) {
 		}
 		entry := e.claimMail(address, d.block, v, true)
 		entry.members, entry.handsOn = members, r.attr
-		e.addRoute(d.block, "."+r.attr, p.roles[roleMTA], address, r.typ, list(sorted(addressesOf(members)), f), false)
+		e.addRoute(d.block, "."+r.attr, home.routes, address, r.typ, list(sorted(addressesOf(members)), f), false)
 	}
 }
 
@@ -150,7 +150,7 @@ func (e *expander) checkLocal(members []member, of string) {
 	for _, m := range members {
 		domain := m.address[strings.LastIndexByte(m.address, '@')+1:]
 		d := e.byDomain[domain]
-		if d == nil || d.primary() == nil || e.mail[m.address] != nil {
+		if d == nil || !d.served() || e.mail[m.address] != nil {
 			continue
 		}
 		if c := e.mail["@"+domain]; c != nil && c.address != of {

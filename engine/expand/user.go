@@ -54,13 +54,13 @@ func (e *expander) addUser(s section, d *domain) {
 	b := s.b
 	entry := e.claimMail(b.mail, b, s.attr("name"), false)
 	aliases := e.readUserAliases(s, d)
-	srv := e.serverOf(s, d)
-	if srv == nil {
+	home, ok := e.homeOf(s, d)
+	if !ok {
 		return
 	}
 	mail, mf := s.attr("mail").str("enabled")
 	forward := e.readForward(s, d, mail, mf, entry)
-	e.add(b, ".mailbox", schema.KindMailbox, srv.roles[roleStore], b.mail, map[string]cty.Value{
+	e.add(b, ".mailbox", schema.KindMailbox, home.mailboxes, b.mail, map[string]cty.Value{
 		"address":       cty.StringVal(b.mail),
 		"password_hash": s.attr("password_hash").secrets(),
 		"quota":         e.val(s.attr("quota").size()),
@@ -69,38 +69,40 @@ func (e *expander) addUser(s section, d *domain) {
 		"messages":      nullNumber,
 		"bytes":         nullNumber,
 	})
-	e.addRecipient(s, srv, mail)
+	if home.server != nil {
+		e.addRecipient(s, home.server, mail)
+	}
 	for _, local := range aliases {
-		e.addRoute(b, indexed("alias", local), srv.roles[roleMTA], local+"@"+d.host, "alias", list([]string{b.mail}, known), false)
+		e.addRoute(b, indexed("alias", local), home.routes, local+"@"+d.host, "alias", list([]string{b.mail}, known), false)
 	}
 	if forward != cty.NilVal {
-		e.addRoute(b, ".forward", srv.roles[roleMTA], b.mail, "forward", forward, s.attr("keep_copy").yes())
+		e.addRoute(b, ".forward", home.routes, b.mail, "forward", forward, s.attr("keep_copy").yes())
 	}
 }
 
 var nullNumber = cty.NullVal(cty.Number)
 
-// serverOf is the server that holds a user's mailbox; nil if there is none.
-func (e *expander) serverOf(s section, d *domain) *server {
+// homeOf is where a user's mailbox is kept, if that can be told.
+func (e *expander) homeOf(s section, d *domain) (home, bool) {
 	v := s.attr("server")
 	_, b, f := v.ref()
 	switch {
 	case f == unknown || f == known && e.servers[b] == nil:
-		return nil
+		return home{}, false
 	case f == known && slices.Contains(d.servers, e.servers[b]):
-		return e.servers[b]
+		return e.servers[b].home(), true
 	case f == known:
 		v.errorf("Server does not serve the domain",
 			"%s does not take mail for %s, so that a mailbox there would get none. Name it in an mx block of %s (%s), or by server there.", b.addr, d.host, d.addr, at(d.inst.Range))
-		return nil
-	case d.primary() != nil:
-		return d.primary()
+		return home{}, false
+	case d.served():
+		return d.home()
 	}
 	if !d.unsure {
 		s.attr("domain").errorf("Domain without a server",
-			"%s has no server of this configuration that could hold the mailbox of %s. Name one by server, or in an mx block (%s).", d.addr, s.b.addr, at(d.inst.Range))
+			"%s has no server of this configuration that could hold the mailbox of %s. Name one by server, or in an mx block, or a directory that holds its users by directory (%s).", d.addr, s.b.addr, at(d.inst.Range))
 	}
-	return nil
+	return home{}, false
 }
 
 // secrets is a list of strings as it was written.
@@ -184,8 +186,8 @@ func (e *expander) readAliases() {
 		s := e.section(b)
 		d := e.domains[b.parent]
 		entry := e.claimMail(b.mail, b, s.attr("name"), true)
-		p := d.primary()
-		if p == nil {
+		home, ok := d.home()
+		if !ok {
 			if !d.unsure {
 				s.attr("domain").errorf("Domain without a server",
 					"%s has no server of this configuration that could serve %s. Name one by server, or in an mx block (%s).", d.addr, b.mail, at(d.inst.Range))
@@ -199,6 +201,6 @@ func (e *expander) readAliases() {
 			continue
 		}
 		entry.members, entry.handsOn = members, "members"
-		e.addRoute(b, ".route", p.roles[roleMTA], b.mail, "alias", list(sorted(addressesOf(members)), f), false)
+		e.addRoute(b, ".route", home.routes, b.mail, "alias", list(sorted(addressesOf(members)), f), false)
 	}
 }

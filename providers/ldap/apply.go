@@ -192,7 +192,7 @@ func (w *work) put(ctx context.Context, l *layout, c providers.Change, want wish
 				return nil, err
 			}
 			if have == nil {
-				return nil, fmt.Errorf("the directory has an entry %s already, and it has not the address %s, or not the class %s. Give it by hand what it lacks, or name new entries otherwise by rdn", dn, c.Resource.Key, l.mapping.classes[0])
+				return w.complete(ctx, l, c, want, owner, dn)
 			}
 		}
 	}
@@ -220,6 +220,42 @@ func (w *work) put(ctx context.Context, l *layout, c providers.Change, want wish
 		}
 	}
 	return nil, fmt.Errorf("the entry %s changes all the time: %w", have.dn, providers.ErrConflict)
+}
+
+// complete gives an entry that has the name of a new one, and no address, what it
+// lacks: a person without a mailbox gets one. What it has is not overwritten.
+func (w *work) complete(ctx context.Context, l *layout, c providers.Change, want wish, owner mark, dn string) (*entry, error) {
+	found, err := w.c.entry(ctx, dn, l.asked())
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return nil, fmt.Errorf("the entry %s: %w", dn, providers.ErrConflict)
+	}
+	have := raw(found)
+	other := ""
+	for role, name := range l.names {
+		old := each(have.get(name), declared)
+		if role == roleOwner || len(old) == 0 || role != roleAddress && sameSet(old, each(want[role], declared)) {
+			continue
+		}
+		other = max(other, name)
+	}
+	if !containsFold(have.get("objectClass"), l.mapping.classes[0]) {
+		other = "objectClass"
+	}
+	if other != "" {
+		return nil, fmt.Errorf("the directory has an entry %s already, of another %s. Make it by hand what it is to be, or name new entries otherwise by rdn", dn, other)
+	}
+	request := l.modify(have, want, owner, w.p.known.asserts)
+	request.Add(l.names[roleAddress], want[roleAddress])
+	if err := w.c.conn().Modify(request); err != nil {
+		if stale(err) {
+			return nil, fmt.Errorf("the entry %s: %w", dn, providers.ErrConflict)
+		}
+		return nil, w.c.explain(ctx, err, dn, want[rolePassword]...)
+	}
+	return w.after(ctx, l, c, dn)
 }
 
 // tries is how often a change is tried where others change the same entry, in what

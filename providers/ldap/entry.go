@@ -50,16 +50,22 @@ func (l *layout) addressOf(values []string, known func(key string) bool) string 
 	return first
 }
 
-// read makes an entry of one that a search has found; nil: it has no address.
-func (l *layout) read(found *goldap.Entry, known func(key string) bool) *entry {
+// raw is an entry of which nothing is known but its attributes.
+func raw(found *goldap.Entry) *entry {
 	e := &entry{dn: found.DN, values: make(map[string][]string, len(found.Attributes))}
 	for _, a := range found.Attributes {
 		e.values[strings.ToLower(a.Name)] = a.Values
 	}
+	e.csn = first(e.get("entryCSN"))
+	return e
+}
+
+// read makes an entry of one that a search has found; nil: it has no address.
+func (l *layout) read(found *goldap.Entry, known func(key string) bool) *entry {
+	e := raw(found)
 	if e.key = l.addressOf(e.get(l.names[roleAddress]), known); e.key == "" {
 		return nil
 	}
-	e.csn = first(e.get("entryCSN"))
 	e.revision = first(e.get("entryUUID")) + "/" + e.csn
 	e.mark = parseMark(e.get(l.names[roleOwner]))
 	if e.csn == "" {

@@ -115,10 +115,15 @@ func TestPersonsOfADirectory(t *testing.T) {
 	if find(t, p, schema.KindMailbox, "alice@example.com") != nil {
 		t.Error("the mailbox is still there")
 	}
-	// And nobody writes over the person who has no mailbox any more.
+	// A person without a mailbox gets one again, and keeps the password.
 	uid := provider(t, s, lineage, attrs{"users": cty.ObjectVal(attrs{"base": str(ldaptest.People), "rdn": str("uid={local}")})})
-	if err := apply(t, uid, create(alice))[0]; err == nil || !strings.Contains(err.Error(), "has an entry uid=alice,ou=people,dc=example,dc=com already") {
-		t.Errorf("over a person without mailbox: %v", err)
+	another := mailbox("alice@example.com", attrs{"password_hash": list(anotherHash)})
+	if err := apply(t, uid, create(another))[0]; err == nil || !strings.Contains(err.Error(), "has an entry uid=alice,ou=people,dc=example,dc=com already, of another userPassword") {
+		t.Errorf("over the password of a person: %v", err)
+	}
+	do(t, uid, create(alice))
+	if got := s.Search(t, "(mail=alice@example.com)"); !strings.Contains(got, "telephoneNumber: +44 1\n") || !strings.Contains(got, "dn: uid=alice,") {
+		t.Errorf("a person with a mailbox again:\n%s", got)
 	}
 }
 
