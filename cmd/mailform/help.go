@@ -57,6 +57,8 @@ func subcommands(name string) []command {
 		return metadataCommands()
 	case "import":
 		return importCommands()
+	case "queue":
+		return queueCommands()
 	case "dnssec":
 		return dnssecCommands()
 	default:

@@ -85,6 +85,7 @@ func commands() []command {
 		{"force-unlock", "ID", "Take the state's lock from a holder that is no more", (*app).forceUnlock},
 		{"passwd", "", "Make a password hash", (*app).passwd},
 		{"status", "", "Tell what runs", (*app).status},
+		{"queue", "list|show|retry|hold|release|drop", "Look after the mail on its way elsewhere", (*app).queue},
 		{"dnssec", "status|roll|confirm", "Look after the keys of signed zones", (*app).dnssec},
 		{"start", "", "Start the daemon of the embedded servers", (*app).start},
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},

@@ -62,6 +62,25 @@ func (d *fakeDaemon) SignedZones(_ context.Context, zone string) ([]SignedZone, 
 	return []SignedZone{{Zone: zone, Serial: 3, Keys: []SignedKey{{Role: "ksk", Tag: 7, State: "ready"}}, DS: []string{"7 13 2 AB"}}}, nil
 }
 
+func (d *fakeDaemon) Queue(context.Context) ([]QueueEntry, error) {
+	return []QueueEntry{{ID: 7, To: "bob@example.net", Size: 5}}, nil
+}
+
+func (d *fakeDaemon) Message(_ context.Context, id int64, w io.Writer) error {
+	if id != 7 {
+		return &Error{Code: "invalid", Message: "there is no such entry"}
+	}
+	_, err := io.WriteString(w, "hello")
+	return err
+}
+
+func (d *fakeDaemon) ChangeQueue(_ context.Context, r QueueRequest) (int, error) {
+	if r.Action != "hold" {
+		return 0, &Error{Code: "invalid", Message: "the action is strange"}
+	}
+	return len(r.IDs), nil
+}
+
 func (d *fakeDaemon) Sign(_ context.Context, r SigningRequest) error {
 	d.calls = append(d.calls, r.Action+" "+r.Role+" "+r.Zone)
 	if r.Action != "roll" {
@@ -368,5 +387,30 @@ func TestKeysOfSignedZones(t *testing.T) {
 	}
 	if !slices.Equal(d.calls, []string{"roll zsk example.com", "confirm  example.com"}) {
 		t.Errorf("it was called %q", d.calls)
+	}
+}
+
+func TestQueue(t *testing.T) {
+	dir := t.TempDir()
+	serve(t, dir, &fakeDaemon{})
+	c := NewClient(dir)
+	entries, err := c.Queue(t.Context())
+	if err != nil || len(entries) != 1 || entries[0].ID != 7 {
+		t.Errorf("the queue is %+v, %v", entries, err)
+	}
+	var text strings.Builder
+	if err := c.Message(t.Context(), 7, &text); err != nil || text.String() != "hello" {
+		t.Errorf("the message is %q, %v", text.String(), err)
+	}
+	text.Reset()
+	var refusal *Error
+	if err := c.Message(t.Context(), 8, &text); !errors.As(err, &refusal) || refusal.Message != "there is no such entry" || text.Len() > 0 {
+		t.Errorf("a message that there is not: %q, %v", text.String(), err)
+	}
+	if n, err := c.ChangeQueue(t.Context(), QueueRequest{Action: "hold", IDs: []int64{7, 8}}); err != nil || n != 2 {
+		t.Errorf("changed %d, %v", n, err)
+	}
+	if _, err := c.ChangeQueue(t.Context(), QueueRequest{Action: "eat"}); !errors.As(err, &refusal) {
+		t.Errorf("a strange action: %v", err)
 	}
 }

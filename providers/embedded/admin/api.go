@@ -115,6 +115,39 @@ type SigningRequest struct {
 	Role   string `json:"role,omitempty"` // of the key that rolls
 }
 
+// Queue is the answer of GET /v1/queue: the oldest entry first.
+type Queue struct {
+	Entries []QueueEntry `json:"entries"`
+}
+
+// QueueEntry is a message on its way to one recipient elsewhere. Times are RFC
+// 3339.
+type QueueEntry struct {
+	ID       int64  `json:"id"`
+	Envelope string `json:"envelope"` // as the log and Received fields name the message
+	From     string `json:"from"`     // empty: a report
+	To       string `json:"to"`
+	Size     int64  `json:"size"` // bytes
+	Created  string `json:"created"`
+	Next     string `json:"next"` // when it is tried next
+	Attempts int    `json:"attempts"`
+	Error    string `json:"error,omitempty"` // of the last attempt
+	Held     bool   `json:"held,omitempty"`
+}
+
+// QueueRequest is what POST /v1/queue asks for.
+type QueueRequest struct {
+	// Action is "retry", "hold", "release", "drop" or "return": the last takes the
+	// entry out and tells the sender so.
+	Action string  `json:"action"`
+	IDs    []int64 `json:"ids"`
+}
+
+// QueueChanged is the answer: how many of the entries were there.
+type QueueChanged struct {
+	Changed int `json:"changed"`
+}
+
 // Error is the body of every answer that is not 2xx.
 type Error struct {
 	Code    string `json:"code"` // "conflict", "invalid", "internal"

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 )
 
 // ErrNotRunning: no daemon serves the data directory.
@@ -69,6 +70,26 @@ func (c *Client) Sign(ctx context.Context, r SigningRequest) error {
 	return c.call(ctx, http.MethodPost, "/v1/dnssec", r, nil)
 }
 
+// Queue lists the queue.
+func (c *Client) Queue(ctx context.Context) ([]QueueEntry, error) {
+	var out Queue
+	err := c.call(ctx, http.MethodGet, "/v1/queue", nil, &out)
+	return out.Entries, err
+}
+
+// Message writes the message of a queue entry.
+func (c *Client) Message(ctx context.Context, id int64, w io.Writer) error {
+	return c.call(ctx, http.MethodGet, "/v1/queue/"+strconv.FormatInt(id, 10), nil, w)
+}
+
+// ChangeQueue asks for a change of queue entries, and returns how many of them
+// were there.
+func (c *Client) ChangeQueue(ctx context.Context, r QueueRequest) (int, error) {
+	var out QueueChanged
+	err := c.call(ctx, http.MethodPost, "/v1/queue", r, &out)
+	return out.Changed, err
+}
+
 // Stop asks the daemon to end; it returns before that has happened.
 func (c *Client) Stop(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/stop", nil, nil)
@@ -84,6 +105,7 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 // maxErrorBody bounds what is read of an answer that is none of ours.
 const maxErrorBody = 64 << 10
 
+// call makes a call. The answer is decoded, or written where out is a writer.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -116,8 +138,12 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		return refusal
 	}
-	if out == nil {
+	switch out := out.(type) {
+	case nil:
 		return nil
+	case io.Writer:
+		_, err := io.Copy(out, res.Body)
+		return err
 	}
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
 		return fmt.Errorf("decode the answer of %s: %w", path, err)

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 )
 
 // A Store is what the server reads from and writes to.
@@ -34,6 +36,12 @@ type Hooks interface {
 	SignedZones(ctx context.Context, zone string) ([]SignedZone, error)
 	// Sign does what a [SigningRequest] asks for.
 	Sign(ctx context.Context, r SigningRequest) error
+	// Queue lists the queue.
+	Queue(ctx context.Context) ([]QueueEntry, error)
+	// Message writes the message of a queue entry.
+	Message(ctx context.Context, id int64, w io.Writer) error
+	// ChangeQueue does what a [QueueRequest] asks for.
+	ChangeQueue(ctx context.Context, r QueueRequest) (int, error)
 }
 
 // Version is the answer of GET /v1/version.
@@ -60,6 +68,9 @@ func newServer(h Hooks, s Store, log *slog.Logger, limit int64) http.Handler {
 	mux.HandleFunc("GET /v1/version", srv.version)
 	mux.HandleFunc("GET /v1/dnssec", srv.signedZones)
 	mux.HandleFunc("POST /v1/dnssec", srv.sign)
+	mux.HandleFunc("GET /v1/queue", srv.queue)
+	mux.HandleFunc("GET /v1/queue/{id}", srv.message)
+	mux.HandleFunc("POST /v1/queue", srv.changeQueue)
 	return mux
 }
 
@@ -176,19 +187,68 @@ func (s *server) signedZones(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) sign(w http.ResponseWriter, r *http.Request) {
 	var req SigningRequest
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.limit))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&req)
-	if err != nil {
-		err = &Error{Code: "invalid", Message: "decode the request: " + err.Error()}
-	} else {
-		err = s.hooks.Sign(r.Context(), req)
+	if !s.decode(w, r, "change keys", &req) {
+		return
 	}
-	if err != nil {
+	if err := s.hooks.Sign(r.Context(), req); err != nil {
 		s.fail(w, "change keys", err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *server) queue(w http.ResponseWriter, r *http.Request) {
+	entries, err := s.hooks.Queue(r.Context())
+	if err != nil {
+		s.fail(w, "list the queue", err)
+		return
+	}
+	s.answer(w, Queue{entries})
+}
+
+func (s *server) message(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		s.fail(w, "show a message", &Error{Code: "invalid", Message: "the ID of an entry is a number"})
+		return
+	}
+	out := &lazyWriter{w: w}
+	err = s.hooks.Message(r.Context(), id, out)
+	switch {
+	case err != nil && out.begun:
+		s.log.Error("show a message", "error", err)
+		panic(http.ErrAbortHandler) // so that the client does not take a part for all
+	case err != nil:
+		s.fail(w, "show a message", err)
+	}
+}
+
+// A lazyWriter begins an answer with its first byte: until then it can be an
+// error.
+type lazyWriter struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (l *lazyWriter) Write(p []byte) (int, error) {
+	if !l.begun {
+		l.w.Header().Set("Content-Type", "message/rfc822")
+		l.begun = true
+	}
+	return l.w.Write(p)
+}
+
+func (s *server) changeQueue(w http.ResponseWriter, r *http.Request) {
+	var req QueueRequest
+	if !s.decode(w, r, "change the queue", &req) {
+		return
+	}
+	n, err := s.hooks.ChangeQueue(r.Context(), req)
+	if err != nil {
+		s.fail(w, "change the queue", err)
+		return
+	}
+	s.answer(w, QueueChanged{n})
 }
 
 func (s *server) stop(w http.ResponseWriter, _ *http.Request) {

@@ -55,6 +55,73 @@ func (s *Store) QueueList(ctx context.Context) ([]QueueEntry, error) {
 	return s.queue(ctx, `ORDER BY id`)
 }
 
+// QueueFind lists some entries by their IDs, those of them that are there.
+func (s *Store) QueueFind(ctx context.Context, ids []int64) (es []QueueEntry, err error) {
+	for _, id := range ids {
+		found, err := s.queue(ctx, `WHERE id = ?`, id)
+		if err != nil {
+			return nil, err
+		}
+		es = append(es, found...)
+	}
+	return es, nil
+}
+
+// QueueHold holds entries, so that they are not tried until they are released,
+// or releases them. It returns how many were there.
+func (s *Store) QueueHold(ctx context.Context, ids []int64, held bool) (int, error) {
+	return s.changeQueue(ctx, ids, func(t *tx, id int64) (int64, error) {
+		return t.exec(`UPDATE queue SET held = ? WHERE id = ?`, held, id)
+	})
+}
+
+// QueueRetry makes entries due at a time. It returns how many were there.
+func (s *Store) QueueRetry(ctx context.Context, ids []int64, at time.Time) (int, error) {
+	return s.changeQueue(ctx, ids, func(t *tx, id int64) (int64, error) {
+		return t.exec(`UPDATE queue SET next_at = ? WHERE id = ?`, micros(at), id)
+	})
+}
+
+// QueueDrop takes entries out, without a word to anybody. One that is under way
+// may still be delivered. It returns how many were there.
+func (s *Store) QueueDrop(ctx context.Context, ids []int64) (int, error) {
+	return s.changeQueue(ctx, ids, func(t *tx, id int64) (int64, error) {
+		var body, size int64
+		err := t.row(`SELECT body, size FROM queue WHERE id = ?`, []any{id}, &body, &size)
+		if errors.Is(err, sql.ErrNoRows) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		n, err := t.exec(`DELETE FROM queue WHERE id = ?`, id)
+		if err != nil {
+			return 0, err
+		}
+		return n, t.release(body, size, 1)
+	})
+}
+
+// changeQueue changes entries in one transaction, and has the queue look again.
+func (s *Store) changeQueue(ctx context.Context, ids []int64, change func(t *tx, id int64) (int64, error)) (n int, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		n = 0 // it may be tried again
+		for _, id := range ids {
+			m, err := change(t, id)
+			if err != nil {
+				return err
+			}
+			n += int(m)
+		}
+		t.effects.queued = true
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("change the queue: %w", err)
+	}
+	return n, nil
+}
+
 // QueueWake returns the channel that receives after a commit that added entries;
 // several are told as one. There is one channel for the whole store.
 func (s *Store) QueueWake() <-chan struct{} { return s.queueWake }
