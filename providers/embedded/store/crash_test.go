@@ -174,13 +174,7 @@ func checkAcknowledged(t *testing.T, s *Store, acknowledged []string) {
 			t.Errorf("message %s is there %d times for one and %d for the other", id, n, bob[id])
 		}
 	}
-	for _, f := range inconsistencies(t, s) {
-		t.Error(f)
-	}
-	var problem string
-	if err := s.read.row(t.Context(), `PRAGMA integrity_check`, nil, &problem); err != nil || problem != "ok" {
-		t.Errorf("integrity check: %s, %v", problem, err)
-	}
+	checkStore(t, s)
 }
 
 func TestAKilledOwnerLosesNothing(t *testing.T) {
