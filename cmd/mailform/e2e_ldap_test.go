@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -198,5 +199,48 @@ output "none" {
 	w.edit("main.mf.hcl", `(employeeType=nobody)`, `(employeeType=nobody`)
 	if r := w.mailform("plan"); r.code == 0 || !strings.Contains(r.stderr, "is no filter") {
 		t.Errorf("a filter: %v", r)
+	}
+}
+
+// An apply that is killed with the signal that nothing catches leaves entries, and
+// knows them for its own the next time.
+func TestApplyToADirectoryIsKilled(t *testing.T) {
+	t.Parallel()
+	s := ldaptest.Start(t, ldaptest.Options{})
+	files := ldapFiles(s)
+	files["main.mf.hcl"] += `
+user "many" {
+  for_each = toset([for i in range(1000) : "u${i}"])
+  domain   = domain.example
+  name     = each.key
+  quota    = "1GiB"
+}
+`
+	w := newWorld(t, files)
+	w.env = append(w.env, "MF_VAR_ldap_password="+ldaptest.Password, "MF_VAR_alice_password_hash="+aliceHash)
+	count := func() int { return strings.Count(s.Search(t, "(mail=u*)", "1.1"), "dn: ") }
+	for round := range 3 {
+		was := count()
+		ctx, cancel := context.WithCancel(t.Context())
+		cmd := w.command(ctx, binary, "apply", "-auto-approve")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the apply is under way", func() bool { return count() > was+100 })
+		cancel() // kills
+		_ = cmd.Wait()
+		if n := count(); n == 1000 {
+			t.Logf("round %d: it was done before it was killed", round)
+			break
+		}
+	}
+	// What was made and not remembered is no conflict, and foreign to nobody.
+	if r := w.mailform("plan"); strings.Contains(r.stdout, "mailbox u0@example.com at ldap") {
+		t.Errorf("an entry of ours is foreign:\n%s", r.stdout)
+	}
+	w.apply()
+	w.noChanges()
+	if n := count(); n != 1000 {
+		t.Errorf("%d of 1000 entries", n)
 	}
 }

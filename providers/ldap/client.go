@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -162,9 +163,30 @@ type search struct {
 	attributes []string
 }
 
-// find hands all entries that are found to each, page by page. A search that ends
-// before all are found is an error: part of the truth is none.
+// find hands all entries that are found to each, page by page, while the next page
+// is on its way. A search that ends before all are found is an error: part of the
+// truth is none.
 func (c *client) find(ctx context.Context, s search, each func(*goldap.Entry) error) error {
+	pages := make(chan []*goldap.Entry, 1)
+	stopped := make(chan error, 1)
+	go func() {
+		var err error
+		for page := range pages {
+			for _, e := range page {
+				if err == nil {
+					err = each(e)
+				}
+			}
+		}
+		stopped <- err
+	}()
+	err := c.pages(ctx, s, pages)
+	close(pages)
+	return cmp.Or(err, <-stopped)
+}
+
+// pages sends what a search finds.
+func (c *client) pages(ctx context.Context, s search, pages chan<- []*goldap.Entry) error {
 	paging := goldap.NewControlPaging(c.pageSize)
 	request := goldap.NewSearchRequest(s.base, s.scope, goldap.NeverDerefAliases, 0, 0, false, s.filter, s.attributes, []goldap.Control{paging})
 	conn := c.conn()
@@ -173,11 +195,7 @@ func (c *client) find(ctx context.Context, s search, each func(*goldap.Entry) er
 		if err != nil {
 			return c.explain(ctx, err, s.base)
 		}
-		for _, e := range result.Entries {
-			if err := each(e); err != nil {
-				return err
-			}
-		}
+		pages <- result.Entries
 		more, ok := goldap.FindControl(result.Controls, goldap.ControlTypePaging).(*goldap.ControlPaging)
 		if !ok || len(more.Cookie) == 0 {
 			return nil

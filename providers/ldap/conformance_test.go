@@ -51,15 +51,36 @@ func provider(t *testing.T, s *ldaptest.Server, lineage string, more attrs) *lda
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	conformance(t, 500, func(*ldap.Provider) {})
+}
+
+// A server that knows no assertions says by the values that are to go whether an
+// entry is another by now.
+func TestConformanceWithoutAssertions(t *testing.T) {
+	t.Parallel()
+	conformance(t, 50, func(p *ldap.Provider) {
+		if err := p.WithoutAssertions(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func conformance(t *testing.T, many int, prepare func(*ldap.Provider)) {
 	providertest.Run(t, providertest.Harness{
 		Untried: providertest.Others("a directory has none", schema.KindMailbox, schema.KindRoute),
 		New: func(t *testing.T) *providertest.System {
 			s := ldaptest.Start(t, ldaptest.Options{})
+			boxes, ways := mailboxes(), routes()
+			boxes.Many, ways.Many = boxes.Many[:many], ways.Many[:many/2]
 			return &providertest.System{
-				Provider: func(lineage string) providers.Provider { return provider(t, s, lineage, nil) },
-				Samples:  map[string]providertest.Sample{schema.KindMailbox: mailboxes(), schema.KindRoute: routes()},
-				Tamper:   func(t *testing.T, r schema.Resource) { tamper(t, s, r) },
-				Kill:     func(t *testing.T) { s.Kill(t); s.Start(t) },
+				Provider: func(lineage string) providers.Provider {
+					p := provider(t, s, lineage, nil)
+					prepare(p)
+					return p
+				},
+				Samples: map[string]providertest.Sample{schema.KindMailbox: boxes, schema.KindRoute: ways},
+				Tamper:  func(t *testing.T, r schema.Resource) { tamper(t, s, r) },
+				Kill:    func(t *testing.T) { s.Kill(t); s.Start(t) },
 			}
 		},
 	})

@@ -192,6 +192,8 @@ type layout struct {
 	base    string
 	classes []string          // of new entries
 	names   map[string]string // attributes by role; a role without one is not held
+	// hasCSN is set for a server that numbers the versions of its entries.
+	hasCSN bool
 	// missing says what it is that keeps the kind from being held at all; nil: it is.
 	missing error
 }
@@ -200,7 +202,7 @@ type layout struct {
 // the block names has to be there; of those of mailform's schema, what is there is
 // used.
 func (m *mapping) layoutFor(base string, has *subschema) (*layout, error) {
-	l := &layout{mapping: m, base: cmp.Or(m.base, base), classes: slices.Clone(m.classes), names: map[string]string{}}
+	l := &layout{mapping: m, base: cmp.Or(m.base, base), classes: slices.Clone(m.classes), names: map[string]string{}, hasCSN: has.attributes["entrycsn"]}
 	if l.base == "" {
 		return nil, fmt.Errorf("base: the server has no single tree to begin at; give the name of an entry as base, or in the block %s", m.block)
 	}
@@ -286,9 +288,17 @@ func (l *layout) all(addresses []string) string {
 	return b.String()
 }
 
+// operational are the attributes that tell one version of an entry from another.
+func (l *layout) operational() []string {
+	if l.hasCSN {
+		return []string{"entryCSN", "entryUUID"}
+	}
+	return []string{"entryCSN", "entryUUID", "modifyTimestamp"}
+}
+
 // asked are the attributes that a search asks for.
 func (l *layout) asked() []string {
-	out := []string{"objectClass", "entryCSN", "entryUUID", "modifyTimestamp"}
+	out := append(l.operational(), "objectClass")
 	for _, role := range slices.Sorted(maps.Keys(l.names)) {
 		out = append(out, l.names[role])
 	}

@@ -118,7 +118,7 @@ func (w *work) remove(ctx context.Context, l *layout, c providers.Change, have *
 		if !have.is(c.Prior, l.kind, w.p.lineage) {
 			return fmt.Errorf("the entry %s: %w", have.dn, providers.ErrConflict)
 		}
-		whole, err := w.c.entry(ctx, have.dn, []string{"*", "entryCSN", "entryUUID", "modifyTimestamp"})
+		whole, err := w.c.entry(ctx, have.dn, append(l.operational(), "*"))
 		if err != nil {
 			return err
 		}
