@@ -127,7 +127,7 @@ var dataSources = []*BlockType{
 // The types of what data blocks list.
 var (
 	LDAPUserDataType = cty.Object(map[string]cty.Type{
-		"dn": cty.String, "values": cty.Map(cty.String), "all": cty.Map(cty.List(cty.String)),
+		"dn": cty.String, "verifier": cty.String, "values": cty.Map(cty.String), "all": cty.Map(cty.List(cty.String)),
 	})
 	MailboxDataType = cty.Object(map[string]cty.Type{
 		"address": cty.String, "quota": cty.Number, "protocols": cty.List(cty.String), "mail": cty.String,

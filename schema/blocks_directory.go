@@ -22,7 +22,7 @@ var ldapUsersData = &BlockType{
 	Type:  DataType + "ldap_users",
 	Label: "ldap_users",
 	Doc: "Entries of a directory, for users to be made of. They are read with the credentials of the block `read` of the provider, where it has one. " +
-		"Attributes that hold passwords cannot be asked for: a server that verifies passwords against the directory needs none in the files.",
+		"Attributes that hold passwords cannot be asked for. `verifier` is a `password_hash` by which the directory judges the password of the entry.",
 	Example: `data "ldap_users" "staff" {
   base   = "ou=people,dc=example,dc=com"
   filter = "(&(objectClass=inetOrgPerson)(employeeType=staff))"
@@ -33,6 +33,8 @@ user "staff" {
   domain   = domain.example
   name     = each.key
   quota    = each.value.values.employeeType == "boss" ? "10GiB" : "2GiB"
+
+  password_hash = each.value.verifier
 }`,
 	Instances: true,
 	Attributes: []Attribute{
@@ -45,6 +47,6 @@ user "staff" {
 	},
 	Computed: []ComputedAttribute{
 		{Name: "users", Type: cty.Map(LDAPUserDataType), Derived: true,
-			Doc: "By key: the entry's name as `dn`; the first value of each attribute in `values`, null where there is none; all of them in `all`."},
+			Doc: "By key: the entry's name as `dn`; what judges its password as `verifier`; the first value of each attribute in `values`, null where there is none; all of them in `all`."},
 	},
 }

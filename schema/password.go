@@ -53,6 +53,12 @@ func PasswordHashes(text string) [][2]int {
 // ParsePasswordHash names the scheme of a password verifier. Its errors never
 // hold any part of the value, which may be a password in plain text.
 func ParsePasswordHash(s string) (scheme string, err error) {
+	if strings.HasPrefix(s, LDAPVerifierPrefix) {
+		if _, err := ParseLDAPVerifier(s); err != nil {
+			return "", err
+		}
+		return "ldap", nil
+	}
 	for _, h := range hashSchemes {
 		rest, ok := strings.CutPrefix(s, h.prefix)
 		if !ok {

@@ -168,6 +168,8 @@ user "staff" {
   domain   = domain.example
   name     = each.key
   quota    = each.value.values.mail == null ? "3GiB" : "1GiB"
+
+  password_hash = each.value.verifier
 }
 
 output "all" {
@@ -182,6 +184,18 @@ output "none" {
 	w.ok("validate")
 	w.apply()
 	w.noChanges()
+	// Whoever the directory lets in gets to the mail.
+	w.deliver("dora@example.com", "from the directory")
+	imap := dial(t, w.addr("imap"))
+	imap.until("* OK")
+	for _, c := range [][2]string{{"wrong", "a NO"}, {"secret", "a OK"}} {
+		if got := imap.imap("a", "LOGIN dora@example.com "+c[0]); !strings.HasPrefix(got, c[1]) {
+			t.Errorf("log in with %q: %s", c[0], got)
+		}
+	}
+	if got := imap.imap("b", "SELECT INBOX"); !strings.Contains(got, "* 1 EXISTS") {
+		t.Errorf("the inbox: %s", got)
+	}
 	got := w.ok("output", "-json")
 	for _, want := range []string{`"uid=dora,ou=people,dc=example,dc=com": 2`, `"uid=emil,ou=people,dc=example,dc=com": 2`} {
 		if !strings.Contains(got, want) && !strings.Contains(got, strings.ReplaceAll(want, ": ", ":")) {

@@ -3,17 +3,14 @@ package ldap
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
+	"github.com/mailform/mailform/providers/ldap/ldapconn"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -90,42 +87,18 @@ func (c *client) conn() *goldap.Conn {
 
 // open opens one connection and says who asks.
 func (s *server) open(ctx context.Context, who credentials) (*goldap.Conn, error) {
-	dialing, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	network := "tcp"
-	if s.at.Scheme == "ldapi" {
-		network = "unix"
-	}
-	raw, err := new(net.Dialer).DialContext(dialing, network, s.at.Address)
-	if err != nil {
+	conn, err := ldapconn.Open(ctx, ldapconn.Options{Server: s.at, StartTLS: s.startTLS, CAFile: s.caFile, Timeout: s.timeout})
+	var noTLS *ldapconn.TLSError
+	switch {
+	case errors.As(err, &noTLS):
+		return nil, s.badTLS(ctx, noTLS.Err)
+	case errors.Is(err, ldapconn.ErrAuthorities):
+		return nil, fmt.Errorf("ca_file: %w", err)
+	case err != nil:
 		return nil, s.unreached(ctx, err)
 	}
-	var conf *tls.Config
-	if s.at.Scheme == "ldaps" || s.startTLS {
-		if conf, err = s.tlsConfig(); err != nil {
-			_ = raw.Close()
-			return nil, err
-		}
-	}
-	if s.at.Scheme == "ldaps" {
-		secure := tls.Client(raw, conf)
-		if err := secure.HandshakeContext(dialing); err != nil {
-			_ = raw.Close()
-			return nil, s.badTLS(ctx, err)
-		}
-		raw = secure
-	}
-	conn := goldap.NewConn(raw, s.at.Scheme == "ldaps")
-	conn.Start()
-	conn.SetTimeout(s.timeout)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	if s.startTLS {
-		if err := conn.StartTLS(conf); err != nil {
-			_ = conn.Close()
-			return nil, s.badTLS(ctx, err)
-		}
-	}
 	switch {
 	case who.dn != "":
 		_, err = conn.SimpleBind(&goldap.SimpleBindRequest{Username: who.dn, Password: who.password})
@@ -137,22 +110,6 @@ func (s *server) open(ctx context.Context, who credentials) (*goldap.Conn, error
 		return nil, s.badLogin(ctx, who, err)
 	}
 	return conn, nil
-}
-
-func (s *server) tlsConfig() (*tls.Config, error) {
-	conf := &tls.Config{ServerName: s.at.Host, MinVersion: tls.VersionTLS12}
-	if s.caFile == "" {
-		return conf, nil
-	}
-	pem, err := os.ReadFile(s.caFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	conf.RootCAs = x509.NewCertPool()
-	if !conf.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM", s.caFile)
-	}
-	return conf, nil
 }
 
 // A search is what is looked for.

@@ -306,7 +306,7 @@ func TestErrorsOfAServer(t *testing.T) {
 		"another authority":         {attrs{"url": str(s.TLSURL), "ca_file": str(other)}, "of no authority that is believed"},
 		"another name":              {attrs{"url": str(strings.Replace(s.TLSURL, "localhost", "127.0.0.1", 1)), "ca_file": str(s.CAFile)}, "is for another name"},
 		"TLS where there is none":   {attrs{"url": str(strings.Replace(s.URL, "ldap:", "ldaps:", 1)), "timeout": str("2s")}, "TLS"},
-		"no file with an authority": {attrs{"url": str(s.TLSURL), "ca_file": str("/nowhere")}, "ca_file: open /nowhere"},
+		"no file with an authority": {attrs{"url": str(s.TLSURL), "ca_file": str("/nowhere")}, "ca_file: the file with certificate authorities cannot be used: open /nowhere"},
 	} {
 		_, err := provider(t, s, lineage, c.more).Read(t.Context(), providers.Scope{})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

@@ -57,7 +57,7 @@ func (p *Provider) Query(ctx context.Context, source string, args cty.Value) (ct
 		if other, ok := names[id]; ok {
 			return fmt.Errorf("%s and %s both have the %s %q: choose another key, or leave one out by filter", other, e.DN, key, id)
 		}
-		user, err := userValue(e, attributes)
+		user, err := p.server.userValue(e, attributes)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (p *Provider) Query(ctx context.Context, source string, args cty.Value) (ct
 }
 
 // userValue is an entry as a configuration sees it.
-func userValue(e *goldap.Entry, attributes []string) (cty.Value, error) {
+func (s *server) userValue(e *goldap.Entry, attributes []string) (cty.Value, error) {
 	values, all := map[string]cty.Value{}, map[string]cty.Value{}
 	for _, name := range attributes {
 		list := e.GetEqualFoldAttributeValues(name)
@@ -89,5 +89,6 @@ func userValue(e *goldap.Entry, attributes []string) (cty.Value, error) {
 		}
 		all[name] = schema.StringList(list)
 	}
-	return cty.ObjectVal(map[string]cty.Value{"dn": cty.StringVal(e.DN), "values": cty.MapVal(values), "all": cty.MapVal(all)}), nil
+	verifier := schema.LDAPVerifier{Server: s.at, StartTLS: s.startTLS, CAFile: s.caFile, DN: e.DN}
+	return cty.ObjectVal(map[string]cty.Value{"dn": cty.StringVal(e.DN), "verifier": cty.StringVal(verifier.String()), "values": cty.MapVal(values), "all": cty.MapVal(all)}), nil
 }

@@ -100,6 +100,9 @@ func (l *layout) mailboxWish(attrs cty.Value, have *entry) (wish, error) {
 		if _, err := schema.ParsePasswordHash(hash); err != nil && !slices.Contains(kept, hash) {
 			return nil, fmt.Errorf("password_hash[%d]: %w", i, err)
 		}
+		if strings.HasPrefix(hash, schema.LDAPVerifierPrefix) {
+			return nil, fmt.Errorf("password_hash[%d] says that a directory judges the password, and this is to be one: it has to be a hash", i)
+		}
 		w[rolePassword] = append(w[rolePassword], stored(hash))
 	}
 	if err := unique(w[rolePassword]); err != nil {

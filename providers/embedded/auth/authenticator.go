@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,9 @@ type Options struct {
 const (
 	defaultCacheSize = 16384
 	defaultCacheTTL  = 5 * time.Minute
+	// ldapCacheTTL is how long what a directory has said is remembered: it may have
+	// another password by then.
+	ldapCacheTTL = 30 * time.Second
 )
 
 // An Authenticator checks logins. It is safe for concurrent use.
@@ -164,8 +168,11 @@ func (a *Authenticator) Login(ctx context.Context, address, password, service st
 		a.throttle.failed(who, a.clock.Now())
 		return nil, ErrInvalid
 	}
-	now := a.clock.Now()
-	a.recent.put(key, struct{}{}, now.Add(a.cacheTTL), now)
+	now, ttl := a.clock.Now(), a.cacheTTL
+	if slices.ContainsFunc(account.PasswordHashes, isLDAP) {
+		ttl = min(ttl, ldapCacheTTL)
+	}
+	a.recent.put(key, struct{}{}, now.Add(ttl), now)
 	return permit(account, service)
 }
 
@@ -188,8 +195,39 @@ func permit(account *store.Account, service string) (*store.Account, error) {
 	return account, nil
 }
 
-// verify checks the password of an account, or takes as long for none.
+// verify checks the password of an account, or takes as long for none. Where a
+// directory judges it, that comes on top, and holds up nobody else's.
 func (a *Authenticator) verify(ctx context.Context, account *store.Account, password string) (bool, error) {
+	if account == nil || !slices.ContainsFunc(account.PasswordHashes, isLDAP) {
+		return a.verifyHere(ctx, account, password)
+	}
+	here, there := *account, []string{}
+	here.PasswordHashes = nil
+	for _, h := range account.PasswordHashes {
+		if isLDAP(h) {
+			there = append(there, h)
+		} else {
+			here.PasswordHashes = append(here.PasswordHashes, h)
+		}
+	}
+	if right, err := a.verifyHere(ctx, &here, password); right || err != nil {
+		return right, err
+	}
+	right, err := Verify(there, []byte(password))
+	switch {
+	case right:
+		return true, nil
+	case errors.Is(err, ErrUnavailable):
+		a.log.Error("auth: a directory does not judge a password", "account", account.Address, "error", err)
+		return false, err
+	case err != nil:
+		a.log.Error("auth: a password hash cannot be used", "account", account.Address, "error", err)
+	}
+	return false, nil
+}
+
+// verifyHere checks the password of an account by the hashes that it has.
+func (a *Authenticator) verifyHere(ctx context.Context, account *store.Account, password string) (bool, error) {
 	select {
 	case a.slots <- struct{}{}:
 		defer func() { <-a.slots }()

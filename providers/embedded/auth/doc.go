@@ -9,7 +9,8 @@
 //
 // Schemes are argon2id (RFC 9106, the one that is made), bcrypt, SHA-256- and
 // SHA-512-crypt, PBKDF2 as passlib and Dovecot write it, and SCRAM verifiers
-// (RFC 5803 in Dovecot's form). A hash that would take more than bounded memory
+// (RFC 5803 in Dovecot's form). A verifier can also name an entry of a directory,
+// which is then asked whether it lets one in with the password. A hash that would take more than bounded memory
 // or time to check is refused as malformed.
 //
 // What this package refuses to do: it never logs or returns a password or a

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/mailform/mailform/schema"
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -21,6 +22,8 @@ var (
 	ErrMalformed = errors.New("malformed password hash")
 	// ErrUnknownScheme: the hash is of no scheme that this package knows.
 	ErrUnknownScheme = errors.New("unknown password hash scheme")
+	// ErrUnavailable: a directory judges the password, and does not say.
+	ErrUnavailable = errors.New("the directory cannot be asked")
 )
 
 // maxBcryptCost is the dearest bcrypt hash that is checked: about 4 s.
@@ -51,7 +54,7 @@ func Hash(password []byte) (string, error) {
 // tells how many there are.
 //
 // The error is nil when the answer is sure; otherwise it joins an [ErrMalformed]
-// or [ErrUnknownScheme] for each hash that could not be checked. A match is a
+// or [ErrUnknownScheme], or [ErrUnavailable], for each hash that could not be checked. A match is a
 // match, whatever the others are.
 func Verify(hashes []string, password []byte) (bool, error) {
 	if len(password) == 0 || len(password) > MaxPassword {
@@ -100,6 +103,7 @@ var schemes = []struct {
 	{"{PBKDF2}", "pbkdf2", verifyDovecotPBKDF2},
 	{"{SCRAM-SHA-256}", "scram-sha-256", verifySCRAM},
 	{"{SCRAM-SHA-1}", "scram-sha-1", verifySCRAM},
+	{schema.LDAPVerifierPrefix, "ldap", verifyLDAP},
 }
 
 func verify(hash string, password []byte) (bool, error) {
