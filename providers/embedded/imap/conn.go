@@ -310,6 +310,8 @@ func (c *conn) recheckAccount(ctx context.Context) error {
 func (c *conn) leave() {
 	if c.view != nil {
 		c.view.watch.Close()
+		c.view.forget()
+		c.srv.recent.put(c.view.mailbox.ID, c.view.msgs, c.view.modseq)
 		c.view = nil
 	}
 }

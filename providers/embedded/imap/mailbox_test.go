@@ -156,3 +156,35 @@ func TestListIsFastForAnyPattern(t *testing.T) {
 		t.Errorf("LIST: %q", got)
 	}
 }
+
+// What others did between two looks is there at the second.
+func TestSelectedAgain(t *testing.T) {
+	w := newWorld(t)
+	c, other := w.login("alice"), w.login("alice")
+	const message = "Subject: x\r\n\r\nx\r\n"
+	w.deliver("INBOX", message, message, message, message)
+	c.ok("SELECT INBOX")
+	c.ok("UNSELECT")
+	other.ok("SELECT INBOX")
+	other.ok(`UID STORE 2 +FLAGS.SILENT (\Deleted)`)
+	other.ok("UID EXPUNGE 2")
+	other.ok(`UID STORE 3 +FLAGS.SILENT (\Flagged)`)
+	w.deliver("INBOX", message)
+	if got := c.ok("SELECT INBOX"); !slices.Contains(got, "* 4 EXISTS") {
+		t.Errorf("SELECT: %q", got)
+	}
+	want := []string{`* 1 FETCH (UID 1 FLAGS ())`, `* 2 FETCH (UID 3 FLAGS (\Flagged))`, `* 3 FETCH (UID 4 FLAGS ())`, `* 4 FETCH (UID 5 FLAGS ())`}
+	if diff := cmp.Diff(want, c.ok("FETCH 1:* (UID FLAGS)")); diff != "" {
+		t.Errorf("FETCH (-want +got):\n%s", diff)
+	}
+	c.ok("CREATE gone")
+	c.ok("SELECT gone")
+	c.ok("UNSELECT")
+	other.ok("DELETE gone")
+	c.refused("SELECT gone", "NO [NONEXISTENT] ")
+	other.ok("CREATE gone")
+	w.deliver("gone", message)
+	if got := c.ok("SELECT gone"); !slices.Contains(got, "* 1 EXISTS") {
+		t.Errorf("SELECT: %q", got)
+	}
+}

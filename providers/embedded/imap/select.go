@@ -44,8 +44,7 @@ func (c *conn) open(ctx context.Context, name string) (*view, error) {
 		gone:     make(map[uint32]struct{}),
 		keywords: make(map[string]struct{}),
 	}
-	v.msgs, v.modseq, err = st.Messages(ctx, mb.ID)
-	if err != nil {
+	if err := c.srv.read(ctx, v); err != nil {
 		v.watch.Close()
 		return nil, err
 	}
@@ -54,6 +53,33 @@ func (c *conn) open(ctx context.Context, name string) (*view, error) {
 		v.learn(v.msgs[i].Flags)
 	}
 	return v, nil
+}
+
+// read lists the messages of a view that is to be: those that were there when
+// somebody last looked, with what has changed since, or all of them.
+func (s *Server) read(ctx context.Context, v *view) (err error) {
+	var ok bool
+	if v.msgs, v.modseq, ok = s.recent.get(v.mailbox.ID); ok {
+		if _, err := v.load(ctx, s.opt.Store); err != nil {
+			return err
+		}
+		v.forget()
+		return nil
+	}
+	v.msgs, v.modseq, err = s.opt.Store.Messages(ctx, v.mailbox.ID)
+	return err
+}
+
+// forget takes out the messages that are gone, which nobody has been told of.
+func (v *view) forget() {
+	if len(v.gone) == 0 {
+		return
+	}
+	v.msgs = slices.DeleteFunc(v.msgs, func(m store.Message) bool {
+		_, gone := v.gone[m.UID]
+		return gone
+	})
+	clear(v.gone)
 }
 
 // describe writes the untagged responses of SELECT.

@@ -146,6 +146,7 @@ type Server struct {
 	limits Limits
 	log    *slog.Logger
 	group  *sessions.Group
+	recent recent
 }
 
 // New makes a server that listens nowhere yet.
