@@ -83,7 +83,7 @@ func (s *Session) draft(d *described, observed map[string][]providers.Observed, 
 			}
 		}
 	}
-	in := draft.Input{Config: d.cfg, Declared: d.expand.Resources, NameServers: d.expand.NameServers, Expand: s.ws.expandOptions(knownFrom(known)), Variables: s.module.VariableNames(), Wanted: wanted}
+	in := draft.Input{Config: d.cfg, Declared: d.expand.Resources, NameServers: d.expand.NameServers, MailDomains: d.expand.MailDomains, Expand: s.ws.expandOptions(knownFrom(known)), Variables: s.module.VariableNames(), Wanted: wanted}
 	out := &draft.Draft{}
 	for _, t := range slices.Sorted(maps.Keys(observed)) {
 		if target != "" && t != target {

@@ -32,7 +32,7 @@ func (w *Workspace) DraftThings(module *config.Module, opts config.Options, thin
 	}
 	target := holder(res.NameServers, things)
 	in := draft.Input{
-		Target: target, NameServers: res.NameServers, Things: things, Config: cfg, Declared: res.Resources,
+		Target: target, NameServers: res.NameServers, MailDomains: res.MailDomains, Things: things, Config: cfg, Declared: res.Resources,
 		Expand: expansion, Variables: module.VariableNames(), Unmade: true,
 	}
 	made, err := draft.Make(in)

@@ -29,6 +29,8 @@ type Input struct {
 	// NameServers are those that the files declare, beside the ones that Declared
 	// has listeners of.
 	NameServers []expand.NameServer
+	// MailDomains are those that the files declare, wherever they are kept.
+	MailDomains []expand.MailDomain
 	// Expand are the options of expansion.
 	Expand expand.Options
 	// Variables are the names of those that the files declare.

@@ -51,6 +51,12 @@ func (d *drafter) knowDeclared() {
 			d.knowMail(r.Key, ref)
 		}
 	}
+	for _, m := range d.in.MailDomains {
+		// A directory, or a server that keeps mail, has no mail domains of its own.
+		if _, known := d.find(schema.KindMailDomain, m.Host); !known && (m.Mailboxes == d.in.Target || m.Routes == d.in.Target) && m.Ref.Module == nil {
+			d.know(schema.KindMailDomain, m.Host, m.Ref.Block())
+		}
+	}
 	for _, ns := range d.in.NameServers {
 		if _, known := d.host("nameserver", ns.Host.Host()); !known && ns.Target == d.in.Target && ns.Ref.Module == nil {
 			d.knowHost("nameserver", ns.Host.Host(), ns.Ref.Block())

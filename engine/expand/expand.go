@@ -44,9 +44,20 @@ type Result struct {
 	Records map[string][]string
 	// NameServers are those that blocks declare, in the order of the configuration.
 	NameServers []NameServer
+	// MailDomains are the domains whose users and routes are kept somewhere, in the
+	// order of the configuration.
+	MailDomains []MailDomain
 	// Zones of which the files say what in them is somebody else's, or that all
 	// else is to go.
 	Zones []*ignore.Zone
+}
+
+// A MailDomain is a domain block, with the targets that keep the mailboxes of its
+// users and its routes: those of its server, or a directory.
+type MailDomain struct {
+	Ref               schema.Ref
+	Host              string
+	Mailboxes, Routes string
 }
 
 // A NameServer is one that a block declares.
@@ -87,6 +98,11 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	for _, b := range e.byType["nameserver"] {
 		if ns := e.nameservers[b]; ns != nil {
 			res.NameServers = append(res.NameServers, NameServer{b.inst.Ref, ns.host, ns.target})
+		}
+	}
+	for _, d := range e.domainList {
+		if home, ok := d.home(); ok {
+			res.MailDomains = append(res.MailDomains, MailDomain{d.inst.Ref, d.host, home.mailboxes, home.routes})
 		}
 	}
 	e.describeDomains(res)

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -161,19 +160,16 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 		}
 		if l.missing != nil { // of one as of all
 			told[r.Kind] = true
-			problems = append(problems, providers.Problem{Address: r.Address, Detail: sentence(l.missing.Error())})
+			problems = append(problems, providers.Problem{Address: r.Address, Detail: l.missing.Error() + "."})
 			continue
 		}
 		var lack *lacking
 		if _, err := l.wish(r, nil); errors.As(err, &lack) {
-			problems = append(problems, providers.Problem{Address: r.Address, Attribute: lack.attribute, Detail: sentence(lack.why)})
+			problems = append(problems, providers.Problem{Address: r.Address, Attribute: lack.attribute, Detail: lack.why + "."})
 		}
 	}
 	return problems, nil
 }
-
-// sentence makes of an error one that stands for itself.
-func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
 // few is how many addresses are looked for one by one; more are found among all.
 const few, perFilter = 200, 50
