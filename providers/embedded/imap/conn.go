@@ -40,7 +40,7 @@ type conn struct {
 	view    *view          // nil while no mailbox is selected
 
 	// Switched on by the client.
-	rev2, condstore bool
+	rev2, condstore, qresync bool
 
 	bad, failedLogins int
 	bye               string // reason to end after the current command; "" to go on

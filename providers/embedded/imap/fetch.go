@@ -21,6 +21,16 @@ func (c *conn) fetch(ctx context.Context, cmd *command.Fetch) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	if cmd.Vanished {
+		if !c.qresync {
+			return result{}, bad("QRESYNC is not enabled")
+		}
+		if set, ok := cmd.Set.(imap.UIDSet); ok && !imap.IsSearchRes(set) {
+			if err := c.vanished(ctx, cmd.ChangedSince, set); err != nil {
+				return result{}, err
+			}
+		}
+	}
 	if cmd.Conditional {
 		indexes = slices.DeleteFunc(indexes, func(i int) bool { return c.view.msgs[i].ModSeq <= cmd.ChangedSince })
 	}

@@ -160,6 +160,8 @@ func (c *conn) enable(cmd *command.Enable) (result, error) {
 		switch ext {
 		case "CONDSTORE":
 			c.condstore = true
+		case "QRESYNC":
+			c.condstore, c.qresync = true, true
 		case "UTF8=ACCEPT":
 			c.w.UTF8 = true
 		case "IMAP4REV2":

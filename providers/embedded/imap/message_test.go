@@ -459,3 +459,65 @@ func TestLargeMessage(t *testing.T) {
 		t.Errorf("partial: %q", got)
 	}
 }
+
+// A client that comes back hears what has happened since, and no more.
+func TestQuickResync(t *testing.T) {
+	w := newWorld(t)
+	w.deliver("INBOX", mail("one"), mail("two"), mail("three"), mail("four"))
+	c := w.login("alice")
+	c.refused("SELECT INBOX (QRESYNC (1 1))", "BAD ")
+	c.ok("ENABLE QRESYNC")
+	state := func(lines []string) (validity, modseq uint64) {
+		for _, l := range lines {
+			fmt.Sscanf(l, "* OK [UIDVALIDITY %d]", &validity)
+			fmt.Sscanf(l, "* OK [HIGHESTMODSEQ %d]", &modseq)
+		}
+		return validity, modseq
+	}
+	validity, modseq := state(c.ok("SELECT INBOX"))
+	c.ok("UNSELECT")
+	other := w.login("alice")
+	other.ok("SELECT INBOX")
+	other.ok(`UID STORE 2,3 +FLAGS.SILENT (\Deleted)`)
+	other.ok("EXPUNGE")
+	other.ok(`UID STORE 4 +FLAGS.SILENT (\Flagged)`)
+	w.deliver("INBOX", mail("five"))
+
+	news := func(lines []string) (out []string) {
+		for _, l := range lines {
+			if strings.HasPrefix(l, "* VANISHED") || strings.Contains(l, " FETCH ") {
+				out = append(out, strings.Split(l, " MODSEQ ")[0])
+			}
+		}
+		return out
+	}
+	flagged, arrived := `* 2 FETCH (UID 4 FLAGS (\Flagged)`, `* 3 FETCH (UID 5 FLAGS ()`
+	for command, want := range map[string][]string{
+		fmt.Sprintf("SELECT INBOX (QRESYNC (%d %d))", validity, modseq):           {"* VANISHED (EARLIER) 2:3", flagged, arrived},
+		fmt.Sprintf("SELECT INBOX (QRESYNC (%d %d 1:2))", validity, modseq):       {"* VANISHED (EARLIER) 2"},
+		fmt.Sprintf("SELECT INBOX (QRESYNC (%d %d 3:5 (1 3)))", validity, modseq): {"* VANISHED (EARLIER) 3", flagged, arrived},
+		fmt.Sprintf("SELECT INBOX (QRESYNC (%d %d))", validity+1, modseq):         nil,
+		fmt.Sprintf("UID FETCH 1:* (FLAGS) (CHANGEDSINCE %d VANISHED)", modseq):   {"* VANISHED (EARLIER) 2:3", flagged, arrived},
+		fmt.Sprintf("UID FETCH 3:4 (FLAGS) (CHANGEDSINCE %d VANISHED)", modseq):   {"* VANISHED (EARLIER) 3", flagged},
+	} {
+		if !strings.HasPrefix(command, "SELECT") {
+			c.ok("SELECT INBOX")
+		}
+		if got := news(c.ok(command)); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+	// What goes while it looks goes by its UID.
+	c.ok("SELECT INBOX")
+	other.ok("NOOP")
+	other.ok(`UID STORE 1,5 +FLAGS.SILENT (\Deleted)`)
+	other.ok("EXPUNGE")
+	if got := c.ok("NOOP"); !slices.Contains(got, "* VANISHED 1,5") {
+		t.Errorf("NOOP: %q", got)
+	}
+	if got := c.ok("FETCH 1 UID"); len(got) != 1 || got[0] != "* 1 FETCH (UID 4)" {
+		t.Errorf("FETCH: %q", got)
+	}
+	c.refused("FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "BAD ")
+	other.refused("UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "BAD ")
+}

@@ -53,12 +53,21 @@ func (c *conn) announce(changed []int, expunge bool) {
 func (c *conn) announceGone() {
 	v := c.view
 	told := v.told
+	var uids []uint32 // falling
 	for i := len(v.msgs) - 1; i >= 0; i-- {
 		if i >= told || !v.isGone(i) {
 			continue // what came and went meanwhile was never there for the client
 		}
-		c.w.Raw("* ").Uint(uint64(i) + 1).Line(" EXPUNGE")
 		v.told--
+		if c.qresync {
+			uids = append(uids, v.msgs[i].UID)
+		} else {
+			c.w.Raw("* ").Uint(uint64(i) + 1).Line(" EXPUNGE")
+		}
+	}
+	if len(uids) > 0 {
+		slices.Reverse(uids)
+		c.w.Raw("* VANISHED ").Line(uidSet(uids).String())
 	}
 	v.msgs = slices.DeleteFunc(v.msgs, func(m store.Message) bool {
 		_, gone := v.gone[m.UID]

@@ -17,6 +17,9 @@ func (c *conn) cmdSelect(ctx context.Context, cmd *command.Select) (result, erro
 	if cmd.CondStore {
 		c.condstore = true
 	}
+	if cmd.Resync != nil && !c.qresync { // RFC 7162 §3.2.5
+		return result{}, bad("QRESYNC is not enabled")
+	}
 	v, err := c.open(ctx, cmd.Mailbox)
 	if err != nil {
 		return result{}, err
@@ -24,6 +27,9 @@ func (c *conn) cmdSelect(ctx context.Context, cmd *command.Select) (result, erro
 	v.readOnly = cmd.ReadOnly
 	c.view = v
 	c.describe(v)
+	if err := c.resync(ctx, cmd.Resync); err != nil {
+		return result{}, err
+	}
 	if v.readOnly {
 		return result{code: "READ-ONLY"}, nil
 	}

@@ -14,6 +14,8 @@ type Fetch struct {
 	// ChangedSince is a condition where Conditional is set (RFC 7162 §3.1.4.1).
 	ChangedSince uint64
 	Conditional  bool
+	// Vanished asks for what is gone since then as well (RFC 7162 §3.2.6).
+	Vanished bool
 }
 
 // A FetchItem is one item of a FETCH, in the order in which it was asked for.
@@ -57,12 +59,19 @@ func parseFetch(p *parser) Args {
 	}
 	if p.Accept(' ') {
 		p.List(func() {
-			if !strings.EqualFold(p.Atom(), "CHANGEDSINCE") {
+			switch strings.ToUpper(p.Atom()) {
+			case "CHANGEDSINCE":
+				p.Space()
+				cmd.ChangedSince, cmd.Conditional = p.Number(), true
+			case "VANISHED":
+				cmd.Vanished = true
+			default:
 				p.Fail("unknown fetch modifier")
 			}
-			p.Space()
-			cmd.ChangedSince, cmd.Conditional = p.Number(), true
 		})
+		if cmd.Vanished && !(cmd.UID && cmd.Conditional) {
+			p.Fail("VANISHED stands with UID FETCH and CHANGEDSINCE")
+		}
 	}
 	return cmd
 }

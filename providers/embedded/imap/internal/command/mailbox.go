@@ -10,6 +10,16 @@ import (
 type Select struct {
 	Mailbox             string
 	ReadOnly, CondStore bool
+	// Resync is what the client knows of the mailbox; nil: it does not say.
+	Resync *Resync
+}
+
+// Resync is the parameter QRESYNC (RFC 7162 §3.2.5). What it says of sequence
+// numbers is read, and not needed: no UID is ever forgotten here.
+type Resync struct {
+	UIDValidity uint64
+	ModSeq      uint64
+	Known       imap.UIDSet // UIDs that the client has; nil: all there may be
 }
 
 // Create makes a mailbox (CREATE-SPECIAL-USE: RFC 6154 §3).
@@ -66,6 +76,9 @@ func parseSelect(readOnly bool) func(*parser) Args {
 				switch name := strings.ToUpper(p.Atom()); name {
 				case "CONDSTORE":
 					cmd.CondStore = true
+				case "QRESYNC":
+					p.Space()
+					cmd.Resync = p.resync()
 				default:
 					p.Fail("unknown select parameter")
 				}
@@ -73,6 +86,29 @@ func parseSelect(readOnly bool) func(*parser) Args {
 		}
 		return cmd
 	}
+}
+
+// resync reads (UIDVALIDITY MODSEQ [UIDS] [(NUMBERS UIDS)]).
+func (p *parser) resync() *Resync {
+	r := &Resync{}
+	p.Expect('(')
+	r.UIDValidity = p.Number()
+	p.Space()
+	r.ModSeq = p.Number()
+	more := p.Accept(' ')
+	if more && p.Peek() != '(' {
+		r.Known = p.UIDSet()
+		more = p.Accept(' ')
+	}
+	if more {
+		p.Expect('(')
+		p.SeqSet()
+		p.Space()
+		p.UIDSet()
+		p.Expect(')')
+	}
+	p.Expect(')')
+	return r
 }
 
 func parseCreate(p *parser) Args {

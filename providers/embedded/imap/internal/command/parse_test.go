@@ -38,17 +38,21 @@ func TestParse(t *testing.T) {
 	seq := func(from, to uint32) imap.SeqSet { return imap.SeqSet{{Start: from, Stop: to}} }
 	section := func(s imap.FetchItemBodySection) *imap.FetchItemBodySection { return &s }
 	tests := map[string]command.Args{
-		"a login alice \"se\\\"cret\"":     &command.Login{User: "alice", Password: `se"cret`},
-		"a LOGIN {5+}\r\nalice {0+}\r\n":   &command.Login{User: "alice"},
-		"a AUTHENTICATE plain":             &command.Authenticate{Mechanism: "PLAIN"},
-		"a AUTHENTICATE PLAIN =":           &command.Authenticate{Mechanism: "PLAIN", Initial: "=", HasInitial: true},
-		"a ID NIL":                         &command.ID{},
-		`a ID ("name" "x" "os" NIL)`:       &command.ID{Fields: []string{"name", "x", "os", ""}},
-		"a ENABLE CONDSTORE utf8=accept":   &command.Enable{Extensions: []string{"CONDSTORE", "UTF8=ACCEPT"}},
-		"a select inbox":                   &command.Select{Mailbox: "INBOX"},
-		"a EXAMINE &ZeVnLIqe- (CONDSTORE)": &command.Select{Mailbox: "日本語", ReadOnly: true, CondStore: true},
-		`a CREATE x (USE (\Sent))`:         &command.Create{Mailbox: "x", Use: []imap.MailboxAttr{`\Sent`}},
-		"a LIST \"\" %":                    &command.List{Patterns: []string{"%"}},
+		"a login alice \"se\\\"cret\"":   &command.Login{User: "alice", Password: `se"cret`},
+		"a LOGIN {5+}\r\nalice {0+}\r\n": &command.Login{User: "alice"},
+		"a AUTHENTICATE plain":           &command.Authenticate{Mechanism: "PLAIN"},
+		"a AUTHENTICATE PLAIN =":         &command.Authenticate{Mechanism: "PLAIN", Initial: "=", HasInitial: true},
+		"a ID NIL":                       &command.ID{},
+		`a ID ("name" "x" "os" NIL)`:     &command.ID{Fields: []string{"name", "x", "os", ""}},
+		"a ENABLE CONDSTORE utf8=accept": &command.Enable{Extensions: []string{"CONDSTORE", "UTF8=ACCEPT"}},
+		"a select inbox":                 &command.Select{Mailbox: "INBOX"},
+		"a SELECT x (QRESYNC (7 90))":    &command.Select{Mailbox: "x", Resync: &command.Resync{UIDValidity: 7, ModSeq: 90}},
+		"a SELECT x (QRESYNC (7 90 1:5 (1,3 2,4)))": &command.Select{Mailbox: "x",
+			Resync: &command.Resync{UIDValidity: 7, ModSeq: 90, Known: imap.UIDSet{{Start: 1, Stop: 5}}}},
+		"a SELECT x (QRESYNC (7 90 (1 2)))": &command.Select{Mailbox: "x", Resync: &command.Resync{UIDValidity: 7, ModSeq: 90}},
+		"a EXAMINE &ZeVnLIqe- (CONDSTORE)":  &command.Select{Mailbox: "日本語", ReadOnly: true, CondStore: true},
+		`a CREATE x (USE (\Sent))`:          &command.Create{Mailbox: "x", Use: []imap.MailboxAttr{`\Sent`}},
+		"a LIST \"\" %":                     &command.List{Patterns: []string{"%"}},
 		"a LIST (SUBSCRIBED RECURSIVEMATCH) x (a* b) RETURN (CHILDREN STATUS (MESSAGES SIZE))": &command.List{
 			Reference: "x", Patterns: []string{"a*", "b"}, Extended: true,
 			Options: imap.ListOptions{
