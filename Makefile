@@ -74,7 +74,7 @@ bench-engine:
 # The embedded name server beside BIND, Knot and NSD, and record sets kept in BIND
 # and Knot: the tables of docs/benchmarks.md.
 bench-dns: peers build
-	$(GO) test -run '^$$' -bench '^Benchmark(NameServers|Records)$$' -benchtime 1x -timeout 20m ./cmd/mailform
+	$(GO) test -run '^$$' -bench '^Benchmark((Signed)?NameServers|Records)$$' -benchtime 1x -timeout 20m ./cmd/mailform
 
 # Many users kept in the mail systems that organisations run already: the tables of
 # docs/benchmarks.md.

@@ -23,81 +23,54 @@ const benchNames = 10_000
 // `make bench-dns` runs it. On a small machine dnsperf itself is the limit, so what
 // a query costs a server in processor time is told as well.
 func BenchmarkNameServers(b *testing.B) {
-	dnsperf := need(b, "dnsperf")
-	var hosts, queries strings.Builder
-	hosts.WriteString("name,address\n")
-	for i := range benchNames {
-		fmt.Fprintf(&hosts, "h%d,%s\n", i, benchAddress(i))
-	}
-	w := newWorld(b, map[string]string{"hosts.csv": hosts.String(), "main.mf.hcl": `
-nameserver "ns1" {
-  hostname = "ns1.bench.test"
-  listen   = ["127.0.0.1:2053"]
-}
-
-zone "bench" {
-  name       = "bench.test"
-  nameserver = nameserver.ns1
-  ttl        = "5m"
-}
-
-record "host" {
-  for_each = { for h in csvdecode(file("hosts.csv")) : h.name => h.address }
-  zone     = zone.bench
-  name     = each.key
-  type     = "A"
-  values   = [each.value]
-}
-`})
-	w.apply()
-	st, err := w.admin().Status(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	servers := []*benchServer{{name: "mailform", port: w.port["dns"], pid: st.PID}, benchBIND(b), benchKnot(b), benchNSD(b)}
-
-	random := rand.New(rand.NewPCG(1, 1))
-	for range 50_000 {
-		fmt.Fprintf(&queries, "h%d.bench.test A\n", random.IntN(benchNames))
-	}
-	file := filepath.Join(b.TempDir(), "queries")
-	if err := os.WriteFile(file, []byte(queries.String()), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	zone := benchZone()
+	servers := []*benchServer{benchMailform(b, "", ""), benchBIND(b, zone), benchKnot(b, zone), benchNSD(b, zone)}
+	file := benchQueries(b, func(i int) string { return fmt.Sprintf("h%d.bench.test A", i) })
 	for range b.N {
-		const rounds, seconds = 5, 2
-		for round := range rounds {
-			for i := range servers { // another one begins each time
-				s := servers[(round+i)%len(servers)]
-				user, system := processorTime(b, s.pid)
-				out, err := exec.Command(dnsperf, "-s", "127.0.0.1", "-p", strconv.Itoa(s.port), "-d", file,
-					"-l", strconv.Itoa(seconds), "-c", "8", "-T", "1", "-q", "200").CombinedOutput()
-				userThen, systemThen := processorTime(b, s.pid)
-				m := dnsperfSays.FindSubmatch(out)
-				if err != nil || m == nil {
-					b.Fatalf("dnsperf on %s: %v\n%s", s.name, err, out)
-				}
-				s.rates = append(s.rates, number(b, m[2]))
-				s.user = append(s.user, (userThen-user).Seconds()*1e6/number(b, m[1]))
-				s.system = append(s.system, (systemThen-system).Seconds()*1e6/number(b, m[1]))
+		compareServers(b, servers, file)
+	}
+}
+
+// compareServers asks servers in turns, and reports how ours, the first, does beside
+// the others. args are further ones for dnsperf.
+func compareServers(b *testing.B, servers []*benchServer, queries string, args ...string) {
+	b.Helper()
+	dnsperf := need(b, "dnsperf")
+	for _, s := range servers {
+		s.rates, s.user, s.system = nil, nil, nil
+	}
+	const rounds, seconds = 5, 2
+	for round := range rounds {
+		for i := range servers { // another one begins each time
+			s := servers[(round+i)%len(servers)]
+			user, system := processorTime(b, s.pid)
+			out, err := exec.Command(dnsperf, append([]string{"-s", "127.0.0.1", "-p", strconv.Itoa(s.port), "-d", queries,
+				"-l", strconv.Itoa(seconds), "-c", "8", "-T", "1", "-q", "200"}, args...)...).CombinedOutput()
+			userThen, systemThen := processorTime(b, s.pid)
+			m := dnsperfSays.FindSubmatch(out)
+			if err != nil || m == nil {
+				b.Fatalf("dnsperf on %s: %v\n%s", s.name, err, out)
 			}
+			s.rates = append(s.rates, number(b, m[2]))
+			s.user = append(s.user, (userThen-user).Seconds()*1e6/number(b, m[1]))
+			s.system = append(s.system, (systemThen-system).Seconds()*1e6/number(b, m[1]))
 		}
-		ours := servers[0]
-		for _, s := range servers {
-			b.Logf("%s: %.0f queries/s, of %.0f", s.name, median(s.rates), s.rates)
-			b.ReportMetric(median(s.rates), s.name+"-queries/s")
-			b.ReportMetric(median(s.user), s.name+"-us-user/query")
-			b.ReportMetric(median(s.system), s.name+"-us-system/query")
-			if s != ours {
-				b.ReportMetric(median(ours.rates)/median(s.rates), "ratio-to-"+s.name)
-			}
+	}
+	ours := servers[0]
+	for _, s := range servers {
+		b.Logf("%s: %.0f queries/s, of %.0f", s.name, median(s.rates), s.rates)
+		b.ReportMetric(median(s.rates), s.name+"-queries/s")
+		b.ReportMetric(median(s.user), s.name+"-us-user/query")
+		b.ReportMetric(median(s.system), s.name+"-us-system/query")
+		if s != ours {
+			b.ReportMetric(median(ours.rates)/median(s.rates), "ratio-to-"+s.name)
 		}
 	}
 }
 
-// dnsperfSays has the queries that were answered, all of them with what they
-// asked for, and how many that was a second.
-var dnsperfSays = regexp.MustCompile(`(?s)Queries completed:\s+(\d+) .*Response codes:\s+NOERROR \d+ \(100\.00%\)\n.*Queries per second:\s+([\d.]+)`)
+// dnsperfSays has the queries that were answered, all of them with what they asked
+// for or all that there is no such name, and how many that was a second.
+var dnsperfSays = regexp.MustCompile(`(?s)Queries completed:\s+(\d+) .*Response codes:\s+(?:NOERROR|NXDOMAIN) \d+ \(100\.00%\)\n.*Queries per second:\s+([\d.]+)`)
 
 // A benchServer is a name server that is measured.
 type benchServer struct {
@@ -168,24 +141,80 @@ func processorTime(b *testing.B, pid int) (user, system time.Duration) {
 
 func benchAddress(i int) string { return fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255) }
 
-// benchZone writes the zone as a file into a directory.
-func benchZone(b *testing.B, dir string) string {
-	b.Helper()
+// benchZone is the zone as a file.
+func benchZone() string {
 	var text strings.Builder
 	text.WriteString("$TTL 300\n$ORIGIN bench.test.\n@ SOA ns1 hostmaster 1 3600 600 86400 300\n@ NS ns1\nns1 A 127.0.0.1\n")
 	for i := range benchNames {
 		fmt.Fprintf(&text, "h%d A %s\n", i, benchAddress(i))
 	}
-	path := filepath.Join(dir, "bench.test.zone")
-	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+	return text.String()
+}
+
+// benchQueries writes questions, one for each of many numbers of names.
+func benchQueries(b *testing.B, question func(i int) string) string {
+	b.Helper()
+	var text strings.Builder
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 50_000 {
+		fmt.Fprintln(&text, question(random.IntN(benchNames)))
+	}
+	file := filepath.Join(b.TempDir(), "queries")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	return path
+	return file
+}
+
+// benchMailform has the zone served by the embedded name server, after an ordinary
+// apply, with further lines in its blocks and further blocks.
+func benchMailform(b *testing.B, nameserver, zone string) *benchServer {
+	b.Helper()
+	var hosts strings.Builder
+	hosts.WriteString("name,address\n")
+	for i := range benchNames {
+		fmt.Fprintf(&hosts, "h%d,%s\n", i, benchAddress(i))
+	}
+	w := newWorld(b, map[string]string{"hosts.csv": hosts.String(), "main.mf.hcl": fmt.Sprintf(`
+nameserver "ns1" {
+  hostname = "ns1.bench.test"
+  listen   = ["127.0.0.1:2053"]
+  %s
+}
+
+zone "bench" {
+  name       = "bench.test"
+  nameserver = nameserver.ns1
+  ttl        = "5m"
+  %s
+}
+
+record "host" {
+  for_each = { for h in csvdecode(file("hosts.csv")) : h.name => h.address }
+  zone     = zone.bench
+  name     = each.key
+  type     = "A"
+  values   = [each.value]
+}
+
+record "wild" {
+  zone   = zone.bench
+  name   = "*.wild"
+  type   = "A"
+  values = ["192.0.2.1"]
+}
+`, nameserver, zone)})
+	w.apply()
+	st, err := w.admin().Status(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &benchServer{name: "mailform", port: w.port["dns"], pid: st.PID}
 }
 
 // runServer runs a name server in the foreground until the benchmark ends, and
 // waits until it answers for the zone.
-func runServer(b *testing.B, name, config, program string, args ...string) *benchServer {
+func runServer(b *testing.B, zone, name, config, program string, args ...string) *benchServer {
 	b.Helper()
 	port := freePort(b)
 	dir := b.TempDir()
@@ -193,8 +222,11 @@ func runServer(b *testing.B, name, config, program string, args ...string) *benc
 	if err := os.Chmod(dir, 0o755); err != nil {
 		b.Fatal(err)
 	}
-	zone := benchZone(b, dir)
-	text := strings.NewReplacer("DIR", dir, "ZONE", zone, "PORT", strconv.Itoa(port)).Replace(config)
+	file := filepath.Join(dir, "bench.test.zone")
+	if err := os.WriteFile(file, []byte(zone), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	text := strings.NewReplacer("DIR", dir, "ZONE", file, "PORT", strconv.Itoa(port)).Replace(config)
 	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -233,8 +265,8 @@ func runServer(b *testing.B, name, config, program string, args ...string) *benc
 	return nil
 }
 
-func benchBIND(b *testing.B) *benchServer {
-	return runServer(b, "bind", `
+func benchBIND(b *testing.B, zone string) *benchServer {
+	return runServer(b, zone, "bind", `
 controls { };
 options {
   directory "DIR"; pid-file "DIR/pid"; session-keyfile "DIR/session.key"; lock-file none;
@@ -245,8 +277,8 @@ zone "bench.test" { type primary; file "ZONE"; };
 `, "named", "-g", "-c")
 }
 
-func benchKnot(b *testing.B) *benchServer {
-	return runServer(b, "knot", `
+func benchKnot(b *testing.B, zone string) *benchServer {
+	return runServer(b, zone, "knot", `
 server:
     rundir: "DIR"
     listen: 127.0.0.1@PORT
@@ -260,8 +292,8 @@ zone:
 `, "knotd", "-c")
 }
 
-func benchNSD(b *testing.B) *benchServer {
-	return runServer(b, "nsd", `
+func benchNSD(b *testing.B, zone string) *benchServer {
+	return runServer(b, zone, "nsd", `
 server:
     server-count: 2
     ip-address: 127.0.0.1@PORT
@@ -271,6 +303,7 @@ server:
     pidfile: "DIR/pid"
     zonesdir: "DIR"
     database: ""
+    rrl-ratelimit: 0
     zonelistfile: "DIR/zone.list"
     xfrdfile: "DIR/xfrd.state"
     xfrdir: "DIR"

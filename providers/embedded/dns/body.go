@@ -150,17 +150,26 @@ var oftenAliased = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeM
 // prepare makes the answers of a zone that has nothing for a question, and room
 // for the others.
 func (z *zone) prepare() {
-	var p packer
-	a := answer{aa: true}
-	a.negative(z)
-	z.empty, _ = newBody(&p, query{name: z.name}, &a)
-	a.rcode = dns.RcodeNameError
-	z.nothing, _ = newBody(&p, query{name: z.name}, &a)
-	z.empty.key = appendKind([]byte(z.name), 0, false)
-	z.nothing.key = z.empty.key
+	z.empty, z.nothing = z.nothingFor(false)
+	if z.signed {
+		z.signedEmpty, z.signedNothing = z.nothingFor(true)
+	}
 	count := z.answers + len(z.apex.sets)
 	if z.signed {
 		count *= 2 // without and with signatures
 	}
 	z.prepared = newPrepared(count)
+}
+
+// nothingFor makes the answers of a zone that has nothing, without proofs.
+func (z *zone) nothingFor(do bool) (empty, nothing *body) {
+	var p packer
+	a := answer{aa: true, do: do}
+	a.negative(z)
+	empty, _ = newBody(&p, query{name: z.name}, &a)
+	a.rcode = dns.RcodeNameError
+	nothing, _ = newBody(&p, query{name: z.name}, &a)
+	empty.key = appendKind([]byte(z.name), 0, false)
+	nothing.key = empty.key
+	return empty, nothing
 }

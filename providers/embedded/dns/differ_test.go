@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"github.com/mailform/mailform/providers/embedded/dnssec"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -276,12 +277,18 @@ func FuzzTwoWays(f *testing.F) {
 		f.Add(wire, true)
 		f.Add(wire, false)
 	}
-	s := newServer(f, exampleCom(), emptyZone("sub.example.com."), emptyZone("."))
+	servers := []*Server{newServer(f, exampleCom(), emptyZone("sub.example.com."), emptyZone("."))}
+	for _, denial := range []dnssec.Denial{dnssec.NSEC3, dnssec.NSEC} {
+		s, _ := newSignedServer(f, denial)
+		servers = append(servers, s)
+	}
 	f.Fuzz(func(t *testing.T, packet []byte, tcp bool) {
-		short, long := bothWays(t, s, packet, client{tcp: tcp})
-		checkAnswer(t, packet, long, tcp)
-		if short != nil {
-			sameAnswer(t, packet, short, long)
+		for _, s := range servers {
+			short, long := bothWays(t, s, packet, client{tcp: tcp})
+			checkAnswer(t, packet, long, tcp)
+			if short != nil {
+				sameAnswer(t, packet, short, long)
+			}
 		}
 	})
 }

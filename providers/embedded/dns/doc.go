@@ -10,7 +10,9 @@
 // A packet takes one of two ways (reply.go). The long way (slow) reads any message
 // and puts the answer together of records (answer.go). The short way (fast) reads
 // the usual query alone and sends a body that the long way has made before: it
-// compares no names, makes no records and takes no memory. A test holds both to
+// compares no names and makes no records. What proves to a validator that something is
+// not there depends on the name, so it is looked up each time and put behind the body
+// (denial.go). A test holds both to
 // the same answers. What changes an answer is built into the long way; the short
 // one has to know only when a body must not be kept.
 //

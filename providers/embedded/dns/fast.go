@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/miekg/dns"
+
+	"github.com/mailform/mailform/providers/embedded/dnssec"
 )
 
 // A plain query is one of the usual form: one question, and no more than an OPT
@@ -96,8 +98,9 @@ func (r *responder) fast(zs *zones, packet []byte, from client) []byte {
 	if q.cookie != nil && !q.opt.cookie.read(q.cookie, &r.server.secret, from.addr, r.now) {
 		return nil
 	}
+	r.denial = denial{places: r.denial.places[:0]}
 	b := r.find(zs, &q)
-	if b == nil || b.wire == nil && b != refused || q.end+len(b.wire)+q.opt.length() > q.opt.size {
+	if b == nil || b.wire == nil && b != refused || q.end+len(b.wire)+r.denial.length()+q.opt.length() > q.opt.size {
 		return nil
 	}
 	out := append(r.out[:0], packet[:q.end]...)
@@ -116,6 +119,9 @@ func (r *responder) fast(zs *zones, packet []byte, from client) []byte {
 	out[3] = packet[3] & bitCD
 	for i, n := range b.counts {
 		binary.BigEndian.PutUint16(out[6+2*i:], n)
+	}
+	if len(r.denial.places) > 0 {
+		r.deny(q.end - 4)
 	}
 	r.opt = q.opt
 	r.about = b.key[:max(0, len(b.key)-kindSize)]
@@ -162,26 +168,39 @@ func (r *responder) find(zs *zones, q *plainQuery) *body {
 		}
 	}
 	if !exact {
-		if do {
-			return nil // what is proved depends on the name
-		}
-		if n = n.wildcard; n == nil {
+		if n.wildcard == nil {
+			if do {
+				return r.denied(z, z.signedNothing, (*dnssec.Zone).NoName, lower, n)
+			}
 			return z.nothing
 		}
-		ask.name = n.name
+		ask.name = n.wildcard.name
+	}
+	found := n
+	if !exact {
+		found = n.wildcard
 	}
 	switch {
-	case n.set(q.rrtype) != nil:
-		return r.kept(zs, z, ask)
-	case n.set(dns.TypeCNAME) != nil:
+	case found.set(q.rrtype) != nil:
+	case found.set(dns.TypeCNAME) != nil:
 		if !slices.Contains(oftenAliased[:], q.rrtype) {
 			return nil
 		}
-		return r.kept(zs, z, ask)
-	case do:
-		return nil
+	case !do:
+		return z.empty
+	case exact:
+		return r.denied(z, z.signedEmpty, noType, lower, n)
+	default:
+		return r.denied(z, z.signedEmpty, (*dnssec.Zone).ExpandedNoType, lower, n)
 	}
-	return z.empty
+	b := r.kept(zs, z, ask)
+	if exact || !do {
+		return b
+	}
+	if b.counts[inAuthority]+b.counts[inAdditional] > 0 {
+		return nil // an alias leads to where there are proofs as well
+	}
+	return r.denied(z, b, (*dnssec.Zone).Expanded, lower, n)
 }
 
 // kept is the body for a question, made where it is not there.

@@ -38,6 +38,7 @@ type responder struct {
 	query  dns.Msg
 	answer answer
 	packer packer
+	denial denial
 	out    []byte
 	// now is when the packet came, in seconds since 1970, as whoever reads packets
 	// keeps it.

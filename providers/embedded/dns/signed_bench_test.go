@@ -10,15 +10,7 @@ import (
 func BenchmarkSignedAnswers(b *testing.B) {
 	for _, denial := range []dnssec.Denial{dnssec.NSEC3, dnssec.NSEC} {
 		s, _ := newSignedServer(b, denial)
-		for name, q := range map[string][2]string{
-			"an address":         {"mail.example.com.", "A"},
-			"a wildcard":         {"x.wild.example.com.", "TXT"},
-			"no such type":       {"mail.example.com.", "MX"},
-			"no such name":       {"nosuch.example.com.", "A"},
-			"a delegation":       {"www.sub.example.com.", "A"},
-			"an insecure one":    {"www.insecure.example.com.", "A"},
-			"an alias to a host": {"www.example.com.", "A"},
-		} {
+		for name, q := range signedQueries {
 			b.Run(string(denial)+", "+name, func(b *testing.B) {
 				m := question(q[0], q[1])
 				m.SetEdns0(1232, true)
@@ -26,7 +18,7 @@ func BenchmarkSignedAnswers(b *testing.B) {
 				r := s.newResponder()
 				b.ReportAllocs()
 				for b.Loop() {
-					if r.reply(packet, client{tcp: true}) == nil {
+					if r.reply(packet, client{}) == nil {
 						b.Fatal("no answer")
 					}
 				}

@@ -47,12 +47,7 @@ func ListenUDP(ctx context.Context, address string) (*UDP, error) {
 		return errors.Join(ctl, err)
 	}}
 	u := &UDP{}
-	for range func() int {
-		if os.Getenv("ONE") != "" {
-			return 1
-		}
-		return 2
-	}() {
+	for range min(max(1, runtime.GOMAXPROCS(0)/2), maxSockets) {
 		pc, err := lc.ListenPacket(ctx, "udp", address)
 		if err != nil {
 			return nil, errors.Join(err, u.Close())
@@ -105,25 +100,8 @@ func (u *UDP) answer(s *Server, c *net.UDPConn, limiter *Limiter) error {
 	r := s.newResponder()
 	const firstPause, longestPause = time.Millisecond, 100 * time.Millisecond
 	pause := firstPause
-	v := os.Getenv("V")
-	last := 0
 	for {
-		switch v {
-		case "yield":
-			syscall.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		case "gosched":
-			runtime.Gosched()
-		case "sleep":
-			if last < 8 {
-				ts := unix.Timespec{Nsec: 20000}
-				unix.Nanosleep(&ts, nil)
-			}
-		case "sleepall":
-			ts := unix.Timespec{Nsec: 1000}
-			unix.Nanosleep(&ts, nil)
-		}
 		n, err := b.read()
-		last = n
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return err

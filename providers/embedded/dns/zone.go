@@ -51,8 +51,9 @@ type zone struct {
 	// prepared holds answers that have been given before.
 	prepared prepared
 	// empty and nothing are the answers that a name has not the type that was asked
-	// for, and that there is no such name, without DNSSEC.
-	empty, nothing *body
+	// for, and that there is no such name, without DNSSEC; signedEmpty and
+	// signedNothing those with the signature of the SOA, which proofs follow.
+	empty, nothing, signedEmpty, signedNothing *body
 	// nodes holds every name of the zone, those that exist only because of names
 	// below them (empty non-terminals) included.
 	nodes map[name]*node
