@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +134,9 @@ mail: carol@example.com
 		"dn: uid=carol,ou=people,dc=example,dc=com",
 	}) {
 		t.Errorf("what is left:\n%s", strings.Join(left, "\n"))
+	}
+	if err := os.Remove(filepath.Join(w.dir, "more.mf.hcl")); err != nil {
+		t.Fatal(err)
 	}
 	out += w.apply()
 	w.noChanges()
