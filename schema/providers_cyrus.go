@@ -17,4 +17,5 @@ var cyrusProvider = &BlockType{
 		unitAttribute("master"),
 		parametersAttribute("Options of `imapd.conf`"),
 	},
+	Blocks: []NestedBlock{ConnectionBlock},
 }

@@ -17,4 +17,5 @@ var dovecotProvider = &BlockType{
 		unitAttribute("dovecot"),
 		parametersAttribute("Settings of Dovecot"),
 	},
+	Blocks: []NestedBlock{ConnectionBlock},
 }

@@ -18,4 +18,5 @@ var postfixProvider = &BlockType{
 		unitAttribute("postfix"),
 		parametersAttribute("Parameters of `main.cf`"),
 	},
+	Blocks: []NestedBlock{ConnectionBlock},
 }

@@ -16,4 +16,5 @@ var sendmailProvider = &BlockType{
 			Doc: "Directory of `sendmail.cf` and the maps. A relative path starts from the directory of the configuration."},
 		unitAttribute("sendmail"),
 	},
+	Blocks: []NestedBlock{ConnectionBlock},
 }

@@ -42,9 +42,10 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(list, " ")
 }
 
-func TestWriteKeepsWhatIsNotItsOwn(t *testing.T) {
+func TestWriteKeepsWhatIsNotItsOwn(t *testing.T) { eachHost(t, writeKeepsWhatIsNotItsOwn) }
+
+func writeKeepsWhatIsNotItsOwn(t *testing.T, h host.Host) {
 	dir := t.TempDir()
-	h := host.Local()
 	a, link := filepath.Join(dir, "a"), filepath.Join(dir, "link")
 	write(t, a, "one")
 	if err := os.Chmod(a, 0o640); err != nil {
@@ -92,8 +93,9 @@ func TestWriteKeepsWhatIsNotItsOwn(t *testing.T) {
 	}
 }
 
-func TestWriteIsAllOrNothing(t *testing.T) {
-	h := host.Local()
+func TestWriteIsAllOrNothing(t *testing.T) { eachHost(t, writeIsAllOrNothing) }
+
+func writeIsAllOrNothing(t *testing.T, h host.Host) {
 	for name, spoil := range map[string]func(dir string) host.File{
 		"a directory that is not there": func(dir string) host.File {
 			return host.File{Path: filepath.Join(dir, "no", "b"), Content: []byte("x")}
@@ -130,8 +132,9 @@ func TestWriteIsAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestRun(t *testing.T) {
-	h := host.Local()
+func TestRun(t *testing.T) { eachHost(t, run) }
+
+func run(t *testing.T, h host.Host) {
 	out, err := h.Run(t.Context(), host.Command{Args: []string{"sh", "-c", "cat; echo $1 $A; echo oops >&2; exit 3", "sh", "a b;c"}, Stdin: []byte("in\n"), Env: []string{"A=1"}})
 	if err != nil || string(out.Stdout) != "in\na b;c 1\n" || string(out.Stderr) != "oops\n" || out.Code != 3 {
 		t.Errorf("%q, %q, %d, %v", out.Stdout, out.Stderr, out.Code, err)
@@ -156,7 +159,9 @@ func TestRun(t *testing.T) {
 
 // A trial leaves what a server accepts, and puts back what it does not; one that
 // was killed in between is gone on with.
-func TestTrial(t *testing.T) {
+func TestTrial(t *testing.T) { eachHost(t, trial) }
+
+func trial(t *testing.T, h host.Host) {
 	type world struct {
 		dir      string
 		accepted []string
@@ -165,7 +170,7 @@ func TestTrial(t *testing.T) {
 	begin := func(t *testing.T) *world {
 		w := &world{dir: t.TempDir()}
 		write(t, filepath.Join(w.dir, "conf"), "good")
-		w.trial = &host.Trial{Host: host.Local(), Note: filepath.Join(w.dir, "note"), Accept: func(context.Context) error {
+		w.trial = &host.Trial{Host: h, Note: filepath.Join(w.dir, "note"), Accept: func(context.Context) error {
 			now := content(t, filepath.Join(w.dir, "conf"))
 			if strings.HasPrefix(now, "bad") {
 				return errors.New("line 1: " + now)

@@ -49,6 +49,9 @@ func (local) Run(ctx context.Context, c Command) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
+	if info, err := os.Stat(c.Dir); c.Dir != "" && (err != nil || !info.IsDir()) {
+		return Output{}, fmt.Errorf("%s: there is no directory %s to run in", filepath.Base(path), c.Dir)
+	}
 	cmd := exec.CommandContext(ctx, path, c.Args[1:]...)
 	cmd.Dir = c.Dir
 	cmd.Env = append(append(os.Environ(), "LC_ALL=C", "PATH="+os.Getenv("PATH")+":"+strings.Join(sbin, ":")), c.Env...)

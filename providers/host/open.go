@@ -7,20 +7,25 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Open connects to the machine that the block connection in the value of a
-// provider block names: this one, where there is none. Relative paths in it start
-// from dir.
-func Open(_ context.Context, value cty.Value, _ string) (Host, error) {
-	if value.IsNull() || !value.IsKnown() || !value.Type().HasAttribute("connection") {
+// Open is the machine that the block connection in the value of a provider block
+// names: this one, where there is none. Relative paths in it start from dir.
+// Another machine is connected to by what is first asked of it.
+func Open(ctx context.Context, value cty.Value, dir string) (Host, error) {
+	return OpenBlock(ctx, value, "connection", dir)
+}
+
+// OpenBlock is Open for a block of another name.
+func OpenBlock(_ context.Context, value cty.Value, block, dir string) (Host, error) {
+	if value == cty.NilVal || value.IsNull() || !value.IsKnown() || !value.Type().HasAttribute(block) {
 		return Local(), nil
 	}
-	c, _ := value.GetAttr("connection").Unmark()
-	if c.IsNull() {
+	c, _ := value.GetAttr(block).UnmarkDeep()
+	if c.IsNull() || text(c, "type") == "local" {
 		return Local(), nil
 	}
-	typ, _ := c.GetAttr("type").Unmark()
-	if typ.AsString() == "local" {
-		return Local(), nil
+	s, err := readSettings(c, dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", block, err)
 	}
-	return nil, fmt.Errorf("connections of type %q cannot be made", typ.AsString())
+	return newSSH(s), nil
 }
