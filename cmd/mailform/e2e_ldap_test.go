@@ -113,7 +113,8 @@ mail: carol@example.com
 	if r := w.mailform("apply", "saved"); r.code == 0 {
 		t.Errorf("a stale plan: %v", r)
 	}
-	w.apply()
+	out += w.ok("plan", "-out=saved")
+	out += w.ok("apply", "saved")
 	w.noChanges()
 	if got := s.Search(t, "(uid=alice@example.com)"); !strings.Contains(got, "telephoneNumber: +44 1865 276150") || !strings.Contains(got, "mailformProtocol: imap") {
 		t.Errorf("alice is\n%s", got)

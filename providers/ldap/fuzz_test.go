@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	goldap "github.com/go-ldap/ldap/v3"
 	"github.com/mailform/mailform/schema"
@@ -32,6 +33,9 @@ func FuzzNames(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		if !utf8.ValidString(s) {
+			return // no address, and no name that could be read (RFC 4514 §2.4)
+		}
 		l := standardLayout(t, 0)
 		l.rdn.value = "{address}"
 		dn, err := goldap.ParseDN(l.dn(s))
@@ -115,6 +119,7 @@ func TestOutOfABlockComeMappings(t *testing.T) {
 		"an alias of NIS":                 {1, map[string]cty.Value{"object_classes": cty.ListVal([]cty.Value{s("nisMailAlias")}), "attributes": cty.MapVal(map[string]cty.Value{"address": s("cn"), "members": s("rfc822MailMember")})}, ""},
 		"a word that is none":             {0, map[string]cty.Value{"attributes": cty.MapVal(map[string]cty.Value{"qouta": s("x")})}, `there is no "qouta". Did you mean "quota"`},
 		"a name that is none":             {0, map[string]cty.Value{"attributes": cty.MapVal(map[string]cty.Value{"quota": s("a)(b")})}, `"a)(b" is no name of an attribute`},
+		"one attribute for two things":    {0, map[string]cty.Value{"attributes": cty.MapVal(map[string]cty.Value{"quota": s("Mail")})}, "Mail would hold both address and quota"},
 		"no address":                      {0, map[string]cty.Value{"attributes": cty.MapVal(map[string]cty.Value{"address": s("")})}, "address cannot be empty"},
 		"one name for all":                {0, map[string]cty.Value{"rdn": s("uid=x")}, "all entries would have one name"},
 		"a placeholder that is none":      {0, map[string]cty.Value{"rdn": s("uid={user}")}, "{address}, {local} and {domain}"},

@@ -116,6 +116,17 @@ func parseMapping(s *standard, block cty.Value) (*mapping, error) {
 			return nil, fmt.Errorf("attributes: %s: %q is no name of an attribute", role, a)
 		}
 	}
+	of := map[string]string{}
+	for _, role := range roles {
+		a, ok := m.named[role]
+		if !ok {
+			a = s.roles()[role]
+		}
+		if other := of[strings.ToLower(a)]; a != "" && other != "" {
+			return nil, fmt.Errorf("attributes: %s would hold both %s and %s", a, other, role)
+		}
+		of[strings.ToLower(a)] = role
+	}
 	if a, ok := m.named[roleAddress]; ok && a == "" {
 		return nil, errors.New("attributes: address cannot be empty: entries are found by it")
 	}
