@@ -109,8 +109,8 @@ var ldapProvider = &BlockType{
 			"`mail`, `userPassword`, and where the server has [mailform's schema](../directories.md#the-schema) `mailformQuota`, `mailformProtocol`, `mailformMail`, `mailformOwner`",
 			stringList("inetOrgPerson"), "uid={address}", "`{ cn = \"{address}\", sn = \"{local}\" }`"),
 		ldapEntries("aliases", "Which entries are aliases, forwards and catch-all addresses, and which of their attributes say what. Left out: entries of the class `mailformRoute` of [mailform's schema](../directories.md#the-schema), below `base`.",
-			"`address`, `members`, `type` (`alias`, `forward`, `catch_all`), `keep_copy` (`TRUE`, `FALSE`), and `owner`, which remembers the block",
-			"`mail`, `mailformMember`, `mailformRouteType`, `mailformKeepCopy`, `mailformOwner`",
+			"`address`, `members` (addresses, or the entries of users where the attribute holds names of entries), `external` (then, members that are no users of the directory), `type` (`alias`, `forward`, `catch_all`), `keep_copy` (`TRUE`, `FALSE`), and `owner`, which remembers the block",
+			"`mail`, `mailformMember` (also for `external`), `mailformRouteType`, `mailformKeepCopy`, `mailformOwner`",
 			stringList("mailformRoute"), "cn={address}", "none"),
 	},
 	Holds: []Holding{

@@ -71,6 +71,11 @@ func (w *work) load(ctx context.Context) error {
 			keys[c.Resource.Kind] = append(keys[c.Resource.Kind], c.Resource.Key)
 		}
 	}
+	if len(keys[schema.KindRoute]) > 0 {
+		if err := w.c.meet(ctx, w.layouts[schema.KindMailbox], w.layouts[schema.KindRoute]); err != nil {
+			return err
+		}
+	}
 	for kind, l := range w.layouts {
 		if len(keys[kind]) == 0 || l.missing != nil {
 			continue

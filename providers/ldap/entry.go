@@ -162,9 +162,18 @@ func (l *layout) route(e *entry) cty.Value {
 	if v := l.role(e, roleType); len(v) > 0 {
 		typ = strings.ToLower(v[0])
 	}
+	members := l.role(e, roleMembers)
+	if l.groups {
+		members = l.members.addresses(members)
+	}
+	for _, m := range l.role(e, roleExternal) {
+		if !containsFold(members, m) {
+			members = append(members, m)
+		}
+	}
 	return schema.KindByName(schema.KindRoute).Object(map[string]cty.Value{
 		"address": cty.StringVal(e.key), "type": cty.StringVal(typ),
-		"members":   schema.StringList(lower(l.role(e, roleMembers))),
+		"members":   schema.StringList(lower(members)),
 		"keep_copy": cty.BoolVal(strings.EqualFold(first(l.role(e, roleKeepCopy)), "TRUE")),
 	})
 }

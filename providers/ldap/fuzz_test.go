@@ -18,7 +18,7 @@ func standardLayout(t testing.TB, kind int) *layout {
 		t.Fatal(err)
 	}
 	has := newSubschema([]string{"( 1 NAME 'mail' )", "( 2 NAME ( 'uid' 'userid' ) )", "( 3 NAME 'mailformMember' )"},
-		[]string{"( 4 NAME 'inetOrgPerson' STRUCTURAL )", "( 5 NAME 'mailformRoute' )", "( 6 NAME 'mailformAccount' AUXILIARY )"})
+		[]string{"( 4 NAME 'inetOrgPerson' STRUCTURAL )", "( 5 NAME 'mailformRoute' )", "( 7 NAME 'mailformGroup' AUXILIARY )", "( 6 NAME 'mailformAccount' AUXILIARY )"})
 	l, err := m.layoutFor("ou=people,dc=example", has)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ const (
 	roleProtocols = "protocols"
 	roleMail      = "mail"
 	roleMembers   = "members"
+	roleExternal  = "external"
 	roleType      = "type"
 	roleKeepCopy  = "keep_copy"
 	roleOwner     = "owner"
@@ -35,9 +36,13 @@ type standard struct {
 	rdn         string
 	// plain attributes are those of schemas that every server has.
 	plain map[string]string
-	// ours are those of mailform's own schema, which belong to the class aux.
-	ours map[string]string
-	aux  string
+	// ours are those of mailform's own schema, which belong to the class aux, which
+	// any entry can have, and to the class whole, if there is one.
+	ours       map[string]string
+	aux, whole string
+	// some are roles that attributes have only where a block names them, or where
+	// members are entries.
+	some []string
 	// further attributes that new entries have.
 	further map[string]string
 }
@@ -54,7 +59,7 @@ var standards = []standard{
 		kind: schema.KindRoute, block: "aliases", classes: []string{"mailformRoute"}, rdn: "cn={address}",
 		plain: map[string]string{roleAddress: "mail"},
 		ours:  map[string]string{roleMembers: "mailformMember", roleType: "mailformRouteType", roleKeepCopy: "mailformKeepCopy", roleOwner: "mailformOwner"},
-		aux:   "mailformRoute",
+		aux:   "mailformGroup", whole: "mailformRoute", some: []string{roleExternal},
 	},
 }
 
@@ -107,7 +112,7 @@ func parseMapping(s *standard, block cty.Value) (*mapping, error) {
 	if !strings.Contains(m.rdn.value, "{address}") && !strings.Contains(m.rdn.value, "{local}") {
 		return nil, errors.New("rdn: it holds neither {address} nor {local}, so that all entries would have one name")
 	}
-	roles := slices.Sorted(maps.Keys(s.roles()))
+	roles := append(slices.Sorted(maps.Keys(s.roles())), s.some...)
 	for _, role := range slices.Sorted(maps.Keys(m.named)) {
 		if !slices.Contains(roles, role) {
 			return nil, fmt.Errorf("attributes: there is no %q. %s", role, meant(role, roles))
@@ -203,6 +208,9 @@ type layout struct {
 	base    string
 	classes []string          // of new entries
 	names   map[string]string // attributes by role; a role without one is not held
+	// groups is set where the members of a route are entries, and members says which.
+	groups  bool
+	members *people
 	// hasCSN is set for a server that numbers the versions of its entries.
 	hasCSN bool
 	// missing says what it is that keeps the kind from being held at all; nil: it is.
@@ -225,8 +233,8 @@ func (m *mapping) layoutFor(base string, has *subschema) (*layout, error) {
 			l.names[role] = a
 		}
 	}
-	// A class of its own holds nothing in entries of another one.
-	ours := has.class(m.aux) && (!has.structural(m.aux) || slices.Contains(m.classes, m.aux))
+	whole := m.whole != "" && slices.Contains(m.classes, m.whole) && has.class(m.whole)
+	ours := has.class(m.aux) || whole
 	for role, a := range m.roles() {
 		_, named := m.named[role]
 		_, plain := m.plain[role]
@@ -234,9 +242,13 @@ func (m *mapping) layoutFor(base string, has *subschema) (*layout, error) {
 			l.names[role] = a
 		}
 	}
+	l.groups = m.kind == schema.KindRoute && has.isDN(l.names[roleMembers])
+	if _, named := m.named[roleExternal]; l.groups && !named && ours {
+		l.names[roleExternal] = m.ours[roleMembers]
+	}
 	// The class that allows our attributes, where one of them is used.
-	for role, a := range m.ours {
-		if ours && l.names[role] == a && !slices.Contains(l.classes, m.aux) {
+	for _, a := range l.names {
+		if ours && !whole && strings.HasPrefix(a, "mailform") && !slices.Contains(l.classes, m.aux) {
 			l.classes = append(l.classes, m.aux)
 		}
 	}

@@ -151,6 +151,14 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	if err != nil {
 		return nil, err
 	}
+	if err := c.meet(ctx, layouts[schema.KindMailbox], layouts[schema.KindRoute]); err != nil {
+		return nil, err
+	}
+	for _, r := range wanted {
+		if routes := layouts[schema.KindRoute]; routes.groups && r.Kind == schema.KindMailbox { // who is there by then
+			routes.members.know(r.Key, layouts[r.Kind].dn(r.Key))
+		}
+	}
 	var problems []providers.Problem
 	told := map[string]bool{}
 	for _, r := range wanted {
@@ -184,6 +192,9 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	defer c.close()
 	layouts, err := p.layouts(ctx, c)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.meet(ctx, layouts[schema.KindMailbox], layouts[schema.KindRoute]); err != nil {
 		return nil, err
 	}
 	wanted := map[schema.ID]cty.Value{}

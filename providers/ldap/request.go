@@ -72,6 +72,7 @@ func (l *layout) modify(e *entry, want wish, owner mark, asserts bool) *goldap.M
 		case role == roleOwner:
 			old = slices.DeleteFunc(slices.Clone(old), func(v string) bool { return !isMark(v) })
 			swap(request, name, old, []string{owner.String()})
+		case role == roleMembers && l.groups && sameSet(each(old, normal), each(now, normal)):
 		case role == rolePassword && sameSet(each(old, declared), each(now, declared)), sameSet(old, now):
 		case controls != nil:
 			request.Replace(name, now)

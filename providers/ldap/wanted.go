@@ -48,8 +48,13 @@ func (l *layout) wish(r schema.Resource, have *entry) (wish, error) {
 		return nil, err
 	}
 	out[roleAddress] = []string{address}
-	for _, role := range []string{rolePassword, roleQuota, roleProtocols, roleMail, roleType, roleKeepCopy} {
-		if len(out[role]) > 0 && l.names[role] == "" {
+	for _, role := range []string{rolePassword, roleQuota, roleProtocols, roleMail, roleType, roleKeepCopy, roleExternal} {
+		switch {
+		case len(out[role]) == 0 || l.names[role] != "":
+		case role == roleExternal:
+			return nil, &lacking{attributeOf[role], fmt.Sprintf("%s is no user of the directory, and its groups have a place for entries alone. Load mailform's schema into it (docs/ldap/mailform.ldif), or name an attribute for addresses as external in attributes, in the block %s of the provider",
+				out[role][0], l.block)}
+		default:
 			return nil, &lacking{attributeOf[role], fmt.Sprintf("the directory has no attribute for it. Load mailform's schema into it (docs/ldap/mailform.ldif), or name one as %s in attributes, in the block %s of the provider",
 				role, l.block)}
 		}
@@ -64,7 +69,7 @@ func (e *lacking) Error() string { return e.attribute + ": " + e.why }
 
 // attributeOf is the attribute of a kind that a role speaks of.
 var attributeOf = map[string]string{
-	rolePassword: "password_hash", roleQuota: "quota", roleProtocols: "protocols", roleMail: "mail", roleType: "type", roleKeepCopy: "keep_copy",
+	rolePassword: "password_hash", roleQuota: "quota", roleProtocols: "protocols", roleMail: "mail", roleType: "type", roleKeepCopy: "keep_copy", roleExternal: "members",
 }
 
 func (l *layout) checkAddress(s string) error {
@@ -169,6 +174,9 @@ func (l *layout) routeWish(attrs cty.Value, _ *entry) (wish, error) {
 	}
 	if err := unique(w[roleMembers]); err != nil {
 		return nil, fmt.Errorf("members: %w", err)
+	}
+	if l.groups {
+		w[roleMembers], w[roleExternal] = l.members.split(w[roleMembers])
 	}
 	if attrs.GetAttr("keep_copy").True() {
 		w[roleKeepCopy] = []string{"TRUE"}
