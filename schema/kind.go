@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/zclconf/go-cty/cty"
@@ -78,6 +79,23 @@ func (k *Kind) Object(attrs map[string]cty.Value) cty.Value {
 }
 
 var secondElement = cty.NumberIntVal(1)
+
+// Names are those of the attributes, sorted. They are not for changing.
+func (k *Kind) Names() []string {
+	if names, ok := kindNames[k]; ok {
+		return names
+	}
+	return attributeNames(k)
+}
+
+func attributeNames(k *Kind) []string {
+	names := make([]string, len(k.Attributes))
+	for i := range k.Attributes {
+		names[i] = k.Attributes[i].Name
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Attribute finds an attribute. It returns nil for a name that is none.
 func (k *Kind) Attribute(name string) *KindAttribute {
@@ -256,6 +274,7 @@ func RankOf(kind, rrtype string) int {
 var (
 	kindsByName = map[string]*Kind{}
 	kindTypes   = map[string]cty.Type{}
+	kindNames   = map[*Kind][]string{}
 )
 
 func init() {
@@ -266,6 +285,7 @@ func init() {
 			atys[a.Name] = a.Type
 		}
 		kindTypes[k.Name] = cty.Object(atys)
+		kindNames[k] = attributeNames(k)
 	}
 	sort.SliceStable(kinds, func(i, j int) bool { return kinds[i].Rank < kinds[j].Rank })
 }

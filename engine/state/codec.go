@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -129,17 +128,12 @@ func DecodeEntries(keys *seal.Keyring, name, lineage string, serial uint64, row 
 // taken out.
 func sealWrite(keys *seal.Keyring, lineage string, serial uint64, entries []Entry) ([]byte, error) {
 	var buf bytes.Buffer
-	for _, e := range entries {
-		r, err := e.record(serial)
-		if err != nil {
-			return nil, err
-		}
-		line, err := json.Marshal(r)
-		if err != nil {
-			return nil, err
-		}
-		buf.Write(line)
-		buf.WriteByte('\n')
+	err := lines(len(entries), func(line []byte, i int) ([]byte, error) {
+		line, err := entries[i].append(line, serial)
+		return append(line, '\n'), err
+	}, func(some []byte) error { buf.Write(some); return nil })
+	if err != nil {
+		return nil, err
 	}
 	return keys.Seal(seal.Place{What: seal.Write, Lineage: lineage, Serial: serial}, buf.Bytes())
 }

@@ -172,14 +172,30 @@ func frames(dst *bytes.Buffer, keys *seal.Keyring, lineage string, serial uint64
 		frameBody(dst, sealed)
 		return nil
 	}
-	for _, e := range entries {
-		r, err := e.record(serial)
-		if err != nil {
-			return err
+	if len(entries) == 1 {
+		line, err := entries[0].append(nil, serial)
+		if err == nil {
+			frameBody(dst, line)
 		}
-		if err := frame(dst, r); err != nil {
-			return err
-		}
+		return err
 	}
-	return nil
+	return lines(len(entries), func(line []byte, i int) ([]byte, error) { return frameEntry(line, &entries[i], serial) },
+		func(some []byte) error { dst.Write(some); return nil })
+}
+
+// frameHead is more than the length and the checksum of a line take.
+const frameHead = 32
+
+// frameEntry writes the line of an entry to the end of dst.
+func frameEntry(dst []byte, e *Entry, serial uint64) ([]byte, error) {
+	var head [frameHead]byte
+	start := len(dst)
+	dst, err := e.append(append(dst, head[:]...), serial)
+	if err != nil {
+		return dst[:start], err
+	}
+	body := dst[start+frameHead:]
+	h := fmt.Appendf(head[:0], "%d %08x ", len(body), crc32.Checksum(body, castagnoli))
+	copy(dst[start:], h)
+	return append(dst[:start+len(h)], append(body, '\n')...), nil
 }

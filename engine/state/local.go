@@ -33,6 +33,10 @@ type Local struct {
 	// What is on disk, as this process knows it since it took the lock.
 	known bool
 	disk  disk
+	// loaded is the state as it was then, and since what was written after it: a
+	// snapshot is made of them without reading again. Nil: it is read.
+	loaded *State
+	since  []Entry
 }
 
 // A disk is what has to be known to add to a journal.
@@ -85,6 +89,7 @@ func (l *Local) Load(ctx context.Context) (*State, error) {
 	}
 	if l.locked != nil {
 		l.disk, l.known = d, true
+		l.loaded, l.since = s, nil
 	}
 	return s, nil
 }
@@ -171,6 +176,7 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 	}
 	l.disk.serial = serial
 	l.disk.size += int64(buf.Len())
+	l.since = append(l.since, entries...)
 	return nil
 }
 
@@ -220,7 +226,7 @@ func (l *Local) compact(ctx context.Context) error {
 
 // rewrite writes the snapshot anew and empties the journal.
 func (l *Local) rewrite(ctx context.Context) error {
-	s, d, err := l.read(ctx)
+	s, err := l.current(ctx)
 	if err != nil {
 		return err
 	}
@@ -232,8 +238,20 @@ func (l *Local) rewrite(ctx context.Context) error {
 	if err := l.emptyJournal(); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("compact state: %w", err)
 	}
-	l.disk = disk{lineage: d.lineage, serial: d.serial}
+	l.disk = disk{lineage: s.Lineage, serial: s.Serial}
 	return nil
+}
+
+// current is the state with all that was written.
+func (l *Local) current(ctx context.Context) (*State, error) {
+	if !l.known || l.loaded == nil {
+		s, _, err := l.read(ctx)
+		return s, err
+	}
+	s := l.loaded.Clone()
+	s.Apply(l.since)
+	s.Lineage, s.Serial = l.disk.lineage, l.disk.serial
+	return s, nil
 }
 
 // Workspaces implements [Keeper].

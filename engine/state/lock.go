@@ -55,6 +55,7 @@ func (l *Local) Lock(ctx context.Context, info LockInfo, timeout time.Duration) 
 		}
 		err := l.compact(context.WithoutCancel(ctx))
 		l.locked, l.known = nil, false
+		l.loaded, l.since = nil, nil
 		return errors.Join(err, f.Truncate(0), f.Close())
 	}, nil
 }

@@ -73,12 +73,9 @@ func (e Entry) record(serial uint64) (record, error) {
 }
 
 func (r *Resource) record() (*resourceRecord, error) {
-	if r.Attrs == cty.NilVal || !r.Attrs.IsWhollyKnown() {
-		return nil, fmt.Errorf("encode state of %s: attributes are not all known", r.Address)
-	}
-	attrs, err := attrjson.Marshal(r.Attrs)
+	attrs, err := r.attributes(nil)
 	if err != nil {
-		return nil, fmt.Errorf("encode state of %s: %w", r.Address, err)
+		return nil, err
 	}
 	return &resourceRecord{
 		idRecord:       idRecord{r.ID.Target, r.ID.Kind, r.ID.Key},
@@ -231,11 +228,7 @@ func (d *decoder) attributes(kind string, raw []byte) (cty.Value, error) {
 
 // EncodeEntry is an entry as a journal keeps it, as JSON without a serial.
 func EncodeEntry(e Entry) ([]byte, error) {
-	r, err := e.record(0)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(r)
+	return e.append(nil, 0)
 }
 
 // DecodeEntry reads what EncodeEntry has written.

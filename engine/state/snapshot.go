@@ -91,15 +91,15 @@ func encodeSnapshot(w io.Writer, s *State) error {
 	if err := sum.line(snapshotHeader{formatVersion(), s.Lineage, s.Serial}); err != nil {
 		return err
 	}
-	for _, id := range s.IDs() {
-		put, err := s.Resources[id].record()
-		if err != nil {
-			return err
-		}
-		if err := sum.line(record{Put: put}); err != nil {
-			return err
-		}
+	ids := s.IDs()
+	err := lines(len(ids), func(line []byte, i int) ([]byte, error) {
+		line, err := appendPut(line, 0, s.Resources[ids[i]])
+		return append(line, '\n'), err
+	}, sum.write)
+	if err != nil {
+		return err
 	}
+	sum.lines += len(ids)
 	if len(s.Outputs) > 0 {
 		if err := sum.line(record{Outputs: s.Outputs}); err != nil {
 			return err
@@ -135,10 +135,13 @@ func (s *summer) line(v any) error {
 	if err != nil {
 		return err
 	}
-	b = append(b, '\n')
 	s.lines++
+	return s.write(append(b, '\n'))
+}
+
+func (s *summer) write(b []byte) error {
 	s.crc.Write(b)
-	_, err = s.w.Write(b)
+	_, err := s.w.Write(b)
 	return err
 }
 

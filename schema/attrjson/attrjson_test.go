@@ -64,7 +64,7 @@ func TestObjectsDoNotMix(t *testing.T) {
 	}
 }
 
-func TestMarshalIsThatOfCty(t *testing.T) {
+func TestAppendIsMarshalOfCty(t *testing.T) {
 	text := cty.StringVal
 	for name, v := range map[string]cty.Value{
 		"a string":        text("a@b"),
@@ -83,11 +83,18 @@ func TestMarshalIsThatOfCty(t *testing.T) {
 		"dynamic":         cty.NullVal(cty.DynamicPseudoType),
 		"unknown":         cty.UnknownVal(cty.String),
 	} {
-		o := cty.ObjectVal(map[string]cty.Value{"z": v, "a\"b": v, "m": text("-")})
+		attrs := map[string]cty.Value{"z": v, "a\"b": v, "m": text("-")}
+		kind := &schema.Kind{}
+		for name, v := range attrs {
+			kind.Attributes = append(kind.Attributes, schema.KindAttribute{Name: name, Type: v.Type()})
+		}
+		o := cty.ObjectVal(attrs)
 		want, werr := ctyjson.Marshal(o, o.Type())
-		got, err := Marshal(o)
-		if string(got) != string(want) && werr == nil || (err == nil) != (werr == nil) {
-			t.Errorf("%s: %s, %v; want %s, %v", name, got, err, want, werr)
+		for _, k := range []*schema.Kind{kind, mailbox, nil} {
+			got, err := Append([]byte("-"), k, o)
+			if string(got) != "-"+string(want) && werr == nil || (err == nil) != (werr == nil) {
+				t.Errorf("%s: %s, %v; want %s, %v", name, got, err, want, werr)
+			}
 		}
 	}
 }

@@ -1,84 +1,85 @@
 package attrjson
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 
+	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/rawjson"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// Marshal writes an object as [ctyjson.Marshal] does, byte for byte, with a short
-// way for what nearly all attributes are. The value is wholly known.
-func Marshal(v cty.Value) ([]byte, error) {
-	if v.IsNull() || !v.Type().IsObjectType() || v.IsMarked() {
-		return ctyjson.Marshal(v, v.Type())
+// Append writes the attributes of a resource to the end of dst as
+// [ctyjson.Marshal] does, byte for byte, with a short way for what nearly all are.
+// The kind may be nil, and the attributes may be others than the kind's. A value
+// that is not wholly known is an error.
+func Append(dst []byte, kind *schema.Kind, v cty.Value) ([]byte, error) {
+	if v.IsMarked() || !v.IsKnown() || v.IsNull() || kind == nil || !v.Type().IsObjectType() || !attributesOf(kind, v.Type()) {
+		return appendAny(dst, v)
 	}
-	var out bytes.Buffer
-	out.WriteByte('{')
-	for it := v.ElementIterator(); it.Next(); { // in the order of the names
-		name, attr := it.Element()
-		if out.Len() > 1 {
-			out.WriteByte(',')
+	start := len(dst)
+	dst = append(dst, '{')
+	var err error
+	for i, name := range kind.Names() {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		if err := text(&out, name.AsString()); err != nil {
-			return nil, err
+		if dst, err = rawjson.AppendText(dst, name); err != nil {
+			return dst[:start], err
 		}
-		out.WriteByte(':')
-		if err := marshal(&out, attr); err != nil {
-			return nil, err
+		dst = append(dst, ':')
+		if dst, err = appendValue(dst, v.GetAttr(name)); err != nil {
+			return dst[:start], err
 		}
 	}
-	out.WriteByte('}')
-	return out.Bytes(), nil
+	return append(dst, '}'), nil
 }
 
-func marshal(out *bytes.Buffer, v cty.Value) error {
+// attributesOf reports whether an object has all attributes of a kind, and no
+// others.
+func attributesOf(kind *schema.Kind, ty cty.Type) bool {
+	if len(ty.AttributeTypes()) != len(kind.Attributes) {
+		return false
+	}
+	for i := range kind.Attributes {
+		if !ty.HasAttribute(kind.Attributes[i].Name) {
+			return false
+		}
+	}
+	return true
+}
+
+func appendAny(dst []byte, v cty.Value) ([]byte, error) {
+	b, err := ctyjson.Marshal(v, v.Type())
+	return append(dst, b...), err
+}
+
+func appendValue(dst []byte, v cty.Value) ([]byte, error) {
 	ty := v.Type()
 	switch {
 	case v.IsMarked() || !v.IsKnown():
 	case v.IsNull():
-		out.WriteString("null")
-		return nil
+		return append(dst, "null"...), nil
 	case ty == cty.String:
-		return text(out, v.AsString())
+		return rawjson.AppendText(dst, v.AsString())
 	case ty == cty.Number:
 		if n, exact := v.AsBigFloat().Int64(); exact == 0 {
-			out.Write(strconv.AppendInt(out.AvailableBuffer(), n, 10))
-			return nil
+			return strconv.AppendInt(dst, n, 10), nil
 		}
 	case ty.IsListType() && ty.ElementType() == cty.String:
-		out.WriteByte('[')
-		i := 0
-		for it := v.ElementIterator(); it.Next(); i++ {
-			if i > 0 {
-				out.WriteByte(',')
+		dst = append(dst, '[')
+		first := true
+		for it := v.ElementIterator(); it.Next(); first = false {
+			if !first {
+				dst = append(dst, ',')
 			}
 			_, e := it.Element()
-			if err := marshal(out, e); err != nil {
-				return err
+			var err error
+			if dst, err = appendValue(dst, e); err != nil {
+				return dst, err
 			}
 		}
-		out.WriteByte(']')
-		return nil
+		return append(dst, ']'), nil
 	}
-	b, err := ctyjson.Marshal(v, ty)
-	out.Write(b)
-	return err
-}
-
-// text writes a string.
-func text(out *bytes.Buffer, s string) error {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			b, err := json.Marshal(s)
-			out.Write(b)
-			return err
-		}
-	}
-	out.WriteByte('"')
-	out.WriteString(s)
-	out.WriteByte('"')
-	return nil
+	return appendAny(dst, v)
 }

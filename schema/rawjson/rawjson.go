@@ -147,19 +147,70 @@ func text(b []byte) int {
 	return 0
 }
 
-// Text is the string that a JSON string without escapes stands for: what nearly
-// all are. It reports false for others, and for what is none.
+// Text is the string that a JSON string stands for, where it is as nearly all are:
+// in ASCII, and without escapes other than those of quotation marks and
+// backslashes. It reports false for others, and for what is none.
 func Text(raw []byte) (string, bool) {
 	if text(raw) != len(raw) || len(raw) == 0 {
 		return "", false
 	}
 	body := raw[1 : len(raw)-1]
-	for _, c := range body {
-		if c == '\\' || c < 0x20 || c >= 0x80 {
+	escapes := 0
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c < 0x20 || c >= 0x80:
 			return "", false
+		case c == '\\':
+			escapes++
+			if i++; i == len(body) || body[i] != '"' && body[i] != '\\' {
+				return "", false
+			}
 		}
 	}
-	return string(body), true
+	if escapes == 0 {
+		return string(body), true
+	}
+	out := make([]byte, 0, len(body)-escapes)
+	for i := 0; i < len(body); i++ {
+		if body[i] == '\\' {
+			i++
+		}
+		out = append(out, body[i])
+	}
+	return string(out), true
+}
+
+// Plain reports whether a string is written between quotation marks as it is.
+func Plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; special(c) || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// special reports whether encoding/json writes an octet otherwise than as it is, or
+// with a backslash before it.
+func special(c byte) bool { return c < ' ' || c >= 0x7f || c == '<' || c == '>' || c == '&' }
+
+// AppendText writes a string to the end of dst, byte for byte as encoding/json
+// does.
+func AppendText(dst []byte, s string) ([]byte, error) {
+	start := len(dst)
+	dst = append(dst, '"')
+	from := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case special(c):
+			b, err := json.Marshal(s)
+			return append(dst[:start], b...), err
+		case c == '"' || c == '\\':
+			dst = append(append(append(dst, s[from:i]...), '\\'), c)
+			from = i + 1
+		}
+	}
+	return append(append(dst, s[from:]...), '"'), nil
 }
 
 // Texts are the strings of a JSON array of such strings. It reports false for

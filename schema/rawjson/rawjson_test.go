@@ -107,3 +107,37 @@ func FuzzTexts(f *testing.F) {
 		}
 	})
 }
+
+// FuzzText holds the short ways to encoding/json.
+func FuzzText(f *testing.F) {
+	for _, seed := range []string{"", "plain", `a "quoted" \\ one`, "ü", "<&>", "\x00\x7f\u2028", "\xff", `\\`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		want, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := AppendText([]byte("-"), s)
+		if err != nil || string(got) != "-"+string(want) {
+			t.Fatalf("%q is written as %s, %v; want %s", s, got, err, want)
+		}
+		if Plain(s) != (string(want) == `"`+s+`"` && !slices.Contains([]byte(s), 0x7f) && isASCII(s)) {
+			t.Fatalf("%q: plain is %v", s, Plain(s))
+		}
+		for _, raw := range []string{s, string(want)} {
+			text, ok := Text([]byte(raw))
+			if !ok {
+				continue
+			}
+			var read string
+			if err := json.Unmarshal([]byte(raw), &read); err != nil || read != text {
+				t.Fatalf("%q is read as %q, want %q, %v", raw, text, read, err)
+			}
+		}
+	})
+}
+
+func isASCII(s string) bool {
+	return !slices.ContainsFunc([]byte(s), func(c byte) bool { return c >= 0x80 })
+}
