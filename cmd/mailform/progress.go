@@ -35,7 +35,7 @@ func (a *app) progressFor(o *operation, p *plan.Plan) view {
 	case isTerminal(a.stderr) && len(p.Changes) > much:
 		return newBar(a.stderr, p)
 	default:
-		return plainView{text.NewProgress(a.stderr, a.style(a.stderr))}
+		return text.NewProgress(a.stderr, a.style(a.stderr))
 	}
 }
 
@@ -70,10 +70,6 @@ func (t *telling) Close() {
 	close(t.done)
 	<-t.ended
 }
-
-type plainView struct{ apply.Observer }
-
-func (plainView) Close() {}
 
 // A bar is a single line on a terminal: how many changes of how many are done.
 // It is drawn at most ten times a second.

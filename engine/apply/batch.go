@@ -34,6 +34,31 @@ type pieceID struct {
 
 func (p *piece) id() pieceID { return pieceID{p.give.Action, p.give.Resource.ID()} }
 
+// pending finds the pieces that a provider has not told of yet. Most providers tell
+// in the order in which they were asked, where no map is needed.
+type pending struct {
+	pieces []*piece
+	next   int                // those before it are told of
+	rest   map[pieceID]*piece // nil: all others are in order
+}
+
+// take finds a piece, once; nil for one that there is not, or no longer.
+func (p *pending) take(id pieceID) *piece {
+	if p.rest == nil {
+		if p.next < len(p.pieces) && p.pieces[p.next].id() == id {
+			p.next++
+			return p.pieces[p.next-1]
+		}
+		p.rest = make(map[pieceID]*piece, len(p.pieces)-p.next)
+		for _, q := range p.pieces[p.next:] {
+			p.rest[q.id()] = q
+		}
+	}
+	found := p.rest[id]
+	delete(p.rest, id)
+	return found
+}
+
 // pieces makes what the provider of a batch gets for one change.
 func (r *run) pieces(b *plan.Batch, i int) []*piece {
 	c := &r.Plan.Changes[i]
@@ -74,9 +99,8 @@ func (r *run) pieces(b *plan.Batch, i int) []*piece {
 // batches are of one target, and go as one.
 func (r *run) batch(ctx context.Context, bs []*plan.Batch) {
 	var (
-		todo    []*piece
-		pending = map[pieceID]*piece{}
-		give    []providers.Change
+		todo []*piece
+		give []providers.Change
 	)
 	r.mu.Lock()
 	left := "" // what was to make room and does not
@@ -96,7 +120,6 @@ func (r *run) batch(ctx context.Context, bs []*plan.Batch) {
 			}
 			for _, p := range ps {
 				todo, give = append(todo, p), append(give, p.give)
-				pending[p.id()] = p
 				r.Observer.Started(p.change, p.give.Action)
 			}
 		}
@@ -106,14 +129,13 @@ func (r *run) batch(ctx context.Context, bs []*plan.Batch) {
 		return
 	}
 
-	var entries []state.Entry
+	entries := make([]state.Entry, 0, len(todo))
+	expected := pending{pieces: todo}
 	done := func(c providers.Change, o providers.Observed, err error) error {
-		id := pieceID{c.Action, c.Resource.ID()}
-		p := pending[id]
+		p := expected.take(pieceID{c.Action, c.Resource.ID()})
 		if p == nil {
 			return fmt.Errorf("the provider reports a %s of the %s %s, which it was not asked for or has reported before", c.Action, c.Resource.Kind, c.Resource.Key)
 		}
-		delete(pending, id)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		p.ended, p.err = true, err
@@ -213,24 +235,46 @@ var errUnexpected = errors.New("the provider left it otherwise than it was told"
 func outcome(want schema.Resource, o *providers.Observed) (attrs cty.Value, why string) {
 	k := schema.KindByName(want.Kind)
 	have := o.Attrs
-	if have == cty.NilVal || have.IsNull() || !have.IsWhollyKnown() || !have.Type().Equals(k.Type()) {
+	if !whole(k, have) {
 		have = want.Attrs
 	}
-	vals := have.AsValueMap()
+	var vals map[string]cty.Value // made where something has no value
 	var odd []string
-	for _, a := range k.Attributes {
-		w, h := want.Attrs.GetAttr(a.Name), vals[a.Name]
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		if a.Info {
+			continue
+		}
+		w, h := want.Attrs.GetAttr(a.Name), have.GetAttr(a.Name)
 		switch {
-		case a.Info:
 		case !h.IsWhollyKnown():
+			if vals == nil {
+				vals = have.AsValueMap()
+			}
 			vals[a.Name] = cty.NullVal(a.Type)
 			odd = append(odd, a.Name+" has no value")
-		case a.Computed || !w.IsWhollyKnown() || w.RawEquals(h):
+		case a.Computed || schema.Equal(w, h) || !w.IsWhollyKnown():
 		default:
 			odd = append(odd, a.Name+" differs")
 		}
 	}
-	return cty.ObjectVal(vals), strings.Join(odd, ", ")
+	if vals != nil {
+		have = cty.ObjectVal(vals)
+	}
+	return have, strings.Join(odd, ", ")
+}
+
+// whole reports whether attributes are those of a kind, and known.
+func whole(k *schema.Kind, attrs cty.Value) bool {
+	if attrs == cty.NilVal || attrs.IsNull() || !attrs.IsKnown() || !attrs.Type().Equals(k.Type()) {
+		return false
+	}
+	for i := range k.Attributes {
+		if !attrs.GetAttr(k.Attributes[i].Name).IsWhollyKnown() {
+			return false
+		}
+	}
+	return true
 }
 
 // fail notes that a piece was not done.

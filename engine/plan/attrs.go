@@ -55,7 +55,7 @@ func settle(k *schema.Kind, want, have cty.Value, sourceChanges bool) (cty.Value
 			if !sourceChanges {
 				continue
 			}
-		case w.RawEquals(h):
+		case schema.Equal(w, h):
 			continue
 		case a.Sensitive && state.Fingerprint(w).RawEquals(state.Fingerprint(h)):
 			// The same. Where only what is wanted has the value, it is to be taken
@@ -145,7 +145,7 @@ func born(k *schema.Kind, want cty.Value) cty.Value {
 func drifted(k *schema.Kind, was, have cty.Value) bool {
 	for i := range k.Attributes {
 		a := &k.Attributes[i]
-		if w := was.GetAttr(a.Name); !a.Info && !w.IsNull() && !w.RawEquals(shown(a, have.GetAttr(a.Name))) {
+		if w := was.GetAttr(a.Name); !a.Info && !w.IsNull() && !schema.Equal(w, shown(a, have.GetAttr(a.Name))) {
 			return true
 		}
 	}
@@ -170,7 +170,7 @@ func showKnown(k *schema.Kind, st *state.Resource, have cty.Value) (v cty.Value,
 	for i := range k.Attributes {
 		a := &k.Attributes[i]
 		w := st.Attrs.GetAttr(a.Name)
-		if a.Info && !w.IsNull() || !a.Info && !w.RawEquals(shown(a, have.GetAttr(a.Name))) {
+		if a.Info && !w.IsNull() || !a.Info && !schema.Equal(w, shown(a, have.GetAttr(a.Name))) {
 			return show(k, have), false
 		}
 	}
@@ -258,7 +258,7 @@ func Reborn(r *schema.Resource, have cty.Value) bool {
 	}
 	want, have := conform(k, r.Attrs), conform(k, have)
 	for _, a := range k.Attributes {
-		if w := want.GetAttr(a.Name); a.Immutable && w.IsWhollyKnown() && !w.RawEquals(have.GetAttr(a.Name)) {
+		if w := want.GetAttr(a.Name); a.Immutable && w.IsWhollyKnown() && !schema.Equal(w, have.GetAttr(a.Name)) {
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mailform/mailform/engine/lines"
 	"github.com/mailform/mailform/engine/seal"
 )
 
@@ -128,7 +129,7 @@ func DecodeEntries(keys *seal.Keyring, name, lineage string, serial uint64, row 
 // taken out.
 func sealWrite(keys *seal.Keyring, lineage string, serial uint64, entries []Entry) ([]byte, error) {
 	var buf bytes.Buffer
-	err := lines(len(entries), func(line []byte, i int) ([]byte, error) {
+	err := lines.Write(len(entries), func(line []byte, i int) ([]byte, error) {
 		line, err := entries[i].append(line, serial)
 		return append(line, '\n'), err
 	}, func(some []byte) error { buf.Write(some); return nil })

@@ -1,12 +1,9 @@
 package state
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"strconv"
-	"sync"
 
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/attrjson"
@@ -83,44 +80,4 @@ func (e Entry) append(dst []byte, serial uint64) ([]byte, error) {
 		return dst, err
 	}
 	return appendJSON(dst, r)
-}
-
-// atOnce is how many lines are made before they are written: enough to keep all
-// processors busy, and few enough that they take no memory to speak of.
-const atOnce = 8192
-
-// lines makes n lines, on as many processors as there are, and hands them to write
-// in their order, many at a time. Line i is what one writes to the end of dst.
-func lines(n int, one func(dst []byte, i int) ([]byte, error), write func([]byte) error) error {
-	const least = 256 // lines that are worth a goroutine
-	var parts []bytes.Buffer
-	for from := 0; from < n; from += atOnce {
-		count := min(atOnce, n-from)
-		workers := min(runtime.GOMAXPROCS(0), count/least+1)
-		parts = append(parts, make([]bytes.Buffer, max(0, workers-len(parts)))...)
-		errs := make([]error, workers)
-		part := func(w int) {
-			parts[w].Reset()
-			for i := from + w*count/workers; i < from+(w+1)*count/workers && errs[w] == nil; i++ {
-				var line []byte
-				line, errs[w] = one(parts[w].AvailableBuffer(), i)
-				parts[w].Write(line)
-			}
-		}
-		var wg sync.WaitGroup
-		for w := 1; w < workers; w++ {
-			wg.Go(func() { part(w) })
-		}
-		part(0)
-		wg.Wait()
-		for w, err := range errs {
-			if err == nil {
-				err = write(parts[w].Bytes())
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/mailform/mailform/engine/lines"
 	"github.com/mailform/mailform/engine/seal"
 )
 
@@ -179,7 +180,7 @@ func frames(dst *bytes.Buffer, keys *seal.Keyring, lineage string, serial uint64
 		}
 		return err
 	}
-	return lines(len(entries), func(line []byte, i int) ([]byte, error) { return frameEntry(line, &entries[i], serial) },
+	return lines.Write(len(entries), func(line []byte, i int) ([]byte, error) { return frameEntry(line, &entries[i], serial) },
 		func(some []byte) error { dst.Write(some); return nil })
 }
 

@@ -41,7 +41,7 @@ func Keeps(kind string, kept, attrs cty.Value) bool {
 			if !Fingerprint(have).RawEquals(was) {
 				return false
 			}
-		case !have.RawEquals(was):
+		case !schema.Equal(have, was):
 			return false
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/mailform/mailform/engine/lines"
 	"github.com/mailform/mailform/engine/seal"
 	"github.com/mailform/mailform/schema"
 )
@@ -92,7 +93,7 @@ func encodeSnapshot(w io.Writer, s *State) error {
 		return err
 	}
 	ids := s.IDs()
-	err := lines(len(ids), func(line []byte, i int) ([]byte, error) {
+	err := lines.Write(len(ids), func(line []byte, i int) ([]byte, error) {
 		line, err := appendPut(line, 0, s.Resources[ids[i]])
 		return append(line, '\n'), err
 	}, sum.write)

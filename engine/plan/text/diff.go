@@ -16,6 +16,9 @@ type attr struct {
 	before, after cty.Value
 	sensitive     bool
 	unit          unit
+	// sym is the symbol of the attribute, " " for one that does not change and ""
+	// for one that is not there at all.
+	sym string
 	// forces is set where a change of the attribute is the reason to replace.
 	forces bool
 }
@@ -41,8 +44,9 @@ func attributes(kind string, before, after cty.Value) []attr {
 	}
 	out := make([]attr, 0, len(names))
 	for _, name := range names {
+		b, a := get(before, name), get(after, name)
 		out = append(out, attr{
-			name: name, before: get(before, name), after: get(after, name),
+			name: name, before: b, after: a, sym: sign(b, a),
 			sensitive: isSensitive(k, name), unit: unitOf(name),
 		})
 	}
@@ -61,17 +65,16 @@ func get(v cty.Value, name string) cty.Value {
 
 func absent(v cty.Value) bool { return v.IsKnown() && v.IsNull() }
 
-// sign is the symbol of an attribute, " " for one that does not change and ""
-// for one that is not there at all.
-func (a *attr) sign() string {
+// sign is the symbol of an attribute that has been before and will be after.
+func sign(before, after cty.Value) string {
 	switch {
-	case absent(a.before) && absent(a.after):
+	case absent(before) && absent(after):
 		return ""
-	case absent(a.before):
+	case absent(before):
 		return "+"
-	case absent(a.after):
+	case absent(after):
 		return "-"
-	case a.before.RawEquals(a.after):
+	case schema.Equal(before, after):
 		return " "
 	}
 	return "~"
@@ -82,14 +85,14 @@ func (a *attr) sign() string {
 func (w *writer) body(attrs []attr) {
 	width, hidden := 0, 0
 	for i := range attrs {
-		switch attrs[i].sign() {
+		switch attrs[i].sym {
 		case "+", "-", "~":
 			width = max(width, len(attrs[i].name))
 		}
 	}
 	for i := range attrs {
 		a := &attrs[i]
-		switch a.sign() {
+		switch a.sym {
 		case "":
 			continue
 		case " ":
@@ -104,8 +107,8 @@ func (w *writer) body(attrs []attr) {
 }
 
 func (w *writer) attribute(a *attr, width int) {
-	sym := a.sign()
-	lead := fmt.Sprintf("      %s %-*s = ", w.symbol(sym), width, a.name)
+	sym := a.sym
+	lead := "      " + w.symbol(sym) + " " + a.name + strings.Repeat(" ", width-len(a.name)) + " = "
 	tail := ""
 	if a.forces && sym != " " {
 		tail = " " + w.tint(w.s.Palette.Red, "# forces replacement")

@@ -7,7 +7,9 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
+	"github.com/mailform/mailform/engine/lines"
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -25,9 +27,7 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 	if changes {
 		o.linef("%s will perform the following actions:", s.product())
 		o.blank()
-		for i := range p.Changes {
-			o.change(&p.Changes[i])
-		}
+		o.changes(p.Changes)
 	}
 	switch {
 	case p.Mode == plan.RefreshOnly && len(p.Drift) > 0:
@@ -170,6 +170,24 @@ func symbolOf(c *plan.Change) string {
 		}
 	}
 	return " "
+}
+
+// changes writes all of them. There may be a hundred thousand.
+func (w *writer) changes(list []plan.Change) {
+	writers := sync.Pool{New: func() any { return newWriter(nil, w.s) }}
+	one := func(dst []byte, i int) ([]byte, error) {
+		if list[i].Action == plan.NoOp {
+			return dst, nil
+		}
+		part, b := writers.Get().(*writer), &tail{dst}
+		defer writers.Put(part)
+		part.w.Reset(b)
+		part.change(&list[i])
+		err := part.w.Flush()
+		return b.text, err
+	}
+	// bufio keeps the first error for Flush to tell.
+	_ = lines.Write(len(list), one, func(some []byte) error { _, err := w.w.Write(some); return err })
 }
 
 // change writes one change: what happens, why, and the attributes.

@@ -3,6 +3,8 @@ package text
 import (
 	"io"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/mailform/mailform/engine/apply"
 	"github.com/mailform/mailform/engine/plan"
@@ -10,20 +12,63 @@ import (
 )
 
 // Progress writes a line for each event of an apply; it is an apply.Observer.
-// Errors of writing are kept for Err.
+// Events that come in quick succession are written together, a moment later:
+// ten thousand lines are two calls to the system, not twenty thousand. Close
+// writes what is left. Errors of writing are kept for Err.
 type Progress struct {
-	w   *writer
-	err error
+	mu      sync.Mutex
+	w       *writer
+	err     error
+	written time.Time
+	later   *time.Timer // writes what waits; nil: nothing does
 }
+
+// together is for how long lines wait for others.
+const together = 20 * time.Millisecond
 
 // NewProgress makes a Progress that writes to w.
 func NewProgress(w io.Writer, s Style) *Progress { return &Progress{w: newWriter(w, s)} }
 
 // Err is the first error of writing.
-func (p *Progress) Err() error { return p.err }
+func (p *Progress) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
 
-func (p *Progress) linef(format string, args ...any) {
-	p.w.linef(format, args...)
+// Close writes what is left.
+func (p *Progress) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flush()
+}
+
+// line writes the address of a change and parts of what is said of it.
+func (p *Progress) line(c *plan.Change, parts ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.w.w
+	b.WriteString(p.w.bold(c.Address))
+	b.WriteString(": ")
+	for _, part := range parts {
+		b.WriteString(part)
+	}
+	b.WriteByte('\n')
+	switch {
+	case p.later != nil:
+	case time.Since(p.written) > together:
+		p.flush()
+	default:
+		p.later = time.AfterFunc(together, p.Close)
+	}
+}
+
+func (p *Progress) flush() {
+	if p.later != nil {
+		p.later.Stop()
+		p.later = nil
+	}
+	p.written = time.Now()
 	if err := p.w.w.Flush(); p.err == nil {
 		p.err = err
 	}
@@ -33,11 +78,11 @@ func (p *Progress) linef(format string, args ...any) {
 func (p *Progress) Started(c *plan.Change, a providers.Action) {
 	switch a {
 	case providers.Create:
-		p.linef("%s: Creating...", p.w.bold(c.Address))
+		p.line(c, "Creating...")
 	case providers.Update:
-		p.linef("%s: Modifying... [id=%s]", p.w.bold(c.Address), printable(c.ID.Key))
+		p.line(c, "Modifying... [id=", printable(c.ID.Key), "]")
 	case providers.Delete:
-		p.linef("%s: Destroying... [id=%s]", p.w.bold(c.Address), printable(c.PrevID.Key))
+		p.line(c, "Destroying... [id=", printable(c.PrevID.Key), "]")
 	}
 }
 
@@ -45,11 +90,11 @@ func (p *Progress) Started(c *plan.Change, a providers.Action) {
 func (p *Progress) Completed(c *plan.Change, a providers.Action) {
 	switch a {
 	case providers.Create:
-		p.linef("%s: Creation complete [id=%s]", p.w.bold(c.Address), printable(c.ID.Key))
+		p.line(c, "Creation complete [id=", printable(c.ID.Key), "]")
 	case providers.Update:
-		p.linef("%s: Modifications complete [id=%s]", p.w.bold(c.Address), printable(c.ID.Key))
+		p.line(c, "Modifications complete [id=", printable(c.ID.Key), "]")
 	case providers.Delete:
-		p.linef("%s: Destruction complete", p.w.bold(c.Address))
+		p.line(c, "Destruction complete")
 	}
 }
 
@@ -58,12 +103,12 @@ func (p *Progress) Failed(c *plan.Change, a providers.Action, _ error) {
 	what := map[providers.Action]string{
 		providers.Create: "Creation", providers.Update: "Modification", providers.Delete: "Destruction",
 	}[a]
-	p.linef("%s: %s failed", p.w.bold(c.Address), what)
+	p.line(c, what, " failed")
 }
 
 // Skipped implements apply.Observer.
 func (p *Progress) Skipped(c *plan.Change, _ providers.Action, why string) {
-	p.linef("%s: Skipped: %s", p.w.bold(c.Address), why)
+	p.line(c, "Skipped: ", why)
 }
 
 // Applied writes the last line of an apply: what was done, and after a failure

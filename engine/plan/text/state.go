@@ -80,14 +80,14 @@ func (w *writer) resource(r *state.Resource) {
 	attrs := attributes(r.ID.Kind, r.Attrs, r.Attrs)
 	width := 0
 	for i := range attrs {
-		if attrs[i].sign() != "" {
+		if attrs[i].sym != "" {
 			width = max(width, len(attrs[i].name))
 		}
 	}
 	for i := range attrs {
 		a := &attrs[i]
 		switch {
-		case a.sign() == "":
+		case a.sym == "":
 		case a.sensitive:
 			w.linef("    %-*s = %s", width, a.name, sensitiveValue)
 		case isList(a.after):

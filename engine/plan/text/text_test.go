@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mailform/mailform/engine/apply"
@@ -30,6 +31,7 @@ func TestProgress(t *testing.T) {
 		p.Failed(c, a, errors.New("x"))
 	}
 	p.Skipped(c, providers.Create, "why")
+	p.Close()
 	want := `user.alice.mailbox: Creating...
 user.alice.mailbox: Creation complete [id=alicia@example.com]
 user.alice.mailbox: Creation failed
@@ -44,6 +46,39 @@ user.alice.mailbox: Skipped: why
 	if d := cmp.Diff(want, b.String()); d != "" || p.Err() != nil {
 		t.Error(d, p.Err())
 	}
+}
+
+// A line is not kept back for long: somebody waits for it.
+func TestProgressComesSoon(t *testing.T) {
+	lines := make(chan string, 10)
+	p := text.NewProgress(chanWriter(lines), text.Style{})
+	for _, address := range []string{"a", "b"} {
+		p.Started(&plan.Change{Address: address}, providers.Create)
+	}
+	for _, want := range []string{"a: Creating...\n", "b: Creating...\n"} {
+		select {
+		case got := <-lines:
+			if got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%q never comes", want)
+		}
+	}
+	p.Close()
+	p.Completed(&plan.Change{Address: "c"}, providers.Create)
+	p.Close()
+	if got := <-lines; got != "c: Creation complete [id=]\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A chanWriter hands on each write.
+type chanWriter chan string
+
+func (c chanWriter) Write(b []byte) (int, error) {
+	c <- string(b)
+	return len(b), nil
 }
 
 func TestApplied(t *testing.T) {

@@ -15,6 +15,14 @@ type writer struct {
 
 func newWriter(w io.Writer, s Style) *writer { return &writer{bufio.NewWriter(w), s} }
 
+// A tail is a text that what is written comes to the end of.
+type tail struct{ text []byte }
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.text = append(t.text, b...)
+	return len(b), nil
+}
+
 // linef writes a line. bufio keeps the first error for Flush to tell.
 func (w *writer) linef(format string, args ...any) {
 	fmt.Fprintf(w.w, format, args...)
