@@ -13,14 +13,19 @@ import (
 // much again as it needs.
 const softLimit = 1050 << 20
 
-// The heap may double between two collections while it is small. From a live heap
+// A heap of less than firstHeap bytes is not looked at: most runs end before they
+// have that much, and what they have was built up in one go. Above, it may double
+// between two collections while it is small. From a live heap
 // of largeHeap bytes on it grows to roomyHeap first: a collection looks at all
 // that lives, and what a large plan is made of is built up in one go and not given
 // back on the way.
 const (
+	firstHeap       = 40 << 20
 	smallHeapGrowth = 100 // percent of the live heap
 	largeHeap       = 96 << 20
 	roomyHeap       = 700 << 20
+	// leastHeap is what Go takes for the live heap where it is smaller than that.
+	leastHeap = 4 << 20
 )
 
 // boundMemory sets the limit, unless whoever runs the program has set one. What
@@ -32,12 +37,18 @@ func boundMemory() {
 	}
 	debug.SetMemoryLimit(softLimit)
 	ownGrowth := os.Getenv("GOGC") == ""
+	if ownGrowth {
+		debug.SetGCPercent(firstHeap / leastHeap * 100)
+	}
 	afterEachCollection(func() {
 		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(sample)
 		live := int64(sample[0].Value.Uint64())
 		debug.SetMemoryLimit(max(softLimit, live/2*3))
 		if growth := smallHeapGrowth; ownGrowth {
+			if live < firstHeap/2 {
+				growth = int((firstHeap - live) * 100 / max(live, leastHeap))
+			}
 			if live >= largeHeap {
 				growth = max(growth, int((roomyHeap-live)*100/live))
 			}

@@ -99,9 +99,14 @@ func (r *run) pieces(b *plan.Batch, i int) []*piece {
 // batches are of one target, and go as one.
 func (r *run) batch(ctx context.Context, bs []*plan.Batch) {
 	var (
-		todo []*piece
-		give []providers.Change
+		todo  []*piece
+		give  []providers.Change
+		count int
 	)
+	for _, b := range bs {
+		count += len(b.Changes)
+	}
+	todo, give = make([]*piece, 0, count), make([]providers.Change, 0, count)
 	r.mu.Lock()
 	left := "" // what was to make room and does not
 	for _, b := range bs {

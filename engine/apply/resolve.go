@@ -29,12 +29,13 @@ func (r *run) unknowns() bool {
 // missing lists the attributes that have to be known before the provider gets
 // the change. What the target decides itself is none of them.
 func missing(c *plan.Change) []string {
-	if c.Wanted == nil || c.Wanted.Attrs.IsWhollyKnown() {
+	if c.Wanted == nil {
 		return nil
 	}
 	var names []string
-	for _, a := range schema.KindByName(c.ID.Kind).Attributes {
-		if !a.Computed && !c.Wanted.Attrs.GetAttr(a.Name).IsWhollyKnown() {
+	attrs := schema.KindByName(c.ID.Kind).Attributes
+	for i := range attrs {
+		if a := &attrs[i]; !a.Computed && !c.Wanted.Attrs.GetAttr(a.Name).IsWhollyKnown() {
 			names = append(names, a.Name)
 		}
 	}

@@ -206,8 +206,7 @@ func (j *job) outcome(i int) (providers.Observed, error) {
 			if c.Action == providers.Delete {
 				return providers.Observed{Kind: c.Resource.Kind, Key: c.Resource.Key}, nil
 			}
-			have, _ := j.view.zone.Find(c.Resource.Kind, c.Resource.Key)
-			return have, nil
+			return j.edits.Observed(j.view.zone, &c.Resource, j.keys[i]), nil
 		}
 		if err = j.err; err == nil {
 			err = j.view.err

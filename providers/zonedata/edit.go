@@ -3,11 +3,14 @@ package zonedata
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // A Part is what a batch of changes has for one zone.
@@ -81,6 +84,31 @@ func (e *Edits) Met(z *Zone, kind string, k Key) bool {
 	return have.Same(e.after[k])
 }
 
+// Observed is what the zone holds of what a change wants, which it has met: nothing
+// else than that.
+func (e *Edits) Observed(z *Zone, r *schema.Resource, k Key) providers.Observed {
+	s := e.after[k]
+	if r.Kind != schema.KindRRset || s == nil || !bare(r.Attrs) {
+		have, _ := z.Find(r.Kind, r.Key)
+		return have
+	}
+	return providers.Observed{Kind: r.Kind, Key: r.Key, Attrs: r.Attrs, Revision: s.Revision()}
+}
+
+// bare reports whether the attributes of a record set are those alone, and without
+// marks.
+func bare(attrs cty.Value) bool {
+	if attrs.IsMarked() || !attrs.Type().Equals(rrsetKind.Type()) {
+		return false
+	}
+	for i := range rrsetKind.Attributes {
+		if attrs.GetAttr(rrsetKind.Attributes[i].Name).ContainsMarked() {
+			return false
+		}
+	}
+	return true
+}
+
 // Empty reports whether there is nothing to do.
 func (e *Edits) Empty() bool { return !e.Create && !e.Delete && e.SOA == nil && len(e.Sets) == 0 }
 
@@ -97,9 +125,10 @@ func Prepare(z *Zone, changes []providers.Change) (edits *Edits, errs []error) {
 		p.soa = readSOA(z.SOA)
 	}
 	errs = make([]error, len(changes))
+	p.wanted = readAll(changes)
 	for i := range changes {
 		c := &changes[i]
-		if err := p.change(c); err != nil {
+		if err := p.change(i, c); err != nil {
 			errs[i] = fmt.Errorf("%s %s: %w", noun(c.Resource.Kind), c.Resource.Key, err)
 		}
 	}
@@ -141,8 +170,37 @@ type preparation struct {
 	there bool // the zone, after the changes so far
 	soa   SOA
 	next  map[Key]*Set // after the changes so far; only those that were spoken of
-	order []Key
-	edits *Edits
+	// wanted are the record sets that changes want, by their places.
+	wanted []wanted
+	order  []Key
+	edits  *Edits
+}
+
+// A wanted is what SetOf makes of what a change wants.
+type wanted struct {
+	zone rdata.Name
+	set  *Set
+	err  error
+}
+
+// readAll reads what changes want of record sets, on as many processors as there
+// are.
+func readAll(changes []providers.Change) []wanted {
+	const least = 256 // changes that are worth a goroutine
+	out := make([]wanted, len(changes))
+	workers := min(runtime.GOMAXPROCS(0), len(changes)/least+1)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w * len(changes) / workers; i < (w+1)*len(changes)/workers; i++ {
+				if c := &changes[i]; c.Action != providers.Delete && c.Resource.Kind == schema.KindRRset {
+					out[i].zone, out[i].set, out[i].err = SetOf(c.Resource.Attrs)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 func (p *preparation) current(k Key) *Set {
@@ -158,7 +216,7 @@ func (p *preparation) current(k Key) *Set {
 	return s
 }
 
-func (p *preparation) change(c *providers.Change) error {
+func (p *preparation) change(i int, c *providers.Change) error {
 	switch c.Action {
 	case providers.Create, providers.Update, providers.Delete:
 	default:
@@ -167,7 +225,7 @@ func (p *preparation) change(c *providers.Change) error {
 	if c.Resource.Kind == schema.KindZone {
 		return p.changeZone(c)
 	}
-	return p.changeSet(c)
+	return p.changeSet(i, c)
 }
 
 func (p *preparation) changeZone(c *providers.Change) error {
@@ -198,7 +256,7 @@ func (p *preparation) changeZone(c *providers.Change) error {
 	return nil
 }
 
-func (p *preparation) changeSet(c *providers.Change) error {
+func (p *preparation) changeSet(i int, c *providers.Change) error {
 	_, k, err := ParseSetKey(c.Resource.Key)
 	if err != nil {
 		return err
@@ -211,8 +269,8 @@ func (p *preparation) changeSet(c *providers.Change) error {
 		p.next[k] = nil
 		return nil
 	}
-	zone, want, err := SetOf(c.Resource.Attrs)
-	switch {
+	zone, want := p.wanted[i].zone, p.wanted[i].set
+	switch err := p.wanted[i].err; {
 	case err != nil:
 		return err
 	case SetKey(zone, want.Key) != c.Resource.Key:

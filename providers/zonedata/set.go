@@ -42,13 +42,12 @@ type Set struct {
 
 // Revision is another one for other values or another TTL.
 func (s *Set) Revision() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d", s.TTL)
+	all := strconv.AppendUint(make([]byte, 0, 128), uint64(s.TTL), 10)
 	for _, v := range s.Values {
-		h.Write([]byte{0})
-		h.Write([]byte(v))
+		all = append(append(all, 0), v...)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:12])
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:12])
 }
 
 // Same reports whether two sets of one key hold the same; either may be nil, for
@@ -183,7 +182,7 @@ func object(attrs cty.Value) (cty.Value, error) {
 	if attrs == cty.NilVal {
 		return attrs, errNoAttributes
 	}
-	attrs, _ = attrs.UnmarkDeep()
+	attrs, _ = attrs.Unmark() // the values in it: attr
 	if attrs.IsNull() || !attrs.IsKnown() || !attrs.Type().IsObjectType() {
 		return attrs, errNoAttributes
 	}
@@ -196,7 +195,7 @@ func attr(attrs cty.Value, name string, typ cty.Type) (cty.Value, error) {
 	if !attrs.Type().HasAttribute(name) || !attrs.Type().AttributeType(name).Equals(typ) {
 		return cty.NilVal, fmt.Errorf("%s is not a %s", name, typ.FriendlyName())
 	}
-	v := attrs.GetAttr(name)
+	v, _ := attrs.GetAttr(name).UnmarkDeep()
 	switch {
 	case !v.IsWhollyKnown():
 		return v, fmt.Errorf("%s is not known yet", name)

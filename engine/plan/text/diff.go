@@ -26,29 +26,29 @@ type attr struct {
 // attributes lines up two objects of a kind, in the order of the kind. An
 // object may be null.
 func attributes(kind string, before, after cty.Value) []attr {
-	k := schema.KindByName(kind)
-	var names []string
-	if k != nil {
-		for _, a := range k.Attributes {
-			names = append(names, a.Name)
+	line := func(name string, sensitive bool) attr {
+		was, will := get(before, name), get(after, name)
+		return attr{name: name, before: was, after: will, sym: sign(was, will), sensitive: sensitive, unit: unitOf(name)}
+	}
+	if k := schema.KindByName(kind); k != nil {
+		out := make([]attr, len(k.Attributes))
+		for i := range k.Attributes {
+			out[i] = line(k.Attributes[i].Name, k.Attributes[i].Sensitive)
 		}
-	} else {
-		for _, v := range []cty.Value{before, after} {
-			if v.Type().IsObjectType() && len(names) == 0 {
-				for name := range v.Type().AttributeTypes() {
-					names = append(names, name)
-				}
+		return out
+	}
+	var names []string
+	for _, v := range []cty.Value{before, after} {
+		if v.Type().IsObjectType() && len(names) == 0 {
+			for name := range v.Type().AttributeTypes() {
+				names = append(names, name)
 			}
 		}
-		sort.Strings(names)
 	}
-	out := make([]attr, 0, len(names))
-	for _, name := range names {
-		b, a := get(before, name), get(after, name)
-		out = append(out, attr{
-			name: name, before: b, after: a, sym: sign(b, a),
-			sensitive: isSensitive(k, name), unit: unitOf(name),
-		})
+	sort.Strings(names)
+	out := make([]attr, len(names))
+	for i, name := range names {
+		out[i] = line(name, false)
 	}
 	return out
 }
@@ -115,11 +115,11 @@ func (w *writer) attribute(a *attr, width int) {
 	}
 	switch {
 	case a.sensitive:
-		w.linef("%s%s%s", lead, sensitiveValue, tail)
+		w.line(lead, sensitiveValue, tail)
 	case isList(a.before) || isList(a.after):
 		w.list(lead, tail, a)
 	case sym == "+":
-		w.linef("%s%s%s", lead, scalar(a.after, a.unit), tail)
+		w.line(lead, scalar(a.after, a.unit), tail)
 	case sym == "-":
 		w.linef("%s%s -> null%s", lead, scalar(a.before, a.unit), tail)
 	default:
@@ -133,14 +133,14 @@ func (w *writer) list(lead, tail string, a *attr) {
 		w.linef("%s%s -> %s%s", lead, inline(a.before, a.unit), knownAfterApply, tail)
 		return
 	}
-	w.linef("%s[%s", lead, tail)
+	w.line(lead, "[", tail)
 	same := 0
 	for _, e := range editScript(elements(a.before), elements(a.after)) {
 		if e.sym == " " {
 			same++
 			continue
 		}
-		w.linef("          %s %s,", w.symbol(e.sym), scalar(e.value, a.unit))
+		w.line("          ", w.symbol(e.sym), " ", scalar(e.value, a.unit), ",")
 	}
 	if same > 0 {
 		w.linef("            # (%s hidden)", count(same, "unchanged element"))
@@ -149,7 +149,7 @@ func (w *writer) list(lead, tail string, a *attr) {
 		w.linef("        ] -> null")
 		return
 	}
-	w.linef("        ]")
+	w.line("        ]")
 }
 
 func inline(v cty.Value, u unit) string {

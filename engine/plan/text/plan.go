@@ -196,7 +196,10 @@ func (w *writer) change(c *plan.Change) {
 		return
 	}
 	head := func(format string, args ...any) {
-		w.linef("  # %s %s", w.bold(c.Address), fmt.Sprintf(format, args...))
+		if len(args) > 0 {
+			format = fmt.Sprintf(format, args...)
+		}
+		w.line("  # ", w.bold(c.Address), " ", format)
 	}
 	attrs := attributes(c.ID.Kind, c.Before, c.After)
 	switch c.Action {
@@ -250,9 +253,9 @@ func markForced(c *plan.Change, attrs []attr) {
 
 func (w *writer) block(sym, kind, address string, attrs []attr) {
 	ref := plan.ParseAddress(address)
-	w.linef("%s%s resource %s %s {", strings.Repeat(" ", 3-len(sym)), w.symbol(sym), strconv.Quote(kind), strconv.Quote(ref.Name))
+	w.line(strings.Repeat(" ", 3-len(sym)), w.symbol(sym), " resource ", strconv.Quote(kind), " ", strconv.Quote(ref.Name), " {")
 	w.body(attrs)
-	w.linef("    }")
+	w.line("    }")
 	w.blank()
 }
 

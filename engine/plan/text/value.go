@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -149,12 +148,4 @@ func elements(v cty.Value) []cty.Value {
 		return nil
 	}
 	return v.AsValueSlice()
-}
-
-func isSensitive(k *schema.Kind, name string) bool {
-	if k == nil {
-		return false
-	}
-	a := k.Attribute(name)
-	return a != nil && a.Sensitive
 }

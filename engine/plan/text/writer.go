@@ -29,6 +29,14 @@ func (w *writer) linef(format string, args ...any) {
 	w.w.WriteByte('\n')
 }
 
+// line writes a line of parts, without a format.
+func (w *writer) line(parts ...string) {
+	for _, p := range parts {
+		w.w.WriteString(p)
+	}
+	w.w.WriteByte('\n')
+}
+
 func (w *writer) blank() { w.w.WriteByte('\n') }
 
 func (w *writer) bold(s string) string { return w.tint(w.s.Palette.Bold, s) }
