@@ -27,6 +27,7 @@ var importRules = []struct {
 	{"providers/nametest", []string{"schema", "providers$", "providers/zonedata"}},
 	{"providers/host", []string{"schema", "providers$", "providers/host"}},
 	{"providers/authd", []string{"schema", "providers$", "providers/host", "providers/embedded/auth", "providers/embedded/store"}},
+	{"providers/dovecot", []string{"schema", "providers$", "providers/host", "providers/mailtest", "providers/providertest"}},
 	{"providers/mailtest", []string{"schema", "providers$", "providers/host"}},
 	{"providers/rfc2136", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/bind", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},

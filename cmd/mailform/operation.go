@@ -17,6 +17,7 @@ import (
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/bind"
+	"github.com/mailform/mailform/providers/dovecot"
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/knot"
 	"github.com/mailform/mailform/providers/ldap"
@@ -190,6 +191,8 @@ func newProvider(name string) providers.Provider {
 		return &knot.Provider{}
 	case "ldap":
 		return &ldap.Provider{}
+	case "dovecot":
+		return &dovecot.Provider{}
 	case "powerdns":
 		return &powerdns.Provider{}
 	case "zonefile":

@@ -1,0 +1,135 @@
+package dovecot
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+)
+
+// observe tells what there is.
+func (p *Provider) observe(st *state) []providers.Observed {
+	var out []providers.Observed
+	ids := make([]schema.ID, 0, len(st.settings.marks))
+	for id := range st.settings.marks {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, schema.ID.Compare)
+	for _, id := range ids {
+		if o, ok := p.observeMarked(st, st.settings.marks[id]); ok {
+			out = append(out, o)
+		}
+	}
+	if _, marked := st.settings.marks[serviceID]; st.running && !marked {
+		out = append(out, p.seen(mark{Kind: schema.KindService, Key: serviceID.Key}, serviceAttrs(true)))
+	}
+	for i := range st.list.users {
+		out = append(out, p.observeUser(st, &st.list.users[i]))
+	}
+	for _, r := range st.list.retained {
+		o := providers.Observed{Kind: schema.KindMailbox, Key: r.Address, Retained: true, Revision: "retained until " + r.Until.UTC().Format("2006-01-02T15:04:05Z")}
+		o.Attrs = schema.KindByName(o.Kind).Object(mailboxAttrs(r.Address, nil, r.Quota, nil, "enabled"))
+		out = append(out, o)
+	}
+	return out
+}
+
+// serviceID is Dovecot as something that runs.
+var serviceID = schema.ID{Kind: schema.KindService, Key: "dovecot"}
+
+func serviceAttrs(running bool) map[string]cty.Value {
+	return map[string]cty.Value{"name": cty.StringVal(serviceID.Key), "running": cty.BoolVal(running)}
+}
+
+// observeMarked tells of something that the file of settings marks as ours. False:
+// there is nothing left of it.
+func (p *Provider) observeMarked(st *state, m mark) (providers.Observed, bool) {
+	switch m.Kind {
+	case schema.KindMailStore:
+		s := st.settings.store
+		return p.seen(m, map[string]cty.Value{
+			"hostname": cty.StringVal(s.hostname), "retention": cty.NumberIntVal(s.retention),
+			"tls_certificate": cty.StringVal(s.certificate), "tls_key": cty.StringVal(s.key),
+		}), true
+	case schema.KindListener:
+		owner, service := splitListener(m.Key)
+		l := st.settings.listeners[service]
+		return p.seen(m, map[string]cty.Value{
+			"owner": cty.StringVal(owner), "service": cty.StringVal(service), "hostname": cty.StringVal(m.Hostname),
+			"listen": schema.StringList(l.listen), "listen_tls": schema.StringList(l.listenTLS),
+		}), true
+	case schema.KindParameter:
+		value, there := st.tree.get(m.Key)
+		if strings.Contains(m.Value, "$") { // what it stands for is not what was declared
+			value, there = parseTree(string(st.conf.Content)).get(m.Key)
+		}
+		return p.seen(m, map[string]cty.Value{"name": cty.StringVal(m.Key), "value": cty.StringVal(value)}), there
+	case schema.KindService:
+		return p.seen(m, serviceAttrs(st.running)), st.running
+	}
+	return providers.Observed{}, false
+}
+
+// splitListener takes the key of a listener apart: main/imap.
+func splitListener(key string) (owner, service string) {
+	i := strings.LastIndexByte(key, '/')
+	if i < 0 {
+		return "", key
+	}
+	return key[:i], key[i+1:]
+}
+
+func (p *Provider) seen(m mark, attrs map[string]cty.Value) providers.Observed {
+	return p.observed(m.Kind, m.Key, m.Owner, m.Lineage, m.Gen, attrs)
+}
+
+// observed makes an observation. Its revision is that of all that can change.
+func (p *Provider) observed(kind, key, owner, lineage string, gen int, attrs map[string]cty.Value) providers.Observed {
+	o := providers.Observed{Kind: kind, Key: key, Origin: owner, Attrs: schema.KindByName(kind).Object(attrs)}
+	if lineage == p.lineage && lineage != "" {
+		o.Owner = owner
+	}
+	text, _ := ctyjson.Marshal(o.Attrs, o.Attrs.Type()) // known values of these types can be written
+	sum := sha256.Sum256(fmt.Appendf(text, "\x00%s\x00%s\x00%d", owner, lineage, gen))
+	o.Revision = hex.EncodeToString(sum[:12])
+	return o
+}
+
+func (p *Provider) observeUser(st *state, u *user) providers.Observed {
+	mail := u.note.Mail
+	if mail == "" || mail == "disabled" {
+		mail = "enabled"
+	}
+	protocols := []string{}
+	for _, name := range []string{"imap", "pop3"} {
+		if !st.denied[name][u.address] {
+			protocols = append(protocols, name)
+		}
+	}
+	if st.denied["smtp"][u.address] && len(protocols) == 0 {
+		mail, protocols = "disabled", u.note.Protocols
+	}
+	o := p.observed(schema.KindMailbox, u.address, u.note.Owner, u.note.Lineage, u.note.Gen,
+		mailboxAttrs(u.address, taken(u.password, u.note), u.quota, protocols, mail))
+	if len(u.extra) > 0 || u.unix != [5]string{} { // what others have added is not ours to show, but to notice
+		text, _ := json.Marshal(append(u.unix[:], u.extra...))
+		sum := sha256.Sum256(append(text, o.Revision...))
+		o.Revision = hex.EncodeToString(sum[:12])
+	}
+	return o
+}
+
+func mailboxAttrs(address string, hashes []string, quota int64, protocols []string, mail string) map[string]cty.Value {
+	return map[string]cty.Value{
+		"address": cty.StringVal(address), "password_hash": schema.StringList(hashes), "quota": cty.NumberIntVal(quota),
+		"protocols": schema.StringList(protocols), "mail": cty.StringVal(mail),
+		"messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
+	}
+}

@@ -1,0 +1,204 @@
+package dovecot
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/service"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Provider reconciles one Dovecot.
+type Provider struct {
+	// Now is the clock; nil: that of the machine. Mail of closed accounts is kept
+	// by it.
+	Now func() time.Time
+
+	host     host.Host
+	config   string // the directory of dovecot.conf
+	mailDir  string
+	mailUser string
+	unit     string
+	lineage  string
+}
+
+// Configure implements providers.Provider.
+func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diagnostics {
+	typ := schema.ProviderByName("dovecot")
+	text := func(name string) string {
+		v := cty.NullVal(cty.String)
+		if !cfg.Value.IsNull() && cfg.Value.Type().HasAttribute(name) {
+			v, _ = cfg.Value.GetAttr(name).Unmark()
+		}
+		if v.IsNull() {
+			if v = typ.Attribute(name).Default; v == cty.NilVal {
+				return ""
+			}
+		}
+		if !v.IsKnown() {
+			return ""
+		}
+		return v.AsString()
+	}
+	absolute := func(dir string) string {
+		if path.IsAbs(dir) {
+			return path.Clean(dir)
+		}
+		return filepath.Join(cfg.Dir, dir)
+	}
+	p.config, p.mailDir = absolute(text("config_dir")), absolute(text("mail_dir"))
+	p.mailUser, p.unit = text("mail_user"), text("unit")
+	p.lineage = cfg.Lineage
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	if p.host != nil {
+		return nil
+	}
+	h, err := host.Open(ctx, cfg.Value, cfg.Dir)
+	if err != nil {
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot reach the host of Dovecot", Detail: err.Error()}}
+	}
+	p.host = h
+	return nil
+}
+
+// Paths of what is there, and of what is ours.
+func (p *Provider) mainFile() string       { return path.Join(p.config, "dovecot.conf") }
+func (p *Provider) ours() string           { return path.Join(p.config, "mailform") }
+func (p *Provider) settingsFile() string   { return path.Join(p.ours(), "mailform.conf") }
+func (p *Provider) usersFile() string      { return path.Join(p.ours(), "users") }
+func (p *Provider) denied(s string) string { return path.Join(p.ours(), "deny."+s) }
+
+// include is the line of dovecot.conf that names our settings.
+const include = "!include mailform/mailform.conf"
+
+// logins are the services that somebody logs in with, as Dovecot calls them.
+var logins = []string{"imap", "pop3", "smtp", "sieve"}
+
+// service is Dovecot as something that runs.
+func (p *Provider) service(t *tree) *service.Service {
+	pidFile := path.Join(t.values["base_dir"], "master.pid")
+	return &service.Service{
+		Host: p.host, Unit: p.unit,
+		Start:  host.Cmd("dovecot", "-c", p.mainFile()),
+		Stop:   host.Cmd("doveadm", "-c", p.mainFile(), "stop"),
+		Reload: host.Cmd("doveadm", "-c", p.mainFile(), "reload"),
+		Alive: func(ctx context.Context) (bool, error) {
+			files, err := p.host.Read(ctx, pidFile)
+			if err != nil || !files[0].Exists {
+				return false, err
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(string(files[0].Content)))
+			if err != nil {
+				return false, nil
+			}
+			// A process of that number that is none of Dovecot's is another one.
+			if files, err = p.host.Read(ctx, fmt.Sprintf("/proc/%d/comm", pid)); err != nil || !files[0].Exists {
+				return false, nil //nolint:nilerr // it has ended meanwhile
+			}
+			return strings.TrimSpace(string(files[0].Content)) == "dovecot", nil
+		},
+	}
+}
+
+// A state is all that there is.
+type state struct {
+	main, conf, users host.File
+	denyFiles         map[string]host.File
+
+	tree     *tree // what is in force
+	settings *settings
+	list     *userFile
+	denied   map[string]map[string]bool // by service and address
+	running  bool
+}
+
+// load reads what there is. Without a dovecot.conf there is nothing.
+func (p *Provider) load(ctx context.Context) (*state, error) {
+	paths := []string{p.mainFile(), p.settingsFile(), p.usersFile()}
+	for _, s := range logins {
+		paths = append(paths, p.denied(s))
+	}
+	files, err := p.host.Read(ctx, paths...)
+	if err != nil {
+		return nil, err
+	}
+	st := &state{main: files[0], conf: files[1], users: files[2], denyFiles: map[string]host.File{}, denied: map[string]map[string]bool{}, tree: newTree(), settings: newSettings()}
+	for i, s := range logins {
+		st.denyFiles[s] = files[3+i]
+		st.denied[s] = parseNames(files[3+i].Content)
+	}
+	if st.settings.marks, st.settings.gen, err = parseMarks(st.conf.Content); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.settingsFile(), err)
+	}
+	if st.list, err = parseUsers(st.users.Content); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.usersFile(), err)
+	}
+	if !st.main.Exists {
+		return st, nil
+	}
+	out, err := host.Must(ctx, p.host, host.Cmd("doveconf", "-c", p.mainFile(), "-a", "-P"))
+	if err != nil {
+		return nil, fmt.Errorf("ask what is in force: %w", err)
+	}
+	st.tree = parseTree(string(out.Stdout))
+	st.settings.store, st.settings.listeners = inForce(st.tree, certificateFile(p.ours()))
+	st.running, err = p.service(st.tree).Running(ctx)
+	return st, err
+}
+
+// Read implements providers.Provider.
+func (p *Provider) Read(ctx context.Context, _ providers.Scope) ([]providers.Observed, error) {
+	st, err := p.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.observe(st), nil
+}
+
+// Count implements providers.Counter.
+func (p *Provider) Count(ctx context.Context, keys []string) (map[string]providers.Held, error) {
+	c := host.Cmd("doveadm", "-c", p.mainFile(), "-f", "tab", "mailbox", "status", "-F", "/dev/stdin", "messages vsize", "*")
+	c.Stdin = []byte(strings.Join(keys, "\n") + "\n")
+	out, err := p.host.Run(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]providers.Held{}
+	lines := strings.Split(string(out.Stdout), "\n")
+	columns := map[string]int{}
+	for i, name := range strings.Split(lines[0], "\t") {
+		columns[strings.ToLower(name)] = i
+	}
+	at := func(fields []string, name string) string {
+		if i, ok := columns[name]; ok && i < len(fields) {
+			return fields[i]
+		}
+		return ""
+	}
+	for _, line := range lines[1:] {
+		fields := strings.Split(line, "\t")
+		user := at(fields, "username")
+		if user == "" {
+			continue
+		}
+		h := held[user]
+		h.Messages += number(at(fields, "messages"))
+		h.Bytes += number(at(fields, "vsize"))
+		held[user] = h
+	}
+	if len(held) == 0 {
+		return nil, out.Err(c)
+	}
+	return held, nil
+}

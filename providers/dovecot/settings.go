@@ -1,0 +1,274 @@
+package dovecot
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/mailform/mailform/schema"
+)
+
+// A mark is what mailform knows of something in the file of settings beyond what
+// Dovecot reads: that it is ours, and whose. It stands in a comment.
+type mark struct {
+	Kind    string `json:"kind"`
+	Key     string `json:"key"`
+	Owner   string `json:"owner,omitempty"`
+	Lineage string `json:"lineage,omitempty"`
+	// Gen is another one after each change.
+	Gen int `json:"gen"`
+	// Hostname of a listener, which Dovecot has for all together.
+	Hostname string `json:"hostname,omitempty"`
+	// Value of a parameter as it was declared, and what it came to.
+	Value     string `json:"value,omitempty"`
+	Effective string `json:"effective,omitempty"`
+}
+
+// settings are what the file of settings says.
+type settings struct {
+	marks map[schema.ID]mark // without targets
+	store mailstore
+	// listeners by service: "imap", "pop3", "lmtp", "auth".
+	listeners map[string]listener
+	// gen is the generation of the last change.
+	gen int
+}
+
+type mailstore struct {
+	hostname, certificate, key string
+	retention                  int64 // seconds
+}
+
+type listener struct{ listen, listenTLS []string }
+
+func newSettings() *settings {
+	return &settings{marks: map[schema.ID]mark{}, listeners: map[string]listener{}}
+}
+
+// parseMarks reads the comments of a file of settings.
+func parseMarks(text []byte) (marks map[schema.ID]mark, gen int, err error) {
+	marks = map[schema.ID]mark{}
+	n := 0
+	for line := range strings.SplitSeq(string(text), "\n") {
+		n++
+		if rest, ok := strings.CutPrefix(line, genPrefix); ok {
+			gen = max(gen, int(number(rest)))
+		}
+		rest, ok := strings.CutPrefix(line, notePrefix)
+		if !ok {
+			continue
+		}
+		var m mark
+		if err := json.Unmarshal([]byte(rest), &m); err != nil {
+			return nil, 0, fmt.Errorf("line %d: what mailform noted cannot be read", n)
+		}
+		marks[schema.ID{Kind: m.Kind, Key: m.Key}] = m
+		gen = max(gen, m.Gen)
+	}
+	return marks, gen, nil
+}
+
+// services are those that Dovecot listens with, by what we call them.
+var services = map[string]struct {
+	name string // of the service block
+	// standard listeners that Dovecot has by itself, and that we switch off.
+	standard []string
+}{
+	"imap": {"imap-login", []string{"imap", "imaps"}},
+	"pop3": {"pop3-login", []string{"pop3", "pop3s"}},
+	"lmtp": {"lmtp", nil},
+	"auth": {"auth", nil},
+}
+
+// inForce takes what is in force out of a tree.
+func inForce(t *tree, ownCertificate string) (mailstore, map[string]listener) {
+	var s mailstore
+	s.hostname = t.values["hostname"]
+	s.certificate, s.key = strings.TrimPrefix(t.values["ssl_cert"], "<"), strings.TrimPrefix(t.values["ssl_key"], "<")
+	if s.certificate == ownCertificate {
+		s.certificate, s.key = "", ""
+	}
+	s.retention = number(t.block("plugin").values["mailform_retention"])
+	listeners := map[string]listener{}
+	for name, service := range services {
+		var l listener
+		for block, list := range t.block("service " + service.name).blocks {
+			if !strings.HasPrefix(block, "inet_listener") {
+				continue
+			}
+			for _, b := range list {
+				at := addresses(b.values["address"], b.values["port"])
+				if b.values["ssl"] == "yes" {
+					l.listenTLS = append(l.listenTLS, at...)
+				} else {
+					l.listen = append(l.listen, at...)
+				}
+			}
+		}
+		slices.Sort(l.listen)
+		slices.Sort(l.listenTLS)
+		listeners[name] = l
+	}
+	return s, listeners
+}
+
+// addresses are the listen addresses of a listener of Dovecot's.
+func addresses(address, port string) []string {
+	if port == "" || port == "0" {
+		return nil
+	}
+	hosts := strings.FieldsFunc(address, func(r rune) bool { return r == ' ' || r == ',' })
+	if len(hosts) == 0 || slices.Contains(hosts, "*") && slices.Contains(hosts, "::") {
+		return []string{":" + port}
+	}
+	out := make([]string, len(hosts))
+	for i, h := range hosts {
+		switch h {
+		case "*":
+			h = "0.0.0.0"
+		}
+		out[i] = net.JoinHostPort(strings.Trim(h, "[]"), port)
+	}
+	return out
+}
+
+// number reads a whole number; 0 for what is none.
+func number(s string) (n int64) {
+	fmt.Sscanf(s, "%d", &n) // what is none stays 0
+	return n
+}
+
+// An environment is what a file of settings is written for.
+type environment struct {
+	dir      string // of what is ours
+	mailDir  string
+	uid, gid string
+	// protocols that others have Dovecot serve, beyond ours.
+	protocols []string
+	own       struct{ certificate, key string }
+}
+
+// usernameChars are those that Dovecot lets a user name have. A slash is not among
+// them: names are parts of paths.
+const usernameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@+=&'~!#$*?^`{|}"
+
+// format writes the file of settings.
+func (s *settings) format(e environment) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Settings that mailform keeps. What is changed here is seen, and put back by the next apply.\n%s%d\n", genPrefix, s.gen)
+	ids := make([]schema.ID, 0, len(s.marks))
+	for id := range s.marks {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, schema.ID.Compare)
+	for _, id := range ids {
+		if text, err := json.Marshal(s.marks[id]); err == nil {
+			b.WriteString(notePrefix + string(text) + "\n")
+		}
+	}
+	if len(ids) == 0 {
+		return []byte(b.String())
+	}
+	b.WriteString("\n")
+	s.writeStore(&b, e)
+	s.writeUsers(&b, e)
+	s.writeListeners(&b, e)
+	for _, id := range ids {
+		if m := s.marks[id]; m.Kind == schema.KindParameter {
+			writeParameter(&b, m)
+		}
+	}
+	return []byte(b.String())
+}
+
+func (s *settings) writeStore(b *strings.Builder, e environment) {
+	certificate, key := s.store.certificate, s.store.key
+	if certificate == "" {
+		certificate, key = e.own.certificate, e.own.key
+	}
+	if s.store.hostname != "" {
+		fmt.Fprintf(b, "hostname = %s\n", s.store.hostname)
+	}
+	fmt.Fprintf(b, "ssl = yes\nssl_cert = <%s\nssl_key = <%s\n", certificate, key)
+	fmt.Fprintf(b, "mail_plugins = $mail_plugins quota\nprotocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n")
+	fmt.Fprintf(b, "plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_grace = 0\n  mailform_retention = %d\n}\n\n", s.store.retention)
+}
+
+func (s *settings) writeUsers(b *strings.Builder, e environment) {
+	fmt.Fprintf(b, "auth_mechanisms = plain login\nauth_username_format = %%Lu\nauth_username_chars = \"%s\"\n", strings.ReplaceAll(usernameChars, "'", `\'`))
+	if number(e.uid) < 500 { // below what Dovecot takes for a user's
+		fmt.Fprintf(b, "first_valid_uid = %s\n", e.uid)
+	}
+	if number(e.gid) < 500 {
+		fmt.Fprintf(b, "first_valid_gid = %s\n", e.gid)
+	}
+	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  deny = yes\n  args = username_format=%%u %s.%%s\n}\n", path.Join(e.dir, "deny"))
+	users := path.Join(e.dir, "users")
+	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  args = scheme=CRYPT username_format=%%u %s\n}\n", users)
+	fmt.Fprintf(b, "userdb {\n  driver = passwd-file\n  args = username_format=%%u %s\n  default_fields = uid=%s gid=%s home=%s mail=maildir:~/Maildir\n}\n\n",
+		users, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"))
+}
+
+func (s *settings) writeListeners(b *strings.Builder, e environment) {
+	protocols := slices.Clone(e.protocols)
+	for _, name := range []string{"imap", "pop3", "lmtp", "auth"} {
+		l, service := s.listeners[name], services[name]
+		if name != "auth" && len(l.listen)+len(l.listenTLS) > 0 {
+			protocols = append(protocols, name)
+		}
+		fmt.Fprintf(b, "service %s {\n", service.name)
+		for _, standard := range service.standard {
+			fmt.Fprintf(b, "  inet_listener %s {\n    port = 0\n  }\n", standard)
+		}
+		n := 0
+		for _, group := range []struct {
+			listen []string
+			tls    bool
+		}{{l.listen, false}, {l.listenTLS, true}} {
+			for _, at := range group.listen {
+				host, port, err := net.SplitHostPort(at)
+				if err != nil {
+					continue // refused before
+				}
+				if host == "" {
+					host = "*, ::"
+				}
+				fmt.Fprintf(b, "  inet_listener mailform-%d {\n    address = %s\n    port = %s\n", n, host, port)
+				if group.tls {
+					b.WriteString("    ssl = yes\n")
+				}
+				b.WriteString("  }\n")
+				n++
+			}
+		}
+		b.WriteString("}\n")
+	}
+	if len(protocols) == 0 {
+		protocols = []string{"none"}
+	}
+	fmt.Fprintf(b, "protocols = %s\n", strings.Join(protocols, " "))
+}
+
+// writeParameter writes a setting by its path.
+func writeParameter(b *strings.Builder, m mark) {
+	parts := strings.Split(m.Key, "/")
+	for i, p := range parts[:len(parts)-1] {
+		fmt.Fprintf(b, "%s%s {\n", strings.Repeat("  ", i), p)
+	}
+	depth := len(parts) - 1
+	fmt.Fprintf(b, "%s%s = %s\n", strings.Repeat("  ", depth), parts[depth], quote(m.Value))
+	for i := depth - 1; i >= 0; i-- {
+		fmt.Fprintf(b, "%s}\n", strings.Repeat("  ", i))
+	}
+}
+
+// quote writes a value so that it is read as it is; $ and < keep their meaning.
+func quote(v string) string {
+	if v == "" || v != strings.TrimSpace(v) || strings.ContainsAny(v, "#\"'\\") {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`
+	}
+	return v
+}
