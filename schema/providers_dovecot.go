@@ -21,9 +21,7 @@ var dovecotProvider = &BlockType{
 		unitAttribute("dovecot"),
 		parametersAttribute("Settings of Dovecot"),
 	},
-<<<<<<< HEAD
 	Blocks: []NestedBlock{ConnectionBlock},
-=======
 	Holds: []Holding{
 		{Attribute: "mailstore.hostname", As: "`hostname`"},
 		{Attribute: "mailstore.retention", As: "`plugin { mailform_retention }`; the mail of a removed user stays where it is until then, and a later apply removes it"},
@@ -46,5 +44,4 @@ var dovecotProvider = &BlockType{
 		{Attribute: "service.name", As: "`dovecot`, or the unit in `unit`"},
 		{Attribute: "service.running", As: "the master process"},
 	},
->>>>>>> 065c22c (dovecot: keep mail in Dovecot)
 }
