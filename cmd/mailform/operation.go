@@ -17,6 +17,7 @@ import (
 	"github.com/mailform/mailform/engine/plan/text"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/bind"
+	"github.com/mailform/mailform/providers/cyrus"
 	"github.com/mailform/mailform/providers/dovecot"
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/knot"
@@ -178,11 +179,9 @@ func (a *app) workspace() (*engine.Workspace, error) {
 func newProvider(name string) providers.Provider {
 	switch name {
 	case "embedded":
-		exe, err := os.Executable()
-		if err != nil {
-			exe = os.Args[0]
-		}
-		return &embedded.Provider{Executable: exe, Version: version}
+		return &embedded.Provider{Executable: executable(), Version: version}
+	case "cyrus":
+		return &cyrus.Provider{Executable: executable()}
 	case "rfc2136":
 		return &rfc2136.Provider{}
 	case "bind":
@@ -200,6 +199,15 @@ func newProvider(name string) providers.Provider {
 	default:
 		return nil
 	}
+}
+
+// executable is the path of this program, which providers start as a daemon.
+func executable() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return exe
 }
 
 // newDataSource lists what this binary can look up, beside what providers have.

@@ -21,7 +21,9 @@ import (
 // the directory.
 func Socket(dir string) string { return filepath.Join(dir, "mux") }
 
-func lockFile(dir string) string { return filepath.Join(dir, "authd.pid") }
+// PIDFile has the number of the process of a directory's daemon. It stays when the
+// daemon has ended; see [PID].
+func PIDFile(dir string) string { return filepath.Join(dir, "authd.pid") }
 
 // Bounds of what a daemon does at once.
 const (
@@ -82,7 +84,7 @@ func (d *directory) check() error {
 
 // lockDir makes a directory this process's, and writes down which one it is.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(lockFile(dir), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(PIDFile(dir), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +106,7 @@ func lockDir(dir string) (*os.File, error) {
 
 // PID is the process of the daemon of a directory; 0: none runs.
 func PID(dir string) (int, error) {
-	f, err := os.Open(lockFile(dir))
+	f, err := os.Open(PIDFile(dir))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	}
@@ -123,7 +125,7 @@ func PID(dir string) (int, error) {
 	n, _ := f.ReadAt(text, 0)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
 	if err != nil {
-		return 0, fmt.Errorf("%s does not name a process", lockFile(dir))
+		return 0, fmt.Errorf("%s does not name a process", PIDFile(dir))
 	}
 	return pid, nil
 }

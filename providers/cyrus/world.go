@@ -1,0 +1,248 @@
+package cyrus
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/authd"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A world is all that was read of the server at one time.
+type world struct {
+	p        *Provider
+	options  *optionsFile
+	services *servicesFile
+	model    *model
+	users    map[string]authd.User
+	boxes    boxes // nil: not asked for
+	running  bool  // Cyrus
+	judging  bool  // authd
+
+	// Files as they were read.
+	optionsFile, servicesFile, modelFile, usersFile host.File
+}
+
+// load reads the files, and the mailboxes where that is asked for.
+func (p *Provider) load(ctx context.Context, withBoxes bool) (*world, error) {
+	files, err := p.host.Read(ctx, p.optionsPath(), p.servicesPath(), p.modelPath(), authd.UsersFile(p.authDir()))
+	if err != nil {
+		return nil, err
+	}
+	w := &world{p: p, optionsFile: files[0], servicesFile: files[1], modelFile: files[2], usersFile: files[3]}
+	w.options = parseOptions(files[0].Content)
+	w.services = parseServices(files[1].Content)
+	if w.model, err = parseModel(files[2].Content); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.modelPath(), err)
+	}
+	list, err := authd.Parse(files[3].Content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", authd.UsersFile(p.authDir()), err)
+	}
+	w.users = make(map[string]authd.User, len(list))
+	for _, u := range list {
+		w.users[u.Address] = u
+	}
+	if !files[0].Exists {
+		w.boxes = boxes{}
+		return w, nil
+	}
+	if w.running, err = p.service().Running(ctx); err != nil {
+		return nil, err
+	}
+	if w.judging, err = p.judges(ctx); err != nil {
+		return nil, err
+	}
+	if withBoxes {
+		err = w.loadBoxes(ctx)
+	}
+	return w, err
+}
+
+// loadBoxes asks Cyrus's own tools, which need no running server. One that has
+// never run has nothing.
+func (w *world) loadBoxes(ctx context.Context) error {
+	w.boxes = boxes{}
+	database, ok := w.options.get("mboxlist_db_path")
+	if !ok {
+		dir, _ := w.options.get("configdirectory")
+		database = filepath.Join(dir, "mailboxes.db")
+	}
+	entries, err := w.p.host.List(ctx, filepath.Dir(database))
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(entries, func(e host.Entry) bool { return e.Name == filepath.Base(database) }) {
+		return nil
+	}
+	if err := w.p.findPrograms(ctx); err != nil {
+		return err
+	}
+	out, err := w.p.tool(ctx, "ctl_mboxlist", "-d")
+	if err != nil {
+		return fmt.Errorf("list the mailboxes: %w", err)
+	}
+	if w.boxes, err = parseMailboxes(out.Stdout); err != nil {
+		return err
+	}
+	if out, err = w.p.tool(ctx, "quota"); err != nil {
+		return fmt.Errorf("list the quotas: %w", err)
+	}
+	w.boxes.addLimits(out.Stdout)
+	return nil
+}
+
+// Read implements providers.Provider.
+func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
+	withBoxes := !scope.Part || slices.ContainsFunc(scope.Wanted, func(r schema.Resource) bool { return r.Kind == schema.KindMailbox })
+	w, err := p.load(ctx, withBoxes)
+	if err != nil {
+		return nil, err
+	}
+	var out []providers.Observed
+	add := func(kind, key string) {
+		if o := w.observe(kind, key); o != nil {
+			out = append(out, *o)
+		}
+	}
+	for _, kind := range []string{schema.KindMailStore, schema.KindService, schema.KindListener} {
+		for _, key := range w.model.keys(kind) {
+			add(kind, key)
+		}
+	}
+	parameters := w.model.keys(schema.KindParameter)
+	for _, r := range scope.Wanted {
+		if r.Kind == schema.KindParameter {
+			parameters = append(parameters, r.Key)
+		}
+	}
+	slices.Sort(parameters)
+	for _, key := range slices.Compact(parameters) {
+		add(schema.KindParameter, key)
+	}
+	addresses := make([]string, 0, len(w.boxes))
+	for a := range w.boxes {
+		addresses = append(addresses, a)
+	}
+	slices.Sort(addresses)
+	for _, key := range addresses {
+		add(schema.KindMailbox, key)
+	}
+	return out, nil
+}
+
+// observe is what is there of one thing; nil: it is not there.
+func (w *world) observe(kind, key string) *providers.Observed {
+	k := w.model.mark(kind, key)
+	var attrs map[string]cty.Value
+	retained, extra := false, ""
+	switch kind {
+	case schema.KindMailStore:
+		if s, ok := w.p.readStore(w.options); ok && k != nil {
+			attrs = map[string]cty.Value{
+				"hostname": cty.StringVal(s.hostname), "retention": cty.NumberIntVal(k.Retention),
+				"tls_certificate": cty.StringVal(s.certificate), "tls_key": cty.StringVal(s.key),
+			}
+		}
+	case schema.KindService:
+		if k != nil {
+			attrs = map[string]cty.Value{"name": cty.StringVal(key), "running": cty.BoolVal(w.running && w.judging)}
+		}
+	case schema.KindListener:
+		owner, service, ok := strings.Cut(key, "/")
+		if ok && k != nil {
+			listen, listenTLS := readListener(w.services, service)
+			attrs = map[string]cty.Value{
+				"owner": cty.StringVal(owner), "service": cty.StringVal(service), "hostname": cty.StringVal(k.Hostname),
+				"listen": stringList(listen), "listen_tls": stringList(listenTLS),
+			}
+		}
+	case schema.KindParameter:
+		value, ok := w.options.own(key)
+		if !ok {
+			k = nil // somebody has taken it out, or it is another's
+			value, ok = w.options.getForeign(key, false)
+		}
+		if ok && !w.p.isDerived(key) {
+			attrs = map[string]cty.Value{"name": cty.StringVal(key), "value": cty.StringVal(value)}
+		}
+	case schema.KindMailbox:
+		switch m := w.boxes[key]; {
+		case m == nil:
+		case m.there:
+			attrs = w.mailbox(key, m, k)
+			if k != nil && k.Pending {
+				extra = "pending"
+			}
+		case len(m.deleted) > 0:
+			attrs = w.mailbox(key, &box{limit: -1}, nil)
+			retained, extra, k = true, m.stamp, nil
+		}
+	}
+	if attrs == nil {
+		return nil
+	}
+	o := &providers.Observed{Kind: kind, Key: key, Attrs: schema.KindByName(kind).Object(attrs), Retained: retained}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\n%#v\n", extra, o.Attrs)
+	o.Revision = hex.EncodeToString(sum.Sum(nil)[:8])
+	if k != nil {
+		o.Revision = strconv.FormatInt(k.Serial, 10) + "-" + o.Revision
+		o.Origin = k.Address
+		if k.Lineage == w.p.lineage {
+			o.Owner = k.Address
+		}
+	}
+	return o
+}
+
+// mailbox are the attributes of a mailbox that is there.
+func (w *world) mailbox(address string, m *box, k *mark) map[string]cty.Value {
+	u := w.users[address]
+	protocols := slices.Clone(u.Protocols)
+	mail := "enabled"
+	quota := int64(0)
+	if m.limit >= 0 {
+		quota = max(m.limit*1024, 1) // one without room is not one without a limit
+	}
+	if k != nil {
+		if mail = k.Mail; mail == disabled {
+			if len(protocols) == 0 {
+				protocols = slices.Clone(k.Protocols)
+			} else {
+				mail = "enabled" // somebody has let the user in
+			}
+		}
+		if k.Quota > 0 && kib(k.Quota) == m.limit {
+			quota = k.Quota
+		}
+	}
+	slices.Sort(protocols)
+	return map[string]cty.Value{
+		"address": cty.StringVal(address), "password_hash": stringList(u.Verifiers), "quota": cty.NumberIntVal(quota),
+		"protocols": stringList(protocols), "mail": cty.StringVal(mail),
+		"messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
+	}
+}
+
+const disabled = "disabled"
+
+func stringList(values []string) cty.Value {
+	if len(values) == 0 {
+		return cty.ListValEmpty(cty.String)
+	}
+	list := make([]cty.Value, len(values))
+	for i, v := range values {
+		list[i] = cty.StringVal(v)
+	}
+	return cty.ListVal(list)
+}
