@@ -64,6 +64,9 @@ func (e *evaluator) attributeColumn(b *evaluated, body *body, s *schema.Attribut
 		return []cty.Value{v}
 	}
 	ctx := e.context(a.expr)
+	if values, ok := e.sideBySide(b, a, within, ctx); ok {
+		return values
+	}
 	values := make([]cty.Value, len(b.instances))
 	failed := 0
 	own := ctx.NewChild()
