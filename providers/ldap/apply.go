@@ -80,7 +80,7 @@ func (w *work) load(ctx context.Context) error {
 		if len(keys[kind]) == 0 || l.missing != nil {
 			continue
 		}
-		found, err := w.c.load(ctx, l, keys[kind], func(key string) bool { return seen[schema.ID{Kind: kind, Key: key}] })
+		found, err := w.c.load(ctx, l, l.asked(), keys[kind], func(key string) bool { return seen[schema.ID{Kind: kind, Key: key}] })
 		if err != nil {
 			return err
 		}

@@ -66,10 +66,10 @@ func (l *layout) read(found *goldap.Entry, known func(key string) bool) *entry {
 	if e.key = l.addressOf(e.get(l.names[roleAddress]), known); e.key == "" {
 		return nil
 	}
-	e.revision = first(e.get("entryUUID")) + "/" + e.csn
+	e.revision = e.csn
 	e.mark = parseMark(e.get(l.names[roleOwner]))
 	if e.csn == "" {
-		e.revision += first(e.get("modifyTimestamp")) + schema.Fingerprint(strings.Join(l.contents(e), "\x00"))
+		e.revision = first(e.get("entryUUID")) + "/" + first(e.get("modifyTimestamp")) + "/" + schema.Fingerprint(strings.Join(l.contents(e), "\x00"))
 	}
 	if l.kind == schema.KindMailbox {
 		e.attrs = l.mailbox(e)
@@ -82,7 +82,7 @@ func (l *layout) read(found *goldap.Entry, known func(key string) bool) *entry {
 // contents are all the values of what we know of an entry.
 func (l *layout) contents(e *entry) []string {
 	var all []string
-	for _, name := range l.asked() {
+	for _, name := range l.seen() {
 		all = append(append(all, name), slices.Sorted(slices.Values(e.get(name)))...)
 	}
 	return all

@@ -314,14 +314,17 @@ func (l *layout) all(addresses []string) string {
 // operational are the attributes that tell one version of an entry from another.
 func (l *layout) operational() []string {
 	if l.hasCSN {
-		return []string{"entryCSN", "entryUUID"}
+		return []string{"entryCSN"}
 	}
 	return []string{"entryCSN", "entryUUID", "modifyTimestamp"}
 }
 
-// asked are the attributes that a search asks for.
-func (l *layout) asked() []string {
-	out := append(l.operational(), "objectClass")
+// asked are the attributes that a search asks for before an entry is changed.
+func (l *layout) asked() []string { return append(l.seen(), "objectClass") }
+
+// seen are those of them that a plan is made of.
+func (l *layout) seen() []string {
+	out := l.operational()
 	for _, role := range slices.Sorted(maps.Keys(l.names)) {
 		out = append(out, l.names[role])
 	}

@@ -42,7 +42,7 @@ func (c *client) meet(ctx context.Context, users, routes *layout) error {
 	if users.missing != nil {
 		return nil
 	}
-	found, err := c.load(ctx, users, nil, nil)
+	found, err := c.load(ctx, users, users.seen(), nil, nil)
 	if err != nil {
 		return err
 	}

@@ -222,7 +222,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 		}
 		wg.Go(func() {
 			ours := func(key string) bool { return known[schema.ID{Kind: l.kind, Key: key}] }
-			entries, err := c.load(ctx, l, addresses, ours)
+			entries, err := c.load(ctx, l, l.seen(), addresses, ours)
 			if err != nil {
 				errs[i] = err
 				return
@@ -247,9 +247,9 @@ func twice(key string, list []*entry) error {
 	return fmt.Errorf("two entries of the directory have the address %s, %s and %s: it is not clear which is meant. Take it from one of them, or leave one out by filter", key, list[0].dn, list[1].dn)
 }
 
-// load finds the entries with some addresses; nil: all. Several entries with one
+// load finds, with some attributes, the entries with some addresses; nil: all. Several entries with one
 // address are sorted by name.
-func (c *client) load(ctx context.Context, l *layout, addresses []string, known func(string) bool) (map[string][]*entry, error) {
+func (c *client) load(ctx context.Context, l *layout, attributes, addresses []string, known func(string) bool) (map[string][]*entry, error) {
 	filters := []string{l.all(nil)}
 	if addresses != nil && len(addresses) <= few {
 		filters = nil
@@ -259,7 +259,7 @@ func (c *client) load(ctx context.Context, l *layout, addresses []string, known 
 	}
 	out := map[string][]*entry{}
 	for _, filter := range filters {
-		err := c.find(ctx, search{l.base, goldap.ScopeWholeSubtree, filter, l.asked()}, func(found *goldap.Entry) error {
+		err := c.find(ctx, search{l.base, goldap.ScopeWholeSubtree, filter, attributes}, func(found *goldap.Entry) error {
 			if e := l.read(found, known); e != nil {
 				out[e.key] = append(out[e.key], e)
 			}
