@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/host"
@@ -21,6 +22,9 @@ func certificateFile(dir string) string { return certificate.Paths(dir).Certific
 // files are put in their places together, and back where Dovecot refuses them.
 func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done func(providers.Change, providers.Observed, error) error) error {
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := p.trial(&state{tree: newTree()}).Finish(ctx); err != nil {
 		return err
 	}
 	st, err := p.load(ctx)
@@ -80,6 +84,7 @@ type edit struct {
 	start   bool
 	stop    bool
 	purge   []string // addresses whose mail goes for good
+	added   string   // the last of those who were not there before
 }
 
 // change takes in a change. before is what there was at the beginning of the
@@ -158,7 +163,7 @@ func (e *edit) put(w *wanted, owner string) error {
 
 func (e *edit) putUser(w *wanted, owner string) error {
 	u := w.user
-	u.note.Owner, u.note.Lineage = owner, e.p.lineage
+	u.note.User, u.note.Owner, u.note.Lineage = u.address, owner, e.p.lineage
 	f := e.st.list
 	i, there := f.find(u.address)
 	if there {
@@ -166,6 +171,9 @@ func (e *edit) putUser(w *wanted, owner string) error {
 		f.users[i] = u
 	} else {
 		f.users = slices.Insert(f.users, i, u)
+		if !strings.ContainsAny(u.address, "*?") { // which doveadm takes for any
+			e.added = u.address
+		}
 	}
 	f.gen++
 	f.users[i].note.Gen = f.gen
@@ -254,7 +262,49 @@ func (e *edit) write(ctx context.Context) error {
 			return fmt.Errorf("stop Dovecot: %w", err)
 		}
 	}
-	return e.erase(ctx)
+	if err := e.waitForPorts(ctx); err != nil {
+		return err
+	}
+	if err := e.erase(ctx); err != nil {
+		return err
+	}
+	return e.wait(ctx)
+}
+
+// patience is how long Dovecot may take to find who was added.
+const patience = 5 * time.Second
+
+// wait waits until Dovecot finds who was added: it looks once a second at most
+// whether its files have changed, and whoever is told of the mailbox from now on
+// must not be answered that there is none.
+func (e *edit) wait(ctx context.Context) error {
+	if e.added == "" || !e.st.running || e.stop {
+		return nil
+	}
+	if _, there := e.st.list.find(e.added); !there { // and gone again
+		return nil
+	}
+	c := host.Cmd("doveadm", "-c", e.p.mainFile(), "user", "-f", "home", e.added)
+	for deadline := time.Now().Add(patience); ; {
+		out, err := e.p.host.Run(ctx, c)
+		if err != nil {
+			return err
+		}
+		if out.Code == 0 {
+			return nil
+		}
+		if running, err := e.p.service(e.st.tree).Running(ctx); err != nil || !running {
+			return err // it finds him when it is back
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("Dovecot does not find %s, whom it was told of: %w", e.added, out.Err(c)) //nolint:staticcheck // a name
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // conflict is the error of files that somebody changed while we were at it.
@@ -271,17 +321,22 @@ func (e *edit) userFiles() ([]host.File, error) {
 	st := e.st
 	var files []host.File
 	add := func(f host.File, path string, content []byte) {
-		if f.Exists && bytes.Equal(f.Content, content) {
+		if f.Exists && bytes.Equal(bytes.TrimRight(f.Content, "\n"), bytes.TrimRight(content, "\n")) {
 			return
+		}
+		if len(content) == len(f.Content) {
+			// Dovecot takes a file for the one that it has read where its size and
+			// the second of its change are the same.
+			content = append(content, '\n')
 		}
 		f = f.With(content)
 		f.Path, f.Mode, f.Owner = path, 0o640, "root:dovecot"
 		files = append(files, f)
 	}
-	add(st.users, e.p.usersFile(), st.list.format())
-	for _, s := range logins {
+	for _, s := range logins { // whoever comes is denied first what he may not
 		add(st.denyFiles[s], e.p.denied(s), formatNames(st.denied[s]))
 	}
+	add(st.users, e.p.usersFile(), st.list.format())
 	return files, nil
 }
 
@@ -320,25 +375,68 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 		f.Path, f.Mode = p.settingsFile(), 0o644
 		files = append(files, f)
 	}
-	if !slices.Contains(strings.Split(string(st.main.Content), "\n"), include) {
-		text := st.main.Content
-		if len(text) > 0 && text[len(text)-1] != '\n' {
-			text = append(slices.Clone(text), '\n')
-		}
-		f := st.main.With(append(slices.Clone(text), "\n# What mailform keeps of this configuration.\n"+include+"\n"...))
+	if text, changed := included(st.main.Content, len(st.settings.marks) > 0); changed {
+		f := st.main.With(text)
 		f.Backup = true
 		files = append(files, f)
 	}
 	if len(files) == 0 {
 		return nil
 	}
-	trial := host.Trial{Host: p.host, Note: path.Join(p.ours(), "unfinished"), Accept: func(ctx context.Context) error {
-		if _, err := host.Must(ctx, p.host, host.Cmd("doveconf", "-c", p.mainFile(), "-n")); err != nil {
+	return conflict(p.trial(st).Run(ctx, files...))
+}
+
+// comment stands above the line that names our settings.
+const comment = "# What mailform keeps of this configuration. It stands last, so that it is in force."
+
+// included is dovecot.conf with the line that names our settings at its end, and
+// whether that is another text: what others write below it would be in force
+// instead. Where there are no settings it has no such line.
+func included(text []byte, wanted bool) ([]byte, bool) {
+	lines := strings.SplitAfter(string(text), "\n")
+	var rest []string
+	last := false
+	for _, line := range lines {
+		switch bare := strings.TrimSpace(line); {
+		case bare == include:
+			last = true
+			continue
+		case bare == comment:
+			continue
+		case bare != "" && bare[0] != '#':
+			last = false
+		}
+		rest = append(rest, line)
+	}
+	if last && wanted {
+		return text, false
+	}
+	out := strings.Join(rest, "")
+	if !wanted {
+		return []byte(out), out != string(text)
+	}
+	if out != "" && !strings.HasSuffix(out, "\n") {
+		out += "\n"
+	}
+	return []byte(out + comment + "\n" + include + "\n"), true
+}
+
+// trial changes files that Dovecot may refuse.
+func (p *Provider) trial(st *state) *host.Trial {
+	return &host.Trial{Host: p.host, Note: path.Join(p.ours(), "unfinished"), Accept: func(ctx context.Context) error {
+		out, err := host.Must(ctx, p.host, host.Cmd("doveconf", "-c", p.mainFile(), "-n"))
+		if err != nil {
 			return fmt.Errorf("Dovecot refuses the configuration: %w", err) //nolint:staticcheck // a name
 		}
-		return p.service(st.tree).Renew(ctx)
+		t := st.tree
+		if t.values["base_dir"] == "" { // it was not asked before
+			t = parseTree(string(out.Stdout))
+			if t.values["base_dir"] == "" {
+				t.values["base_dir"] = "/var/run/dovecot"
+			}
+		}
+		return p.service(t).Renew(ctx)
 	}}
-	return conflict(trial.Run(ctx, files...))
 }
 
 // mailOwner is who owns the mail: the numbers of the user and his group.

@@ -149,10 +149,22 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	}
 	out, err := host.Must(ctx, p.host, host.Cmd("doveconf", "-c", p.mainFile(), "-a", "-P"))
 	if err != nil {
+		// Where mailform was killed before it could put back what Dovecot refuses,
+		// nothing is in force until the next apply does.
+		open, oerr := p.trial(st).Unfinished(ctx)
+		if oerr == nil && open {
+			return st, nil
+		}
 		return nil, fmt.Errorf("ask what is in force: %w", err)
 	}
 	st.tree = parseTree(string(out.Stdout))
-	st.settings.store, st.settings.listeners = inForce(st.tree, certificateFile(p.ours()))
+	store, listeners := inForce(st.tree, certificateFile(p.ours()))
+	st.settings.store = store
+	for id := range st.settings.marks { // where Dovecot listens by itself is none of ours
+		if _, service := splitListener(id.Key); id.Kind == schema.KindListener {
+			st.settings.listeners[service] = listeners[service]
+		}
+	}
 	st.running, err = p.service(st.tree).Running(ctx)
 	return st, err
 }
@@ -168,7 +180,8 @@ func (p *Provider) Read(ctx context.Context, _ providers.Scope) ([]providers.Obs
 
 // Count implements providers.Counter.
 func (p *Provider) Count(ctx context.Context, keys []string) (map[string]providers.Held, error) {
-	c := host.Cmd("doveadm", "-c", p.mainFile(), "-f", "tab", "mailbox", "status", "-F", "/dev/stdin", "messages vsize", "*")
+	// Its list of users has to be a file that it can read from several times.
+	c := host.Cmd("sh", "-c", `list=$(mktemp) && trap 'rm -f "$list"' EXIT && cat >"$list" && doveadm -c "$1" -f tab mailbox status -F "$list" "messages vsize" "*"`, "sh", p.mainFile())
 	c.Stdin = []byte(strings.Join(keys, "\n") + "\n")
 	out, err := p.host.Run(ctx, c)
 	if err != nil {

@@ -26,6 +26,8 @@ type user struct {
 // A note is what mailform knows of a user beyond what Dovecot looks at. It stands
 // in a comment before the entry.
 type note struct {
+	// User is whom it is about: it stands above his entry, which others may move.
+	User    string `json:"user,omitempty"`
 	Owner   string `json:"owner,omitempty"`
 	Lineage string `json:"lineage,omitempty"`
 	// Gen is another one after each change.
@@ -107,7 +109,10 @@ func parseUsers(text []byte) (*userFile, error) {
 			return nil, fmt.Errorf("line %d: %s is there twice", n, u.address)
 		}
 		seen[u.address] = true
-		u.note, pending = pending, note{}
+		if pending.User == u.address {
+			u.note = pending
+		}
+		pending = note{}
 		f.gen = max(f.gen, u.note.Gen)
 		f.users = append(f.users, u)
 	}
@@ -118,7 +123,7 @@ func parseUsers(text []byte) (*userFile, error) {
 // parseUser reads user:password:uid:gid:gecos:home:shell:extra.
 func parseUser(line string) (user, error) {
 	fields := strings.SplitN(line, ":", 8)
-	u := user{address: fields[0]}
+	u := user{address: plain(fields[0])}
 	if u.address == "" {
 		return u, fmt.Errorf("an entry without a name")
 	}
@@ -153,14 +158,14 @@ func (f *userFile) format() []byte {
 	}
 	for i := range f.users {
 		u := &f.users[i]
-		if text, err := json.Marshal(u.note); err == nil && string(text) != "{}" {
+		if text, err := json.Marshal(u.note); err == nil && u.note.User != "" {
 			b.WriteString(notePrefix + string(text) + "\n")
 		}
 		var extra []string
 		if u.quota > 0 {
 			extra = append(extra, quotaField+strconv.FormatInt(u.quota, 10))
 		}
-		fields := append([]string{u.address, u.password}, u.unix[:]...)
+		fields := append([]string{escaped(u.address), u.password}, u.unix[:]...)
 		fields = append(fields, strings.Join(append(extra, u.extra...), " "))
 		b.WriteString(strings.Join(fields, ":") + "\n")
 	}
@@ -182,6 +187,7 @@ func parseNames(text []byte) map[string]bool {
 	names := map[string]bool{}
 	for line := range strings.SplitSeq(string(text), "\n") {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), ":")
+		name = plain(name)
 		if name != "" && name[0] != '#' {
 			names[name] = true
 		}
@@ -201,7 +207,14 @@ func formatNames(names map[string]bool) []byte {
 	var b strings.Builder
 	b.WriteString("# Who may not log in with this service.\n")
 	for _, name := range list {
-		b.WriteString(name + "\n")
+		b.WriteString(escaped(name) + "\n")
 	}
 	return []byte(b.String())
 }
+
+// escaped is a name as Dovecot looks for it in its files: it puts a backslash
+// before what quotes.
+func escaped(name string) string { return strings.ReplaceAll(name, "'", `\'`) }
+
+// plain is escaped the other way.
+func plain(name string) string { return strings.ReplaceAll(name, `\'`, "'") }

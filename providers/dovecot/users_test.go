@@ -10,7 +10,7 @@ import (
 // What others write into the file of users stays.
 func TestForeignEntriesStay(t *testing.T) {
 	const text = `# of the administrator
-#mailform {"owner":"user.alice.mailbox","lineage":"1","gen":3}
+#mailform {"user":"alice@example.com","owner":"user.alice.mailbox","lineage":"1","gen":3}
 alice@example.com:{SHA512-CRYPT}$6$a$b::::::userdb_quota_rule=*:bytes=1024 userdb_mail=mbox:~/m
 bob@example.com:{PLAIN}x:5:6:Bob:/home/bob:/bin/sh:nologin
 #retained {"address":"carol@example.com","until":"2026-12-01T00:00:00Z"}

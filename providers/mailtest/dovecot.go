@@ -90,7 +90,12 @@ instance_name = NAME
 protocols =
 listen = 127.0.0.1
 login_greeting = Ready, at last
+# who mistypes his password need not wait
+auth_failure_delay = 0
 service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
   # a comment within
   client_limit = 1203
 }
@@ -125,11 +130,14 @@ func (d *DovecotInstance) end(t testing.TB, signal unix.Signal) {
 		t.Errorf("master.pid: %v", err)
 		return
 	}
+	if signal == unix.SIGKILL { // it makes no further processes while we look for them
+		_ = unix.Kill(pid, unix.SIGSTOP)
+	}
 	group := d.processes(pid)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		alive := false
 		for _, p := range group {
-			if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p)); err == nil && strings.HasPrefix(string(comm), "dovecot/") || p == pid && err == nil && len(comm) > 0 {
+			if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p)); err == nil && strings.Contains(string(comm), "dovecot") || p == pid && err == nil && len(comm) > 0 {
 				alive = unix.Kill(p, signal) == nil || alive
 			}
 		}
