@@ -2,10 +2,8 @@ package dns
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -377,55 +375,4 @@ func BenchmarkSetZone(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// A stream of octets that anybody may send by TCP is read to its end: what is
-// answered is answered in frames that can be read, and nothing hangs.
-func FuzzStream(f *testing.F) {
-	frame := func(packets ...[]byte) (out []byte) {
-		for _, p := range packets {
-			out = binary.BigEndian.AppendUint16(out, uint16(len(p)))
-			out = append(out, p...)
-		}
-		return out
-	}
-	mx := pack(f, question("example.com.", "MX").SetEdns0(1232, false))
-	f.Add(frame(mx))
-	f.Add(frame(mx, mx, pack(f, question("nosuch.example.com.", "A"))))
-	f.Add(frame(mx)[:10])
-	f.Add(frame(nil, mx))
-	f.Add(append(frame(mx), 0xff, 0xff, 0))
-	f.Add(frame([]byte("GET / HTTP/1.0\r\n\r\n")))
-	s := newServer(f, exampleCom())
-	f.Fuzz(func(t *testing.T, data []byte) {
-		near, far := net.Pipe()
-		var wg sync.WaitGroup
-		wg.Go(s.newStream(near).Run)
-		wg.Go(func() {
-			_ = far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-			_, _ = far.Write(data) // it may be closed before the end
-			_ = far.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		})
-		var queries, answers int
-		for rest := data; len(rest) >= 2; queries++ {
-			rest = rest[min(len(rest), 2+int(binary.BigEndian.Uint16(rest))):]
-		}
-		for {
-			var length [2]byte
-			if _, err := io.ReadFull(far, length[:]); err != nil {
-				break
-			}
-			wire := make([]byte, binary.BigEndian.Uint16(length[:]))
-			if _, err := io.ReadFull(far, wire); err != nil {
-				t.Fatalf("%x: an answer is cut off: %v", data, err)
-			}
-			unpack(t, wire)
-			answers++
-		}
-		far.Close()
-		wg.Wait()
-		if answers > queries {
-			t.Fatalf("%x: %d answers to %d queries", data, answers, queries)
-		}
-	})
 }
