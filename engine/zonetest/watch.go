@@ -177,6 +177,9 @@ func (w *watch) listen() {
 			w.got.err = err
 			continue
 		}
+		if m.Truncated {
+			continue // the server has enough of us, and says to ask by TCP
+		}
 		w.got.answers++
 		if !hasRecords(m) {
 			if w.got.missing++; w.got.first == nil {

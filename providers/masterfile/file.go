@@ -2,13 +2,17 @@ package masterfile
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"regexp"
+	"strconv"
 	"strings"
 
+	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/miekg/dns"
 )
@@ -59,11 +63,94 @@ func Records(r io.Reader, zone rdata.Name, opts Options) ([]dns.RR, error) {
 // scan hands on the records of a master file, each with the place where it
 // stands.
 func scan(r io.Reader, zone rdata.Name, opts Options, add func(dns.RR, place) error) error {
+	file := &rereadable{r: r, keep: true}
+	rr, at, err := first(file, zone, opts)
+	if err != nil || rr == nil {
+		return err
+	}
 	in := &input{dir: opts.Include}
-	defer in.close()
-	zp := dns.NewZoneParser(in.open("", r), string(zone), "")
+	if rr.Header().Ttl == noTTL {
+		// Where neither $TTL nor the SOA record, which comes first, says how long
+		// records live, it is the time that the SOA record has for negative answers. That
+		// is what it was for before RFC 2308 §4, and what BIND still takes.
+		soa, ok := rr.(*dns.SOA)
+		if !ok {
+			return fmt.Errorf("line %d: %s %s has no time to live, and there is none before it: begin with $TTL", at.line, rr.Header().Name, dns.Type(rr.Header().Rrtype))
+		}
+		in.before = fmt.Sprintf("$TTL %d\n", min(soa.Minttl, schema.MaxTTL))
+	}
+	return in.parse(in.parser(file.again(), zone), add)
+}
+
+// noTTL is no time to live: longer than any.
+const noTTL = math.MaxUint32
+
+// first reads the first record, whose time to live is noTTL where nothing says what it
+// is. The record is nil where there is none.
+func first(r io.Reader, zone rdata.Name, opts Options) (rr dns.RR, at place, err error) {
+	in := &input{dir: opts.Include}
+	zp := in.parser(r, zone)
+	zp.SetDefaultTTL(noTTL)
+	enough := errors.New("the first record is there")
+	err = in.parse(zp, func(it dns.RR, where place) error {
+		rr, at = it, where
+		return enough
+	})
+	if rr != nil {
+		err = nil
+	}
+	return rr, at, err
+}
+
+// A rereadable keeps the beginning of what is read, so that it can be read again.
+type rereadable struct {
+	r     io.Reader
+	keep  bool
+	begin []byte
+}
+
+func (f *rereadable) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if f.keep {
+		f.begin = append(f.begin, p[:n]...)
+	}
+	return n, err
+}
+
+// again begins anew; what comes now is not kept.
+func (f *rereadable) again() io.Reader {
+	f.keep = false
+	return io.MultiReader(bytes.NewReader(f.begin), f.r)
+}
+
+// An input is a master file with those that it includes. It is the file system
+// that the parser sees.
+type input struct {
+	dir fs.FS
+	// before is a line that is read before the file's first.
+	before string
+	// stack are the files that are being read, the innermost last.
+	stack []*counted
+	size  int // bytes read so far
+	files int
+	// directives are those since the last record.
+	directives int
+	failed     error
+}
+
+// parser makes a parser of a master file.
+func (in *input) parser(r io.Reader, zone rdata.Name) *dns.ZoneParser {
+	file := in.open("", io.MultiReader(strings.NewReader(in.before), r))
+	file.line -= strings.Count(in.before, "\n")
+	zp := dns.NewZoneParser(file, string(zone), "")
 	zp.SetIncludeAllowed(in.dir != nil)
 	zp.SetIncludeFS(in)
+	return zp
+}
+
+// parse hands on the records of a master file until there is an error.
+func (in *input) parse(zp *dns.ZoneParser, add func(dns.RR, place) error) error {
+	defer in.close()
 	for {
 		rr, ok := zp.Next()
 		if !ok {
@@ -78,22 +165,9 @@ func scan(r io.Reader, zone rdata.Name, opts Options, add func(dns.RR, place) er
 		return in.failed
 	}
 	if err := zp.Err(); err != nil {
-		return parseError(err)
+		return in.parseError(err)
 	}
 	return nil
-}
-
-// An input is a master file with those that it includes. It is the file system
-// that the parser sees.
-type input struct {
-	dir fs.FS
-	// stack are the files that are being read, the innermost last.
-	stack []*counted
-	size  int // bytes read so far
-	files int
-	// directives are those since the last record.
-	directives int
-	failed     error
 }
 
 // Open implements fs.FS for the parser, which closes what it is done with.
@@ -212,7 +286,7 @@ func (f *included) Close() error {
 var position = regexp.MustCompile(`^(?s)(.*?)(?:: )?dns: (.*) at line: (\d+):(\d+)$`)
 
 // parseError words an error of the parser: line 3, column 5: …
-func parseError(err error) error {
+func (in *input) parseError(err error) error {
 	text := err.Error()
 	if !strings.Contains(text, "dns: ") {
 		return err
@@ -225,8 +299,11 @@ func parseError(err error) error {
 	if strings.Contains(what, "$INCLUDE directive not allowed") {
 		what = "$INCLUDE is not followed here: put the records into one file"
 	}
+	line, _ := strconv.Atoi(m[3])
 	if file != "" {
 		file += ", "
+	} else {
+		line -= strings.Count(in.before, "\n")
 	}
-	return fmt.Errorf("%sline %s, column %s: %s", file, m[3], m[4], what)
+	return fmt.Errorf("%sline %d, column %s: %s", file, line, m[4], what)
 }

@@ -42,11 +42,12 @@ func (w *world) begin(t *testing.T) {
 // clear takes everything away, whoever made it, and checks that it is gone.
 func (w *world) clear(t *testing.T) {
 	t.Helper()
-	for _, lineage := range []string{ours, theirs} {
+	// Theirs first: no zone goes that holds what is somebody else's.
+	for _, lineage := range []string{theirs, ours} {
 		var batch []providers.Change
 		p := w.sys.Provider(lineage)
 		for _, o := range read(t, p) {
-			if w.mayGo(o) && (o.Owner != "" || lineage == theirs) {
+			if w.mayGo(o) && (o.Owner != "" || lineage == ours) {
 				r := schema.Resource{Address: "cleared", Kind: o.Kind, Key: o.Key, Attrs: o.Attrs}
 				batch = append(batch, providers.Change{Action: providers.Delete, Resource: r, Prior: &o})
 			}

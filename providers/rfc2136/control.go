@@ -5,29 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/zonedata"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 )
-
-// keysShown is how many record sets an error names.
-const keysShown = 5
-
-// list names record sets for an error text.
-func list(keys []zonedata.Key) string {
-	names := make([]string, 0, keysShown+1)
-	for i, k := range keys {
-		if i == keysShown {
-			names = append(names, fmt.Sprintf("%d more", len(keys)-i))
-			break
-		}
-		names = append(names, k.String())
-	}
-	return strings.Join(names, ", ")
-}
 
 // control makes the zones that are to be made, and removes those that are to go.
 func (p *Provider) control(ctx context.Context, jobs []*job) {
@@ -59,7 +42,7 @@ func (p *Provider) control(ctx context.Context, jobs []*job) {
 		case j.view.partial:
 			err = errors.New("its transfer is refused, so that nobody can tell what others have in it. Let the key transfer it, or remove the zone by hand")
 		case len(j.edits.Left) > 0:
-			err = fmt.Errorf("it still has what mailform did not make: %s. Take that away first, or remove the zone by hand", list(j.edits.Left))
+			err = fmt.Errorf("it still has what mailform did not make: %s. Take that away first, or remove the zone by hand", zonedata.Some(j.edits.Left))
 		default:
 			err = p.Control.Remove(ctx, j.zone)
 		}

@@ -50,6 +50,7 @@ server:
   zonelistfile: "%[2]s/list"
   xfrdir: "%[2]s"
   server-count: 1
+  rrl-ratelimit: 0
 remote-control:
   control-enable: yes
   control-interface: %[3]s/ctl

@@ -88,7 +88,10 @@ func (c *pieces) take(t *testing.T) []byte {
 	return message
 }
 
-func (c *pieces) Write(p []byte) (int, error)      { c.written = append(c.written, p...); return len(p), nil }
+func (c *pieces) Write(p []byte) (int, error) {
+	c.written = append(c.written, p...)
+	return len(p), nil
+}
 func (c *pieces) Close() error                     { c.closed = true; return nil }
 func (c *pieces) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 53} }
 func (c *pieces) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1024} }

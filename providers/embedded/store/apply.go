@@ -111,6 +111,7 @@ type applyBatch struct {
 	retention time.Duration
 	known     bool                 // retention was looked up
 	expired   bool                 // an account was closed whose mail is not kept
+	gone      []*declared          // zones that were removed
 	zones     map[string]*declared // zones touched, by key, with the first change of a record set
 }
 
@@ -142,6 +143,9 @@ func (t *tx) applyAll(b *applyBatch) ([]admin.Resource, error) {
 		}
 	}
 	t.effects.directory = true
+	if err := t.leaveNothing(b); err != nil {
+		return nil, err
+	}
 	return results, t.raiseSerials(b)
 }
 
@@ -264,8 +268,7 @@ func (t *tx) follow(b *applyBatch, d *declared, done verdict) error {
 			b.zones[d.Key] = nil
 		}
 		if done == remove {
-			_, err := t.exec(`DELETE FROM resource WHERE kind = ? AND parent = ?`, schema.KindRRset, d.Key)
-			return err
+			b.gone = append(b.gone, d)
 		}
 	case schema.KindRRset:
 		zone := ZoneOf(d.Key)

@@ -359,13 +359,24 @@ func TestTheSerialRisesOncePerBatch(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	var rev string
+	// The zone goes with its record sets, and not without them.
+	var removal, sets []admin.Change
 	for _, r := range list(t, s) {
-		if r.Kind == "zone" {
-			rev = r.Revision
+		switch c := (admin.Change{Action: "delete", Kind: r.Kind, Key: r.Key, Revision: r.Revision}); r.Kind {
+		case "zone":
+			removal = append(removal, c)
+		case "rrset":
+			sets = append(sets, c)
 		}
 	}
-	apply(t, s, admin.Change{Action: "delete", Kind: "zone", Key: "example.com", Revision: rev})
+	_, err = s.ApplyChanges(t.Context(), append(removal, sets[0]))
+	if err == nil || !strings.Contains(err.Error(), "still has what mailform did not make: www.example.com. A.") {
+		t.Errorf("a zone with a record set of somebody else's: %v", err)
+	}
+	if rs := list(t, s); len(rs) != 1+len(removal)+len(sets) {
+		t.Errorf("something of it has gone: %v", rs)
+	}
+	apply(t, s, append(removal, sets...)...)
 	if rs := list(t, s); len(rs) != 1 {
 		t.Errorf("the zone left record sets behind: %v", rs)
 	}

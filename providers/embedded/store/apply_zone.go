@@ -30,6 +30,36 @@ func ZoneOf(key string) string {
 	return rest
 }
 
+// leaveNothing refuses to remove a zone that still has record sets: those that no
+// change takes away are somebody else's, and would go with it.
+func (t *tx) leaveNothing(b *applyBatch) error {
+	for _, d := range b.gone {
+		var left []string
+		err := t.rows(`SELECT z.key FROM resource z WHERE z.kind = ? AND z.parent = ? AND NOT EXISTS (SELECT 1 FROM resource WHERE kind = ? AND key = ?) ORDER BY z.key`,
+			[]any{schema.KindRRset, d.Key, schema.KindZone, d.Key}, func(r *sql.Rows) error {
+				var key string
+				if err := r.Scan(&key); err != nil {
+					return err
+				}
+				last := strings.LastIndexByte(key, '/')
+				left = append(left, strings.TrimPrefix(key[:last], d.Key+"/")+" "+key[last+1:])
+				return nil
+			})
+		if err != nil {
+			return fmt.Errorf("read what is left of zone %s: %w", d.Key, err)
+		}
+		const shown = 4
+		if n := len(left); n > shown {
+			left = append(left[:shown-1], fmt.Sprintf("and %d more", n-shown+1))
+		}
+		if len(left) > 0 {
+			return d.refuse(codeInvalid, "the zone still has what mailform did not make: %s. Have it taken away by an apply with exclusive = true in the zone, then remove it",
+				strings.Join(left, ", "))
+		}
+	}
+	return nil
+}
+
 // raiseSerials raises the serial of each zone that a batch touched by one, and
 // refuses record sets of zones that are not there.
 func (t *tx) raiseSerials(b *applyBatch) error {
