@@ -119,13 +119,13 @@ func (w *world) stored(t testing.TB) int64 {
 	return st.Messages
 }
 
-// A postfix is a private instance of Postfix on loopback that delivers into
+// A postfixServer is a private instance of Postfix on loopback that delivers into
 // Maildirs, with its own configuration and queue.
-type postfix struct {
+type postfixServer struct {
 	addr, maildir string
 }
 
-func newPostfix(t testing.TB) *postfix {
+func newPostfix(t testing.TB) *postfixServer {
 	t.Helper()
 	program := need(t, "postfix")
 	if os.Geteuid() != 0 {
@@ -138,7 +138,7 @@ func newPostfix(t testing.TB) *postfix {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	p := &postfix{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), maildir: filepath.Join(dir, "mail", "u1")}
+	p := &postfixServer{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), maildir: filepath.Join(dir, "mail", "u1")}
 	owner, err := user.Lookup("postfix")
 	if err != nil {
 		t.Skipf("SKIPPED: there is no user postfix: %v", err)
@@ -237,7 +237,7 @@ postlog unix-dgram n - n - 1 postlogd
 	return p
 }
 
-func (p *postfix) stored(t testing.TB) int {
+func (p *postfixServer) stored(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(p.maildir, "new"))
 	if err != nil && !os.IsNotExist(err) {

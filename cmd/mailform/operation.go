@@ -23,6 +23,7 @@ import (
 	"github.com/mailform/mailform/providers/knot"
 	"github.com/mailform/mailform/providers/ldap"
 	"github.com/mailform/mailform/providers/lookup"
+	"github.com/mailform/mailform/providers/postfix"
 	"github.com/mailform/mailform/providers/powerdns"
 	"github.com/mailform/mailform/providers/rfc2136"
 	"github.com/mailform/mailform/providers/zonefile"
@@ -192,6 +193,8 @@ func newProvider(name string) providers.Provider {
 		return &ldap.Provider{}
 	case "dovecot":
 		return &dovecot.Provider{}
+	case "postfix":
+		return &postfix.Provider{Executable: executable()}
 	case "powerdns":
 		return &powerdns.Provider{}
 	case "zonefile":
