@@ -59,7 +59,6 @@ type description struct {
 	names []string // in lower case
 	// above is what SUP names, syntax what SYNTAX does; empty: nothing.
 	above, syntax string
-	words         map[string]bool
 }
 
 // parseDescription reads a definition:
