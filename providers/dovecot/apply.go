@@ -34,8 +34,13 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	if !st.main.Exists {
 		return fmt.Errorf("there is no %s: install Dovecot first, or set config_dir", p.mainFile())
 	}
+	touched := make(map[schema.ID]bool, len(batch))
+	for i := range batch {
+		touched[schema.ID{Kind: batch[i].Resource.Kind, Key: batch[i].Resource.Key}] = true
+	}
+	asked := func(kind, key string) bool { return touched[schema.ID{Kind: kind, Key: key}] }
 	before := map[schema.ID]providers.Observed{}
-	for _, o := range p.observe(st) {
+	for _, o := range p.observe(st, asked) {
 		before[schema.ID{Kind: o.Kind, Key: o.Key}] = o
 	}
 	e := &edit{p: p, st: st}
@@ -64,7 +69,7 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 		return err
 	}
 	after := map[schema.ID]providers.Observed{}
-	for _, o := range p.observe(now) {
+	for _, o := range p.observe(now, asked) {
 		after[schema.ID{Kind: o.Kind, Key: o.Key}] = o
 	}
 	for _, c := range batch {
@@ -168,16 +173,12 @@ func (e *edit) putUser(w *wanted, owner string) error {
 	i, there := f.find(u.address)
 	if there {
 		u.unix, u.extra = f.users[i].unix, f.users[i].extra
-		f.users[i] = u
-	} else {
-		f.users = slices.Insert(f.users, i, u)
-		if !strings.ContainsAny(u.address, "*?") { // which doveadm takes for any
-			e.added = u.address
-		}
+	} else if !strings.ContainsAny(u.address, "*?") { // which doveadm takes for any
+		e.added = u.address
 	}
 	f.gen++
-	f.users[i].note.Gen = f.gen
-	f.retained = slices.DeleteFunc(f.retained, func(r retained) bool { return r.Address == u.address })
+	u.note.Gen = f.gen
+	f.put(u)
 	for _, service := range logins {
 		denied := w.mail == "disabled" || (service == "imap" || service == "sieve") && !slices.Contains(w.protocols, "imap") || service == "pop3" && !slices.Contains(w.protocols, "pop3")
 		if denied {
@@ -197,7 +198,7 @@ func (e *edit) remove(id schema.ID) error {
 			return nil
 		}
 		quota := f.users[i].quota
-		f.users = slices.Delete(f.users, i, i+1)
+		f.remove(id.Key)
 		f.gen++
 		for _, service := range logins {
 			delete(e.st.denied[service], id.Key)
@@ -228,6 +229,7 @@ func (e *edit) remove(id schema.ID) error {
 func (e *edit) write(ctx context.Context) error {
 	p, st := e.p, e.st
 	now := p.Now()
+	st.list.settle()
 	st.list.retained = slices.DeleteFunc(st.list.retained, func(r retained) bool {
 		if now.Before(r.Until) {
 			return false

@@ -3,7 +3,6 @@ package dovecot
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// observe tells what there is.
-func (p *Provider) observe(st *state) []providers.Observed {
+// observe tells what there is of what is asked for.
+func (p *Provider) observe(st *state, asked func(kind, key string) bool) []providers.Observed {
 	var out []providers.Observed
 	ids := make([]schema.ID, 0, len(st.settings.marks))
 	for id := range st.settings.marks {
@@ -23,7 +22,7 @@ func (p *Provider) observe(st *state) []providers.Observed {
 	}
 	slices.SortFunc(ids, schema.ID.Compare)
 	for _, id := range ids {
-		if o, ok := p.observeMarked(st, st.settings.marks[id]); ok {
+		if o, ok := p.observeMarked(st, st.settings.marks[id]); ok && asked(id.Kind, id.Key) {
 			out = append(out, o)
 		}
 	}
@@ -31,9 +30,14 @@ func (p *Provider) observe(st *state) []providers.Observed {
 		out = append(out, p.seen(mark{Kind: schema.KindService, Key: serviceID.Key}, serviceAttrs(true)))
 	}
 	for i := range st.list.users {
-		out = append(out, p.observeUser(st, &st.list.users[i]))
+		if u := &st.list.users[i]; asked(schema.KindMailbox, u.address) {
+			out = append(out, p.observeUser(st, u))
+		}
 	}
 	for _, r := range st.list.retained {
+		if !asked(schema.KindMailbox, r.Address) {
+			continue
+		}
 		o := providers.Observed{Kind: schema.KindMailbox, Key: r.Address, Retained: true, Revision: "retained until " + r.Until.UTC().Format("2006-01-02T15:04:05Z")}
 		o.Attrs = schema.KindByName(o.Kind).Object(mailboxAttrs(r.Address, nil, r.Quota, nil, "enabled"))
 		out = append(out, o)
@@ -96,9 +100,10 @@ func (p *Provider) observed(kind, key, owner, lineage string, gen int, attrs map
 	if lineage == p.lineage && lineage != "" {
 		o.Owner = owner
 	}
-	text, _ := ctyjson.Marshal(o.Attrs, o.Attrs.Type()) // known values of these types can be written
-	sum := sha256.Sum256(fmt.Appendf(text, "\x00%s\x00%s\x00%d", owner, lineage, gen))
-	o.Revision = hex.EncodeToString(sum[:12])
+	if kind != schema.KindMailbox { // of which there are many, and of which more can change
+		text, _ := ctyjson.Marshal(o.Attrs, o.Attrs.Type()) // known values of these types can be written
+		o.Revision = revision(fmt.Appendf(text, "\x00%s\x00%s\x00%d", owner, lineage, gen))
+	}
 	return o
 }
 
@@ -116,13 +121,12 @@ func (p *Provider) observeUser(st *state, u *user) providers.Observed {
 	if st.denied["smtp"][u.address] && len(protocols) == 0 {
 		mail, protocols = "disabled", u.note.Protocols
 	}
+	hashes := taken(u.password, u.note)
 	o := p.observed(schema.KindMailbox, u.address, u.note.Owner, u.note.Lineage, u.note.Gen,
-		mailboxAttrs(u.address, taken(u.password, u.note), u.quota, protocols, mail))
-	if len(u.extra) > 0 || u.unix != [5]string{} { // what others have added is not ours to show, but to notice
-		text, _ := json.Marshal(append(u.unix[:], u.extra...))
-		sum := sha256.Sum256(append(text, o.Revision...))
-		o.Revision = hex.EncodeToString(sum[:12])
-	}
+		mailboxAttrs(u.address, hashes, u.quota, protocols, mail))
+	// What others have added is not ours to show, but to notice.
+	o.Revision = revision(fmt.Appendf(nil, "%q %q %d %q %q %q %q %d %q %q",
+		u.address, hashes, u.quota, protocols, mail, u.note.Owner, u.note.Lineage, u.note.Gen, u.unix, u.extra))
 	return o
 }
 
@@ -132,4 +136,9 @@ func mailboxAttrs(address string, hashes []string, quota int64, protocols []stri
 		"protocols": schema.StringList(protocols), "mail": cty.StringVal(mail),
 		"messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
 	}
+}
+
+func revision(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:12])
 }

@@ -175,7 +175,7 @@ func (p *Provider) Read(ctx context.Context, _ providers.Scope) ([]providers.Obs
 	if err != nil {
 		return nil, err
 	}
-	return p.observe(st), nil
+	return p.observe(st, func(string, string) bool { return true }), nil
 }
 
 // Count implements providers.Counter.

@@ -52,7 +52,9 @@ type retained struct {
 
 // userFile is what is in the file of users.
 type userFile struct {
-	users    []user // by address
+	users    []user          // by address, once they are settled
+	places   map[string]int  // of the users, by address
+	back     map[string]bool // who is no longer only retained
 	retained []retained
 	// foreign lines are comments of others, kept at the top.
 	foreign []string
@@ -72,7 +74,7 @@ const (
 
 // parseUsers reads a file of users. Its errors name the line and quote nothing.
 func parseUsers(text []byte) (*userFile, error) {
-	f := &userFile{}
+	f := &userFile{back: map[string]bool{}}
 	var pending note
 	n := 0
 	seen := map[string]bool{}
@@ -116,7 +118,7 @@ func parseUsers(text []byte) (*userFile, error) {
 		f.gen = max(f.gen, u.note.Gen)
 		f.users = append(f.users, u)
 	}
-	slices.SortFunc(f.users, func(a, b user) int { return cmp.Compare(a.address, b.address) })
+	f.settle()
 	return f, nil
 }
 
@@ -177,9 +179,50 @@ func (f *userFile) format() []byte {
 	return []byte(b.String())
 }
 
-// find is the place of a user; false: he is not there, and would be at that place.
+// find is the place of a user, and whether he has one.
 func (f *userFile) find(address string) (int, bool) {
-	return slices.BinarySearchFunc(f.users, address, func(u user, a string) int { return cmp.Compare(u.address, a) })
+	i, ok := f.places[address]
+	return i, ok
+}
+
+// put puts a user into his place, or behind all others until they are settled.
+func (f *userFile) put(u user) {
+	f.back[u.address] = true
+	if i, ok := f.places[u.address]; ok {
+		f.users[i] = u
+		return
+	}
+	f.places[u.address] = len(f.users)
+	f.users = append(f.users, u)
+}
+
+// remove leaves a gap where a user was, until they are settled.
+func (f *userFile) remove(address string) {
+	if i, ok := f.places[address]; ok {
+		f.users[i].address = ""
+		delete(f.places, address)
+		delete(f.back, address)
+	}
+}
+
+// settle puts users into their order, and forgets of whom who is there that his mail
+// was retained.
+func (f *userFile) settle() {
+	f.users = slices.DeleteFunc(f.users, func(u user) bool { return u.address == "" })
+	slices.SortFunc(f.users, func(a, b user) int { return cmp.Compare(a.address, b.address) })
+	f.places = make(map[string]int, len(f.users))
+	for i := range f.users {
+		f.places[f.users[i].address] = i
+	}
+	var kept []retained
+	for _, r := range slices.Backward(f.retained) { // the last word counts
+		if !f.back[r.Address] {
+			f.back[r.Address] = true
+			kept = append(kept, r)
+		}
+	}
+	slices.Reverse(kept)
+	f.retained, f.back = kept, map[string]bool{}
 }
 
 // parseNames reads a file with a name in each line.
