@@ -171,9 +171,11 @@ func (p *PostfixInstance) Block() string {
 func (p *PostfixInstance) Tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("/usr/sbin/"+name, append([]string{"-c", p.ConfigDir}, args...)...)
-	out, err := cmd.CombinedOutput()
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, said.String())
 	}
 	return string(out)
 }

@@ -204,7 +204,11 @@ func TestForeignConfigurationStays(t *testing.T) {
 	i.write("main.cf", i.read("main.cf")+"virtual_alias_maps =\n  # theirs\n  hash:"+i.ConfigDir+"/valias\nmyhostname = twice.internal\n")
 	main, master := i.read("main.cf"), i.read("master.cf")
 	listen := listener("smtp", strs(i.Foreign), strs())
-	i.apply(t, append(i.everything("alice"), create(listen, parameter("mydestination", "localhost"), route("al@example.com", "alias", false, "alice@example.com"))...)...)
+	i.apply(t, append(i.everything("alice"), create(listen, route("al@example.com", "alias", false, "alice@example.com"))...)...)
+	// One that is there is taken over, not made.
+	mine := parameter("mydestination", "localhost")
+	have := i.observed(t, mine)["parameter mydestination"]
+	i.apply(t, providers.Change{Action: providers.Update, Resource: mine, Prior: &have})
 	now := i.read("main.cf")
 	for line := range strings.Lines(main) {
 		name, _, isParameter := strings.Cut(line, " =")

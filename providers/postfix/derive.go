@@ -188,8 +188,8 @@ func (p *Provider) deriveDelivery(a attrs) (native, error) {
 		if at != "" {
 			return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.str("auth"))
 		}
-		n.params["smtpd_sasl_type"], n.params["smtpd_sasl_path"] = "cyrus", "smtpd"
-		n.params["cyrus_sasl_config_path"] = p.file("sasl")
+		n.params["smtpd_sasl_type"], n.params["smtpd_sasl_path"] = "cyrus", saslName
+		n.params["cyrus_sasl_config_path"] = p.saslDir()
 	default:
 		return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.str("auth"))
 	}

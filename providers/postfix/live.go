@@ -238,21 +238,3 @@ func (w *world) inAccord(i int) bool {
 	}
 	return true
 }
-
-// foreignMaps are the maps that a list of main.cf has beside ours, and elements
-// that are no maps.
-func (w *world) foreignMaps(name string) (maps, plain []string) {
-	for _, el := range splitList(w.params[name]) {
-		typ, path, isMap := strings.Cut(el, ":")
-		if typ == "proxy" {
-			typ, path, isMap = strings.Cut(path, ":")
-		}
-		switch {
-		case !isMap && !strings.ContainsAny(el, "/$!"):
-			plain = append(plain, strings.ToLower(el))
-		case isMap && builtSuffixes[typ] != "" && !strings.HasPrefix(path, w.p.own()+"/") && !strings.Contains(path, "$"):
-			maps = append(maps, typ+":"+path)
-		}
-	}
-	return maps, plain
-}

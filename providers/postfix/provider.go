@@ -92,6 +92,13 @@ func (p *Provider) mainFile() string   { return filepath.Join(p.dir, "main.cf") 
 func (p *Provider) masterFile() string { return filepath.Join(p.dir, "master.cf") }
 func (p *Provider) ledgerFile() string { return p.file("ledger.json") }
 
+// saslName is what Cyrus SASL knows our servers by: saslName.conf says whom it asks.
+const saslName = "mailform"
+
+// saslDir is where Cyrus SASL looks for that file. Debian's Postfix looks nowhere
+// else, whatever cyrus_sasl_config_path says.
+func (p *Provider) saslDir() string { return filepath.Join(p.dir, "sasl") }
+
 // Our maps.
 const (
 	domains = iota
