@@ -80,6 +80,7 @@ bench-dns: peers build
 # docs/benchmarks.md.
 bench-providers: peers build
 	$(GO) test -run '^$$' -bench '^BenchmarkProviders$$' -benchtime 1x -timeout 20m ./cmd/mailform
+	$(GO) test -run '^$$' -bench '^BenchmarkMailboxes$$' -benchtime 1x -timeout 20m ./providers/cyrus
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

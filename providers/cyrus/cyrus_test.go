@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
@@ -226,6 +227,21 @@ func TestServiceIsStartedAndWatched(t *testing.T) {
 	if o = find(t, p, schema.KindService, "cyrus"); o.Attrs.GetAttr("running").False() {
 		t.Error("it was not started")
 	}
+	// As after the machine has started: whoever starts Cyrus starts authd too.
+	c.Kill(t)
+	dir := filepath.Join(c.ConfigDir, "mailform-cyrus", "authd")
+	if err := authd.Stop(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	c.Start(t)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if o = find(t, p, schema.KindService, "cyrus"); o.Attrs.GetAttr("running").True() {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("authd was not started with Cyrus")
+		}
+	}
 }
 
 // TestReloadKeepsSessions: whoever reads mail goes on while settings change.
@@ -270,7 +286,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 	say("d", "NOOP")
 }
 
-func read(t *testing.T, path string) string {
+func read(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {

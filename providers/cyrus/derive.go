@@ -46,6 +46,7 @@ const servicePrefix = "mailform"
 const (
 	adminService = servicePrefix + "admin"
 	expireEvent  = servicePrefix + "expire"
+	startAuthd   = servicePrefix + "authd"
 )
 
 // programsOf are the programs of services.
@@ -105,11 +106,13 @@ func (p *Provider) readStore(f *optionsFile) (aSetting, bool) {
 	return s, true
 }
 
-// storeServices are the service and the event that come with a mail store. What
+// storeServices are the service and the event that come with a mail store, and
+// that authd is there whenever Cyrus is, also after the machine has started. What
 // is purged are deleted mailboxes that say themselves how long they are kept; of
 // those that say nothing, hundred years.
 func (p *Provider) storeServices() map[string][]string {
 	return map[string][]string{
+		sectionStart: {fmt.Sprintf(`%s cmd="%s authd -dir %s -start"`, startAuthd, p.Executable, p.authDir())},
 		sectionServices: {fmt.Sprintf(`%s cmd="%s -C %s -p 256" listen="%s" prefork=0 maxchild=8`,
 			adminService, p.program("imapd"), p.optionsPath(), p.adminSocket())},
 		sectionEvents: {fmt.Sprintf(`%s cmd="%s -C %s -D 36500" at=0417`, expireEvent, p.program("cyr_expire"), p.optionsPath())},

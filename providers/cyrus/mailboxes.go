@@ -123,7 +123,7 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 		for _, d := range b.deleted {
 			j.commands = append(j.commands, "RENAME "+quoted(d)+" "+quoted(former(d)))
 		}
-		j.commands = append(j.commands, "SETMETADATA "+name+" ("+keepFor+" NIL)")
+		j.commands = append(j.commands, "SETMETADATA "+name+" ("+keepFor+" NIL)", "DELETEACL "+name+" "+adminName)
 		j.made = true
 	default:
 		j.commands = []string{strings.TrimRight("CREATE "+name+" "+w.p.partition, " ")}
@@ -231,7 +231,9 @@ func (w *world) work(ctx context.Context, s *session, jobs []*job, r *report) er
 var errNotMade = errors.New("")
 
 // harmless commands may fail: what they do is done by others too.
-func harmless(command string) bool { return strings.HasSuffix(command, "("+keepFor+" NIL)") }
+func harmless(command string) bool {
+	return strings.HasSuffix(command, "("+keepFor+" NIL)") || strings.HasPrefix(command, "DELETEACL ")
+}
 
 func isDelete(j *job) bool {
 	return len(j.commands) > 0 && strings.HasPrefix(j.commands[len(j.commands)-1], "DELETE ")

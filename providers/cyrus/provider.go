@@ -57,7 +57,7 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 	p.programs = text(value, "program_dir")
 	p.pidFile = cmp.Or(text(value, "pid_file"), "/run/cyrus-master.pid")
 	p.unit, p.partition = text(value, "unit"), text(value, "partition")
-	for name, path := range map[string]string{"config_dir": p.dir, "program_dir": p.programs, "pid_file": p.pidFile} {
+	for name, path := range map[string]string{"config_dir": p.dir, "program_dir": p.programs, "pid_file": p.pidFile, "mailform's own path": p.Executable} {
 		if strings.ContainsAny(path, "\"\n\r \t") {
 			return fault(fmt.Errorf("%s: Cyrus takes no path with blanks or quotation marks", name))
 		}

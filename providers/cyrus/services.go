@@ -149,16 +149,20 @@ func (f *servicesFile) set(ours map[string][]string, inTheWay func(entry) bool) 
 		out = append(out, l)
 	}
 	f.lines = out
-	for _, section := range []string{sectionServices, sectionEvents} {
+	for _, section := range sections {
 		f.insert(section, ours[section])
 	}
 }
 
 // Sections of cyrus.conf.
 const (
+	sectionStart    = "START"
 	sectionServices = "SERVICES"
 	sectionEvents   = "EVENTS"
 )
+
+// sections are those that mailform has lines in.
+var sections = []string{sectionStart, sectionServices, sectionEvents}
 
 // insert puts lines at the end of a section, which is made where there is none.
 func (f *servicesFile) insert(section string, lines []string) {

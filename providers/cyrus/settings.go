@@ -119,7 +119,7 @@ func (w *world) change(c providers.Change, want wish) error {
 			return fmt.Errorf("one Cyrus keeps the mail of one server, and this one that of %s", others[0])
 		}
 		gone = func(name string) bool { return w.p.isDerived(name) && !strings.HasPrefix(name, servicePrefix) }
-		goneService = func(name string) bool { return name == adminService || name == expireEvent }
+		goneService = func(name string) bool { return name == adminService || name == expireEvent || name == startAuthd }
 		if want.store != nil {
 			options, services = w.p.storeOptions(*want.store, w.options), w.p.storeServices()
 			m.Retention = want.store.retention
@@ -151,7 +151,7 @@ func (w *world) change(c providers.Change, want wish) error {
 	}
 	own := slices.DeleteFunc(slices.Clone(w.options.ours), func(o option) bool { return gone(o.name) })
 	lines := map[string][]string{}
-	for _, section := range []string{sectionServices, sectionEvents} {
+	for _, section := range sections {
 		lines[section] = append(slices.DeleteFunc(w.services.own(section), func(l string) bool { return goneService(readEntry(l).name) }), services[section]...)
 	}
 	declared := listenersIn(lines[sectionServices])
