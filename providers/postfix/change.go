@@ -76,9 +76,9 @@ func report(batch []providers.Change, w *world, errs []error, done func(provider
 			switch {
 			case have == nil:
 				errs[i] = errors.New("Postfix has not taken it over")
-			case !slices.ContainsFunc(batch[i+1:], func(later providers.Change) bool {
+			case !have.Attrs.RawEquals(c.Resource.Attrs) && !slices.ContainsFunc(batch[i+1:], func(later providers.Change) bool {
 				return later.Resource.Kind == c.Resource.Kind && later.Resource.Key == c.Resource.Key
-			}) && !have.Attrs.RawEquals(c.Resource.Attrs):
+			}):
 				errs[i] = errors.New("Postfix has not taken it over as it was to be; a setting of its configuration may stand against it")
 			default:
 				o = *have
