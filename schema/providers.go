@@ -16,7 +16,15 @@ var embeddedProvider = &BlockType{
 	Attributes: []Attribute{
 		aliasAttribute,
 		{Name: "data_dir", Type: cty.String, Default: cty.StringVal("./mail"), Form: FormPath,
-			Doc: "Directory of the store, the queue and the keys. A relative path starts from the directory of the configuration."},
+			Doc: "Directory of the store, the queue and the keys. A relative path starts from the directory of the configuration; on another machine, from `/var/lib/mailform`."},
+		{Name: "program", Type: cty.String, Default: cty.StringVal("/usr/local/bin/mailform"), Form: FormPath,
+			Doc: "Where `mailform apply` puts the mailform binary on another machine."},
+		{Name: "binary_file", Type: cty.String, Form: FormPath,
+			Doc: "The mailform binary for that machine, where its processor is another one than this machine's. It has to be of the same version. Left out: the one that runs. A relative path starts from the directory of the configuration."},
+	},
+	Blocks: []NestedBlock{
+		ConnectionBlock,
+		connectionBlock("read_connection", "Credentials that can do no more than read, for that machine: a plan is made with them alone. See [hosts](../hosts.md#plans-that-can-only-read). Left out: `connection` is used."),
 	},
 }
 

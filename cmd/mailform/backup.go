@@ -104,7 +104,7 @@ func (a *app) oneDataDir(ctx context.Context, given string) (string, error) {
 	if len(dirs) != 1 {
 		return "", fmt.Errorf("there are %d data directories: name the one that is meant by -data", len(dirs))
 	}
-	return filepath.Abs(dirs[0])
+	return nearDir(dirs[0])
 }
 
 // reported is the exit code of an error that may have been told already.

@@ -162,7 +162,7 @@ func (a *app) eachDataDir(ctx context.Context, given string, f func(dir string) 
 	}
 	code := exitOK
 	for _, dir := range dirs {
-		abs, err := filepath.Abs(dir)
+		abs, err := nearDir(dir)
 		if err == nil {
 			err = f(abs)
 		}
@@ -171,6 +171,14 @@ func (a *app) eachDataDir(ctx context.Context, given string, f func(dir string) 
 		}
 	}
 	return code
+}
+
+// nearDir is the absolute path of a data directory on this machine.
+func nearDir(dir string) (string, error) {
+	if host, path := schema.SplitDataDir(dir); host != "" {
+		return "", fmt.Errorf("the server of %s runs on %s: ask there, as in \"ssh %s mailform status -data %s\"", path, host, host, path)
+	}
+	return filepath.Abs(dir)
 }
 
 // dataDirs lists the data directories of what was applied from the working
@@ -200,7 +208,7 @@ func (a *app) dataDirs(ctx context.Context) ([]string, error) {
 	}
 	for _, target := range cfg.Providers {
 		if target.Name == "embedded" {
-			dirs = append(dirs, embedded.DataDir(target.Value, ws.Dir))
+			dirs = append(dirs, embedded.DataDir(target.Value, ws.Dir).Key())
 		}
 	}
 	if len(dirs) == 0 {

@@ -233,16 +233,18 @@ func (e *expander) emitProcesses() {
 	}
 	slices.Sort(targets)
 	for _, target := range targets {
-		rng, dir := e.used[target].inst.Range, e.dataDir(cty.NilVal)
+		rng, value := e.used[target].inst.Range, cty.NilVal
 		for i := range e.cfg.Providers {
 			if p := &e.cfg.Providers[i]; p.Target() == target {
-				rng, dir = p.Range, e.dataDir(p.Value)
+				rng, value = p.Range, p.Value
 			}
 		}
-		if dir == "" {
+		at, ok := schema.EmbeddedDataDir(value, e.cfg.Dir)
+		if !ok {
 			e.needKnown(rng, "The data directory of provider "+target)
 			continue
 		}
+		dir := at.Key()
 		if other, ok := dirs[dir]; ok {
 			e.errorAt(rng, "Two servers in one data directory",
 				"The providers %s and %s have the same data_dir, %s. Each needs a directory of its own.", other, target, dir)
@@ -255,7 +257,7 @@ func (e *expander) emitProcesses() {
 			Target:  target,
 			Key:     dir,
 			Attrs: cty.ObjectVal(map[string]cty.Value{
-				"data_dir": cty.StringVal(dir),
+				"data_dir": cty.StringVal(at.Path),
 				"running":  cty.True,
 				"version":  cty.StringVal(e.opts.Version),
 			}),
@@ -263,22 +265,6 @@ func (e *expander) emitProcesses() {
 		})
 		e.owner = append(e.owner, nil)
 	}
-}
-
-// dataDir is the absolute data directory that a provider block says, or the
-// default one for no block; empty if it is not known.
-func (e *expander) dataDir(body cty.Value) string {
-	dir := schema.ProviderByName(embedded).Attribute("data_dir").Default.AsString()
-	if body != cty.NilVal && !body.IsNull() && body.Type().HasAttribute("data_dir") {
-		v, _ := body.GetAttr("data_dir").Unmark()
-		if !v.IsKnown() {
-			return ""
-		}
-		if !v.IsNull() {
-			dir = v.AsString()
-		}
-	}
-	return e.absolute(dir)
 }
 
 // absolute resolves a path of the configuration.

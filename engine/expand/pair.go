@@ -121,6 +121,11 @@ func (e *expander) machine(target string) string {
 	if c == cty.NilVal || c.IsNull() || !c.IsKnown() {
 		return ""
 	}
+	if c.Type().HasAttribute("type") {
+		if v, _ := c.GetAttr("type").Unmark(); v.IsKnown() && !v.IsNull() && v.AsString() == "local" {
+			return ""
+		}
+	}
 	var parts []string
 	for _, name := range []string{"host", "port"} {
 		if !c.Type().HasAttribute(name) {

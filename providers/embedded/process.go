@@ -33,27 +33,24 @@ func LogFile(dataDir string) string { return filepath.Join(dataDir, "mailform.lo
 // ensureRunning starts the daemon where none runs and replaces one of another
 // version.
 func (p *Provider) ensureRunning(ctx context.Context) error {
-	version, err := admin.NewClient(p.dataDir).Version(ctx)
+	version, err := p.place.client().Version(ctx)
 	switch {
 	case err == nil && version == p.Version:
 		return nil
-	case err == nil:
-		if err := Stop(ctx, p.dataDir); err != nil {
+	case err != nil && !errors.Is(err, admin.ErrNotRunning):
+		return err
+	}
+	runs := err == nil
+	// Before the store is there, so that no kill leaves it without an owner.
+	if err := p.place.prepare(ctx, p.workspace); err != nil {
+		return err
+	}
+	if runs {
+		if err := p.place.stop(ctx); err != nil {
 			return fmt.Errorf("replace the daemon of version %s: %w", version, err)
 		}
-	case !errors.Is(err, admin.ErrNotRunning):
-		return err
 	}
-	// Before the store is there, so that no kill leaves it without an owner.
-	if err := store.CheckDir(p.dataDir); err != nil {
-		return err
-	}
-	if owner, err := store.Workspace(p.dataDir); err != nil || owner == "" {
-		if err = errors.Join(err, store.ClaimWorkspace(p.dataDir, p.workspace)); err != nil {
-			return fmt.Errorf("make the data directory: %w", err)
-		}
-	}
-	return Start(ctx, p.Executable, p.dataDir)
+	return p.place.start(ctx)
 }
 
 // Start starts `executable serve -data dataDir` in a session of its own, so that
@@ -137,7 +134,10 @@ func tail(path string, from int64) string {
 // Stop asks the daemon of a data directory to end and waits until it has. That
 // none runs is no error.
 func Stop(ctx context.Context, dataDir string) error {
-	client := admin.NewClient(dataDir)
+	return stopBy(ctx, admin.NewClient(dataDir), dataDir)
+}
+
+func stopBy(ctx context.Context, client *admin.Client, dataDir string) error {
 	err := client.Stop(ctx)
 	if errors.Is(err, admin.ErrNotRunning) {
 		return nil

@@ -195,7 +195,7 @@ func TestThePathComesFromTheConfiguration(t *testing.T) {
 		"a block without it": {cty.EmptyObjectVal, "/conf/mail"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := embedded.DataDir(c.value, "/conf"); got != c.want {
+			if got := embedded.DataDir(c.value, "/conf").Path; got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})

@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -37,32 +35,32 @@ type Provider struct {
 	// Version of this binary; a daemon of another version is replaced.
 	Version string
 
-	dataDir   string
-	lineage   string
-	workspace string // empty: not known
+	place, reading place  // where it is; the second may only be read
+	dataDir        string // the path
+	key            string // of the process
+	lineage        string
+	workspace      string // empty: not known
 	// declared is set where the files say something of this provider.
 	declared bool
 }
 
-// DataDir is the absolute path of the data directory that a provider block's
-// value means, for a configuration in dir.
-func DataDir(value cty.Value, dir string) string {
-	path := "./mail"
-	if !value.IsNull() && value.IsKnown() && value.Type().HasAttribute("data_dir") {
-		if v := value.GetAttr("data_dir"); !v.IsNull() && v.IsKnown() {
-			v, _ = v.Unmark()
-			path = v.AsString()
-		}
+// DataDir is the data directory that a provider block's value means, for a
+// configuration in dir.
+func DataDir(value cty.Value, dir string) schema.DataDir {
+	d, ok := schema.EmbeddedDataDir(value, dir)
+	if !ok { // which is refused before it comes to be used
+		d, _ = schema.EmbeddedDataDir(cty.NilVal, dir)
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	return filepath.Clean(path)
+	return d
 }
 
 // Configure implements providers.Provider.
-func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagnostics {
-	p.dataDir = DataDir(cfg.Value, cfg.Dir)
+func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diagnostics {
+	at := DataDir(cfg.Value, cfg.Dir)
+	p.dataDir, p.key = at.Path, at.Key()
+	if err := p.settle(ctx, cfg, at); err != nil {
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "The connection cannot be used", Detail: "The server at " + p.key + ": " + err.Error() + "."}}
+	}
 	p.lineage, p.workspace = cfg.Lineage, cfg.Workspace
 	p.declared = !cfg.Value.IsNull()
 	return nil
@@ -72,38 +70,48 @@ func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagno
 // provider that the files no longer speak of has its old one. A directory that
 // is another one now, while the old one still holds a store, is refused: the
 // mail does not move by itself, and the old daemon would go on beside the new.
-func (p *Provider) findDataDir(scope providers.Scope) error {
+func (p *Provider) findDataDir(ctx context.Context, scope providers.Scope) error {
 	for _, id := range scope.Prior {
-		if id.Kind != schema.KindProcess || id.Key == p.dataDir {
+		if id.Kind != schema.KindProcess || id.Key == p.key {
 			continue
 		}
+		host, path := schema.SplitDataDir(id.Key)
 		if !p.declared && len(scope.Wanted) == 0 {
-			p.dataDir = id.Key
+			if host != "" {
+				return fmt.Errorf("the server is on %s, and the provider block that says how to get there is gone. Leave it in the files until \"mailform destroy\" has taken the server away", host)
+			}
+			p.key, p.dataDir = path, path
+			p.place = here{dataDir: path, executable: p.Executable}
+			p.reading = p.place
 			return nil
 		}
-		old, err := os.Stat(id.Key)
+		if now, _ := schema.SplitDataDir(p.key); now != host {
+			if host == "" && !store.Exists(path) {
+				continue // moved away, or never made
+			}
+			return fmt.Errorf("the server was at %s when mailform last applied, and is to be at %s now. The mail does not move by itself: "+
+				"put data_dir and connection back, or run \"mailform destroy\" with the old ones first", id.Key, p.key)
+		}
+		holds, err := p.reading.holds(ctx, path)
 		if err != nil {
+			return err
+		}
+		if !holds {
 			continue // moved away, or never made
-		}
-		if now, err := os.Stat(p.dataDir); err == nil && os.SameFile(old, now) {
-			continue
-		}
-		if !store.Exists(id.Key) {
-			continue
 		}
 		return fmt.Errorf("the data directory was %s when mailform last applied, and is %s now. The mail does not move by itself: "+
 			"put data_dir back; or run \"mailform stop\" and move the directory to its new place; "+
-			"or, to begin anew and leave that mail alone, run \"mailform destroy\" with the old data_dir first", id.Key, p.dataDir)
+			"or, to begin anew and leave that mail alone, run \"mailform destroy\" with the old data_dir first", id.Key, p.key)
 	}
 	return nil
 }
 
 // checkWorkspace refuses a data directory of another workspace: each would take
 // over and take away what is the other's.
-func (p *Provider) checkWorkspace() error {
-	owner, err := store.Workspace(p.dataDir)
+func (p *Provider) checkWorkspace(ctx context.Context) error {
+	owner, err := p.reading.workspace(ctx)
 	if err != nil {
-		return fmt.Errorf("find out whose %s is: %w", p.dataDir, err)
+		return fmt.Errorf("find out whose %s is: %w", p.key, err)
 	}
 	if p.workspace == "" || owner == "" || owner == p.workspace {
 		return nil
@@ -114,10 +122,10 @@ func (p *Provider) checkWorkspace() error {
 
 // Read implements providers.Provider.
 func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
-	if err := p.findDataDir(scope); err != nil {
+	if err := p.findDataDir(ctx, scope); err != nil {
 		return nil, err
 	}
-	if err := p.checkWorkspace(); err != nil {
+	if err := p.checkWorkspace(ctx); err != nil {
 		return nil, err
 	}
 	ids := meant(scope)
@@ -126,27 +134,14 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	case err == nil:
 		return p.observe(scope, live.Resources, true, live.Version)
 	case !errors.Is(err, admin.ErrNotRunning):
-		return nil, fmt.Errorf("read from the daemon of %s: %w", p.dataDir, err)
+		return nil, fmt.Errorf("read from the daemon of %s: %w", p.key, err)
 	}
-	var lying []admin.Resource
-	st, err := store.Open(ctx, p.dataDir, store.Options{ReadOnly: true})
+	lying, err := p.reading.lying(ctx, ids)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, store.CheckDir(p.dataDir)
+		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the store in %s: %w", p.dataDir, err)
-	}
-	if ids != nil {
-		lying, err = st.Find(ctx, ids)
-	}
-	if err == nil && !inUse(lying) { // all of it tells whether there is a process to speak of
-		lying, err = st.Resources(ctx)
-	}
-	if cerr := st.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the store in %s: %w", p.dataDir, err)
+		return nil, fmt.Errorf("read the store in %s: %w", p.key, err)
 	}
 	return p.observe(scope, lying, false, p.Version)
 }
@@ -169,7 +164,7 @@ func meant(scope providers.Scope) []admin.ID {
 
 // live asks the daemon for some resources, or for all.
 func (p *Provider) live(ctx context.Context, ids []admin.ID) (*admin.Resources, error) {
-	client := admin.NewClient(p.dataDir)
+	client := p.reading.client()
 	if ids != nil {
 		if live, err := client.Find(ctx, ids); !errors.Is(err, admin.ErrNoSuchCall) {
 			return live, err
@@ -206,7 +201,7 @@ func inUse(rs []admin.Resource) bool {
 func (p *Provider) process(scope providers.Scope, running bool, version string) providers.Observed {
 	o := providers.Observed{
 		Kind: schema.KindProcess,
-		Key:  p.dataDir,
+		Key:  p.key,
 		Attrs: cty.ObjectVal(map[string]cty.Value{
 			"data_dir": cty.StringVal(p.dataDir),
 			"running":  cty.BoolVal(running),
@@ -227,11 +222,11 @@ func (p *Provider) process(scope providers.Scope, running bool, version string) 
 func (p *Provider) observed(r *admin.Resource, reader *attrjson.Reader) (providers.Observed, error) {
 	kind := schema.KindByName(r.Kind)
 	if kind == nil {
-		return providers.Observed{}, fmt.Errorf("the daemon of %s lists a %q, which this version of mailform does not know", p.dataDir, r.Kind)
+		return providers.Observed{}, fmt.Errorf("the daemon of %s lists a %q, which this version of mailform does not know", p.key, r.Kind)
 	}
 	attrs, err := reader.Object(kind, r.Attrs)
 	if err != nil {
-		return providers.Observed{}, fmt.Errorf("%s %s in %s: %w", r.Kind, r.Key, p.dataDir, err)
+		return providers.Observed{}, fmt.Errorf("%s %s in %s: %w", r.Kind, r.Key, p.key, err)
 	}
 	o := providers.Observed{Kind: kind.Name, Key: r.Key, Attrs: attrs, Origin: r.Owner, Revision: r.Revision, Retained: r.Retained}
 	if p.lineage != "" && r.Lineage == p.lineage {
@@ -321,8 +316,8 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 func (p *Provider) start(ctx context.Context, changes []providers.Change) ([]providers.Observed, error) {
 	observed := make([]providers.Observed, len(changes))
 	for i, c := range changes {
-		if c.Resource.Key != p.dataDir {
-			return nil, fmt.Errorf("the data directory %s is not %s, which this provider is set up for", c.Resource.Key, p.dataDir)
+		if c.Resource.Key != p.key {
+			return nil, fmt.Errorf("the data directory %s is not %s, which this provider is set up for", c.Resource.Key, p.key)
 		}
 		if err := p.ensureRunning(ctx); err != nil {
 			return nil, err
@@ -339,7 +334,7 @@ func (p *Provider) stop(ctx context.Context, changes []providers.Change) ([]prov
 	for i, c := range changes {
 		observed[i] = gone(c)
 	}
-	live, err := admin.NewClient(p.dataDir).Resources(ctx)
+	live, err := p.place.client().Resources(ctx)
 	if errors.Is(err, admin.ErrNotRunning) {
 		return observed, nil
 	}
@@ -351,7 +346,7 @@ func (p *Provider) stop(ctx context.Context, changes []providers.Change) ([]prov
 			return observed, nil
 		}
 	}
-	return observed, Stop(ctx, p.dataDir)
+	return observed, p.place.stop(ctx)
 }
 
 // store carries out changes of what the store keeps.
@@ -411,9 +406,9 @@ func (p *Provider) adminChange(c providers.Change) (admin.Change, error) {
 // daemon that is starting has the store before it answers: that is waited for.
 func (p *Provider) send(ctx context.Context, changes []admin.Change) ([]admin.Resource, error) {
 	for deadline := time.Now().Add(lockTimeout); ; {
-		res, err := admin.NewClient(p.dataDir).Apply(ctx, admin.ApplyRequest{Changes: changes})
+		res, err := p.place.client().Apply(ctx, admin.ApplyRequest{Changes: changes})
 		if err == nil && len(res.Resources) != len(changes) {
-			return nil, fmt.Errorf("the daemon of %s answered %d changes with %d results", p.dataDir, len(changes), len(res.Resources))
+			return nil, fmt.Errorf("the daemon of %s answered %d changes with %d results", p.key, len(changes), len(res.Resources))
 		}
 		if err == nil {
 			return res.Resources, nil
@@ -421,7 +416,7 @@ func (p *Provider) send(ctx context.Context, changes []admin.Change) ([]admin.Re
 		if !errors.Is(err, admin.ErrNotRunning) {
 			return nil, err
 		}
-		rs, err := p.applyLying(ctx, changes)
+		rs, err := p.place.applyLying(ctx, changes)
 		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
 			return rs, err
 		}
@@ -431,16 +426,6 @@ func (p *Provider) send(ctx context.Context, changes []admin.Change) ([]admin.Re
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// applyLying applies changes to the store where it lies.
-func (p *Provider) applyLying(ctx context.Context, changes []admin.Change) ([]admin.Resource, error) {
-	st, err := store.Open(ctx, p.dataDir, store.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("open the store in %s: %w", p.dataDir, err)
-	}
-	rs, err := st.ApplyChanges(ctx, changes)
-	return rs, errors.Join(err, st.Close())
 }
 
 // failAll reports a refused batch: nothing of it was done. The change that was

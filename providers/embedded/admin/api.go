@@ -148,9 +148,33 @@ type QueueChanged struct {
 	Changed int `json:"changed"`
 }
 
+// A bridge speaks to whoever runs it by its input and output as the daemon speaks
+// by its socket, and answers for the data directory where no daemon does. It
+// begins with this line.
+const BridgeGreeting = "mailform admin-bridge 1"
+
+// CodeNotRunning is the code of a bridge's [Error] where no daemon runs.
+const CodeNotRunning = "not-running"
+
+// Place is what GET /v1/place tells of a data directory.
+type Place struct {
+	Version   string `json:"version"`   // of the bridge's binary
+	Workspace string `json:"workspace"` // whose it is; empty: nobody's
+}
+
+// Holds is what GET /v1/place/holds tells of another directory.
+type Holds struct {
+	Store bool `json:"store"` // it is another one, and has a store
+}
+
+// ClaimRequest is what POST /v1/place/claim takes.
+type ClaimRequest struct {
+	Workspace string `json:"workspace"`
+}
+
 // Error is the body of every answer that is not 2xx.
 type Error struct {
-	Code    string `json:"code"` // "conflict", "invalid", "internal"
+	Code    string `json:"code"` // "conflict", "invalid", "internal", "absent", "refused"
 	Message string `json:"message"`
 	// Kind and Key name the change that was refused, where one was.
 	Kind string `json:"kind,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // ErrNotRunning: no daemon serves the data directory.
@@ -31,6 +32,56 @@ func NewClient(dataDir string) *Client {
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dataDir) },
 		DisableKeepAlives: true, // calls are few, and a client has no end of its own
 	}}}
+}
+
+// NewClientBy makes a client that reaches the daemon in another way: through a
+// bridge. Its connections are kept for a while.
+func NewClientBy(dial func(ctx context.Context) (net.Conn, error)) *Client {
+	return &Client{http.Client{Transport: &http.Transport{
+		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		MaxConnsPerHost: 4, // a machine grants few sessions
+		IdleConnTimeout: 30 * time.Second,
+	}}}
+}
+
+// Dial connects to the daemon of a data directory. ErrNotRunning: there is none.
+func Dial(ctx context.Context, dataDir string) (net.Conn, error) { return dial(ctx, dataDir) }
+
+// Place asks a bridge about the data directory.
+func (c *Client) Place(ctx context.Context) (*Place, error) {
+	out := new(Place)
+	return out, c.call(ctx, http.MethodGet, "/v1/place", nil, out)
+}
+
+// Holds asks a bridge whether another directory holds a store.
+func (c *Client) Holds(ctx context.Context, dir string) (bool, error) {
+	out := new(Holds)
+	err := c.call(ctx, http.MethodGet, "/v1/place/holds?dir="+url.QueryEscape(dir), nil, out)
+	return out.Store, err
+}
+
+// Lying asks a bridge for resources of the store where it lies: some, or with nil
+// all. An [*Error] with the code "absent": there is no store.
+func (c *Client) Lying(ctx context.Context, ids []ID) ([]Resource, error) {
+	out := new(Resources)
+	err := c.call(ctx, http.MethodPost, "/v1/place/resources", FindRequest{ids}, out)
+	return out.Resources, err
+}
+
+// ApplyLying has a bridge carry out a batch in the store where it lies.
+func (c *Client) ApplyLying(ctx context.Context, r ApplyRequest) (*ApplyResponse, error) {
+	out := new(ApplyResponse)
+	return out, c.call(ctx, http.MethodPost, "/v1/place/apply", r, out)
+}
+
+// Claim has a bridge take the data directory for a workspace.
+func (c *Client) Claim(ctx context.Context, r ClaimRequest) error {
+	return c.call(ctx, http.MethodPost, "/v1/place/claim", r, nil)
+}
+
+// Start has a bridge start the daemon in a session of its own.
+func (c *Client) Start(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/place/start", nil, nil)
 }
 
 // Resources lists everything.
@@ -135,6 +186,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 				return fmt.Errorf("%w: %s answered %s", ErrNoSuchCall, path, res.Status)
 			}
 			return fmt.Errorf("call the daemon: %s answered %s", path, res.Status)
+		}
+		if refusal.Code == CodeNotRunning {
+			return ErrNotRunning
 		}
 		return refusal
 	}
