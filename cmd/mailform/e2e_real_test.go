@@ -30,7 +30,9 @@ func TestReal(t *testing.T) {
 			r.protocols()
 			r.submission()
 			r.quota()
+			before := r.open()
 			r.changes()
+			before.alive(t)
 		})
 	}
 }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+)
+
+// before are those of clients that were there before a change.
+type before struct {
+	idle, smtp *session
+}
+
+// open opens an IMAP session that waits for news, and an SMTP session in the
+// middle of a message.
+func (r *real) open() *before {
+	r.t.Helper()
+	s := &before{idle: dial(r.t, r.addr("imaps")), smtp: dial(r.t, r.addr("smtp"))}
+	s.idle.secure(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of its own, on loopback
+	s.idle.until("* OK")
+	for _, cmd := range []string{"LOGIN alice@example.com quickstart", "SELECT INBOX"} {
+		if got := s.idle.imap("s", cmd); !strings.Contains(got, "s OK") {
+			r.t.Fatalf("%s: %s", cmd, got)
+		}
+	}
+	s.idle.send("i IDLE")
+	s.idle.until("+ ")
+	s.smtp.expect("", "220", "EHLO client.remote.test", "250", "MAIL FROM:<a@remote.test>", "250", "RCPT TO:<alice@example.com>", "250")
+	return s
+}
+
+// alive expects both to go on where they were.
+func (s *before) alive(t *testing.T) {
+	t.Helper()
+	s.smtp.expect("DATA", "354", "Subject: from before the change\r\n\r\nhello\r\n.", "250", "QUIT", "221")
+	for heard := ""; !strings.HasSuffix(heard, "EXISTS"); heard = s.idle.line() { // or it gives up
+		if strings.HasPrefix(heard, "* BYE") {
+			t.Fatalf("the session that waits hears %q", heard)
+		}
+	}
+	s.idle.send("DONE")
+	if lines := s.idle.until("i "); !strings.HasPrefix(lines[len(lines)-1], "i OK") {
+		t.Errorf("the session that waited ends with %q", lines)
+	}
+}
