@@ -128,7 +128,7 @@ func Queries(args ...string) func(t *testing.T, zone rdata.Name, questions []Que
 // dig runs dig and reads the records that it prints.
 func dig(t *testing.T, args []string) []dns.RR {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), nametest.Need(t, "dig"), append([]string{"+nocmd", "+noall", "+answer", "+noidnin", "+noidnout", "+tries=2", "+time=5"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), nametest.Need(t, "dig"), append([]string{"+nocmd", "+noall", "+answer", "+noidnin", "+noidnout", "+tries=2", "+time=30"}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "HOME="+t.TempDir())
 	text, err := cmd.Output()
 	if err != nil {
