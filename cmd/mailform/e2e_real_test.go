@@ -10,21 +10,42 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/mailtest"
 )
 
-// systems are what examples/real can be given as the variable mail.
-var systems = map[string]func(t *testing.T) []mailtest.System{
-	"embedded": func(*testing.T) []mailtest.System { return nil },
+// A setup is what examples/real is applied to.
+type setup struct {
+	mail string // the variable
+	// far has mailform reach the servers by SSH.
+	far   bool
+	start func(t *testing.T) []mailtest.System
+}
+
+func nobody(*testing.T) []mailtest.System { return nil }
+
+func postfixDovecot(t *testing.T) []mailtest.System {
+	return []mailtest.System{mailtest.Postfix(t), mailtest.Dovecot(t)}
+}
+
+func postfixCyrus(t *testing.T) []mailtest.System {
+	return []mailtest.System{mailtest.Postfix(t), mailtest.Cyrus(t)}
+}
+
+var setups = map[string]setup{
+	"embedded":               {"embedded", false, nobody},
+	"postfix-dovecot":        {"postfix-dovecot", false, postfixDovecot},
+	"postfix-dovecot by ssh": {"postfix-dovecot", true, postfixDovecot},
+	"postfix-cyrus":          {"postfix-cyrus", false, postfixCyrus},
 }
 
 // TestReal applies examples/real and asks of the mail service what everybody
 // would: mail in, mail out, refusals, changes, and that nothing is left to do.
 func TestReal(t *testing.T) {
-	for mail, start := range systems {
-		t.Run(mail, func(t *testing.T) {
+	for name, s := range setups {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newReal(t, mail, start(t))
+			r := newReal(t, s.mail, s.far, s.start(t))
 			r.mailArrives()
 			r.refuses()
 			r.protocols()
@@ -45,7 +66,7 @@ type real struct {
 	count       int
 }
 
-func newReal(t *testing.T, mail string, parts []mailtest.System) *real {
+func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real {
 	t.Helper()
 	r := &real{world: newWorld(t, nil), t: t, swaks: need(t, "swaks"), curl: need(t, "curl")}
 	text := readFile(t, "../../examples/real/main.mf.hcl")
@@ -67,7 +88,11 @@ func newReal(t *testing.T, mail string, parts []mailtest.System) *real {
 	for _, p := range parts {
 		blocks.WriteString(p.Block())
 	}
-	r.write("providers.mf.hcl", blocks.String())
+	providers := blocks.String()
+	if far {
+		providers = strings.ReplaceAll(providers, "\n}\n", "\n  "+hosttest.SSHD(t).Block()+"\n}\n")
+	}
+	r.write("providers.mf.hcl", providers)
 	r.env = append(r.env, "MF_VAR_mail="+mail)
 	out := r.apply()
 	if !strings.Contains(out, "Apply complete!") {
