@@ -26,6 +26,7 @@ import (
 	"github.com/mailform/mailform/providers/postfix"
 	"github.com/mailform/mailform/providers/powerdns"
 	"github.com/mailform/mailform/providers/rfc2136"
+	"github.com/mailform/mailform/providers/sendmail"
 	"github.com/mailform/mailform/providers/zonefile"
 )
 
@@ -183,6 +184,8 @@ func newProvider(name string) providers.Provider {
 		return &embedded.Provider{Executable: executable(), Version: version}
 	case "cyrus":
 		return &cyrus.Provider{Executable: executable()}
+	case "sendmail":
+		return &sendmail.Provider{Executable: executable()}
 	case "rfc2136":
 		return &rfc2136.Provider{}
 	case "bind":

@@ -1,0 +1,130 @@
+package sendmail_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/providertest"
+	"github.com/mailform/mailform/providers/sendmail"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+type attrs = map[string]cty.Value
+
+var (
+	str  = cty.StringVal
+	num  = cty.NumberIntVal
+	list = providertest.List
+)
+
+// Verifiers of the password "quickstart", and of another one.
+const (
+	quickstart  = "$6$8iiF6VxR1lqeZ8oC$ZxIoKhBP3KFN6uky8UXigT6T4nTZh3rsR71sgORpvFqpUp4LxtLljo5rS70P6qrSJC..UxUx5drq0aQ0hwaeG0"
+	anotherHash = "{SCRAM-SHA-256}4096$c2FsdHNhbHRzYWx0$c3RvcmVkLWtleQ==$c2VydmVyLWtleQ=="
+)
+
+func provider(t testing.TB, s *mailtest.SendmailInstance, lineage string) *sendmail.Provider {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &sendmail.Provider{Executable: exe}
+	block := cty.ObjectVal(attrs{"config_dir": str(s.ConfigDir), "program_dir": str(s.ProgramDir)})
+	if diags := p.Configure(t.Context(), providers.Config{Value: block, Dir: s.ConfigDir, Lineage: lineage}); diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return p
+}
+
+func resource(kind, key string, a attrs) schema.Resource { return providertest.Resource(kind, key, a) }
+
+func setting(hostname string) schema.Resource {
+	return resource(schema.KindSetting, "main", attrs{"hostname": str(hostname), "addresses": list("127.0.0.1"), "message_size_limit": num(1000000), "retention": num(0),
+		"tls_certificate": str(""), "tls_key": str(""), "relay_host": str(""), "retry": cty.ListVal([]cty.Value{num(60), num(300), num(900)})})
+}
+
+func delivery(lmtp, auth string) schema.Resource {
+	return resource(schema.KindDelivery, "main", attrs{"owner": str("main"), "lmtp": str(lmtp), "auth": str(auth)})
+}
+
+func domain(name string) schema.Resource {
+	return resource(schema.KindMailDomain, name, attrs{"name": str(name)})
+}
+
+func recipient(address string, hashes ...string) schema.Resource {
+	return resource(schema.KindRecipient, address, attrs{"address": str(address), "password_hash": list(hashes...)})
+}
+
+func route(address, typ string, keep bool, members ...string) schema.Resource {
+	return resource(schema.KindRoute, address, attrs{"address": str(address), "type": str(typ), "members": list(members...), "keep_copy": cty.BoolVal(keep)})
+}
+
+func listener(service string, listen, tls []string) schema.Resource {
+	return resource(schema.KindListener, "main/"+service, attrs{"owner": str("main"), "service": str(service), "hostname": str("mail.example.com"),
+		"listen": list(listen...), "listen_tls": list(tls...)})
+}
+
+func service() schema.Resource {
+	return resource(schema.KindService, "sendmail", attrs{"name": str("sendmail"), "running": cty.True})
+}
+
+func samples() map[string]providertest.Sample {
+	newlines := []cty.Value{str("a\nb"), str("a`b"), str("")}
+	return map[string]providertest.Sample{
+		schema.KindSetting: {Good: setting("mail.example.com"),
+			Changed: attrs{"hostname": str("mx.example.com"), "addresses": list("192.0.2.1", "2001:db8::1"), "tls_certificate": str("/etc/ssl/a.pem"),
+				"tls_key": str("/etc/ssl/a.key"), "relay_host": str("relay.example.net:2525"), "retry": cty.ListVal([]cty.Value{num(30), num(60)})},
+			Refused: map[string][]cty.Value{"hostname": newlines, "tls_certificate": newlines[:2], "relay_host": {str("x"), str("a b:25")}}},
+		schema.KindDelivery: {Good: delivery("127.0.0.1:24", ""),
+			Changed: attrs{"lmtp": str("[::1]:2424"), "auth": str("authd")},
+			Refused: map[string][]cty.Value{"lmtp": {str("x"), str("a\nb:24")}, "auth": {str("dovecot:127.0.0.1:1")}}},
+		schema.KindMailDomain: {Needs: []schema.Resource{delivery("127.0.0.1:24", "")}, Good: domain("example.com"), Many: []schema.Resource{domain("a.example"), domain("b.example"), domain("xn--bcher-kva.example")},
+			Refused: map[string][]cty.Value{"name": {str("a b"), str("a\nO X=1")}}},
+		schema.KindRecipient: {Good: recipient("alice@example.com", quickstart), Changed: attrs{"password_hash": list(anotherHash)},
+			Many:    []schema.Resource{recipient("a@example.com", quickstart), recipient("b+c@example.com"), recipient("x.y=z@example.org", quickstart)},
+			Refused: map[string][]cty.Value{"address": {str("a b@example.com"), str("a"), str("a\tb@c.d")}, "password_hash": {list("plain"), list("$6$a\nb$c")}}},
+		schema.KindRoute: {Good: route("sales@example.com", "alias", false, "alice@example.com", "bob@example.com"),
+			Changed: attrs{"type": str("forward"), "members": list("x@example.net")},
+			Many:    []schema.Resource{route("@example.net", "catch_all", false, "alice@example.com"), route("b@example.com", "forward", true, "c@example.org")},
+			Refused: map[string][]cty.Value{"address": {str("|cat@example.com"), str("a:b@example.com")}, "members": {list("|/bin/sh@x.y"), list("/etc/passwd"), list(":include:/x@y.z")}, "type": {str("x")}}},
+		schema.KindListener: {Good: listener("submission", []string{"127.0.0.1:2587"}, []string{"127.0.0.1:2465"}),
+			Changed: attrs{"hostname": str("mx.example.com"), "listen": list("127.0.0.2:2587", "[::1]:2587"), "listen_tls": list()},
+			Refused: map[string][]cty.Value{"service": {str("imap")}, "listen": {list("mail.example.com:25"), list("x")}}},
+		schema.KindParameter: {Good: resource(schema.KindParameter, "SmtpGreetingMessage", attrs{"name": str("SmtpGreetingMessage"), "value": str("$j ESMTP")}),
+			Changed: attrs{"value": str("$j here")},
+			Refused: map[string][]cty.Value{"name": {str("a b")}, "value": newlines[:2]}},
+	}
+}
+
+func TestConformance(t *testing.T) {
+	run := func(t *testing.T, change func(*testing.T, *mailtest.SendmailInstance)) {
+		t.Parallel()
+		all := samples()
+		tried := make([]string, 0, len(all))
+		for kind := range all {
+			tried = append(tried, kind)
+		}
+		untried := providertest.Others("Sendmail takes mail and nothing else", tried...)
+		untried[schema.KindService] = "there is one of a server, with tests of its own"
+		providertest.Run(t, providertest.Harness{Atomic: true, Untried: untried, New: func(t *testing.T) *providertest.System {
+			s := mailtest.Sendmail(t)
+			change(t, s)
+			return &providertest.System{
+				Provider: func(lineage string) providers.Provider { return provider(t, s, lineage) }, Samples: all,
+				Tamper: func(t *testing.T, r schema.Resource) { providertest.Tamper(t, provider(t, s, "somebody"), r) },
+			}
+		}})
+	}
+	t.Run("by m4", func(t *testing.T) { run(t, func(*testing.T, *mailtest.SendmailInstance) {}) })
+	t.Run("without a source for m4", func(t *testing.T) {
+		run(t, func(t *testing.T, s *mailtest.SendmailInstance) {
+			if err := os.Remove(s.ConfigDir + "/sendmail.mc"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}

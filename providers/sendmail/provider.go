@@ -1,0 +1,130 @@
+package sendmail
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/authd"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/service"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Provider is one instance of Sendmail: a directory with sendmail.cf.
+type Provider struct {
+	// Executable is mailform's own path, for the daemon that judges passwords.
+	Executable string
+
+	value    cty.Value
+	base     string // that relative paths start from
+	dir      string
+	mc, cf   string
+	programs string // directory of sendmail and makemap; empty: they are looked for
+	unit     string
+	lineage  string
+	on       host.Host
+}
+
+// Configure implements providers.Provider. It asks Sendmail nothing.
+func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagnostics {
+	if cfg.Value == cty.NilVal || cfg.Value.IsNull() {
+		cfg.Value = cty.EmptyObjectVal
+	}
+	value, _ := cfg.Value.UnmarkDeep()
+	absolute := func(path, from string) string {
+		if path == "" || filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(from, path)
+	}
+	*p = Provider{Executable: p.Executable, value: value, base: cfg.Dir, lineage: cfg.Lineage, on: p.on, unit: text(value, "unit")}
+	p.dir = filepath.Clean(absolute(cmp.Or(text(value, "config_dir"), "/etc/mail"), cfg.Dir))
+	p.mc = absolute(cmp.Or(text(value, "mc"), filepath.Join(p.dir, "sendmail.mc")), cfg.Dir)
+	p.cf = absolute(cmp.Or(text(value, "cf"), filepath.Join(p.dir, "sendmail.cf")), cfg.Dir)
+	p.programs = absolute(text(value, "program_dir"), cfg.Dir)
+	for name, path := range map[string]string{"config_dir": p.dir, "mc": p.mc, "cf": p.cf} {
+		if err := checkPath(path); err != nil {
+			return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unsuitable provider configuration",
+				Detail: fmt.Sprintf("The provider sendmail cannot be set up: %s: %s.", name, err)}}
+		}
+	}
+	return nil
+}
+
+// text is an attribute of the block; empty: it is not there.
+func text(v cty.Value, name string) string {
+	if !v.Type().HasAttribute(name) {
+		return ""
+	}
+	a := v.GetAttr(name)
+	if a.IsNull() || !a.IsKnown() {
+		return ""
+	}
+	return a.AsString()
+}
+
+// connect opens the way to the machine, once.
+func (p *Provider) connect(ctx context.Context) error {
+	if p.on != nil {
+		return nil
+	}
+	h, err := host.Open(ctx, p.value, p.base)
+	if err != nil {
+		return err
+	}
+	p.on = h
+	return nil
+}
+
+// file is a path in our directory.
+func (p *Provider) file(names ...string) string {
+	return filepath.Join(append([]string{p.dir, "mailform"}, names...)...)
+}
+
+// program is the path of one of Sendmail's programs.
+func (p *Provider) program(name string) string {
+	if p.programs != "" {
+		return filepath.Join(p.programs, name)
+	}
+	return name
+}
+
+// daemon is Sendmail as a service.
+func (p *Provider) daemon(pidFile string) *service.Service {
+	signal := func(sig string) host.Command {
+		return host.Cmd("sh", "-c", `kill -"$1" "$(head -n 1 "$2")"`, "sh", sig, pidFile)
+	}
+	return &service.Service{
+		Host: p.on, Unit: p.unit,
+		Start: host.Cmd(p.program("sendmail"), "-C", p.cf, "-bd", "-q1m"), Stop: signal("TERM"), Reload: signal("HUP"),
+		Alive: func(ctx context.Context) (bool, error) { return p.alive(ctx, pidFile) },
+	}
+}
+
+// alive reports whether the process that a pid file names is a Sendmail.
+func (p *Provider) alive(ctx context.Context, pidFile string) (bool, error) {
+	files, err := p.on.Read(ctx, pidFile)
+	if err != nil || !files[0].Exists {
+		return false, err
+	}
+	pid, _, _ := strings.Cut(strings.TrimSpace(string(files[0].Content)), "\n")
+	if pid == "" || strings.Trim(pid, "0123456789") != "" {
+		return false, nil
+	}
+	// The file outlives its process: another may have the number by now.
+	if files, err = p.on.Read(ctx, "/proc/"+pid+"/cmdline"); err != nil || !files[0].Exists {
+		return false, nil
+	}
+	return strings.Contains(string(files[0].Content), "sendmail"), nil
+}
+
+// judge is the daemon that says whether users who submit mail are who they say they
+// are. Sendmail asks it as root.
+func (p *Provider) judge() *authd.Control {
+	return &authd.Control{Host: p.on, Dir: p.file("authd"), Executable: p.Executable, Group: "0"}
+}

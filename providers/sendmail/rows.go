@@ -1,0 +1,161 @@
+package sendmail
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/mailform/mailform/schema"
+)
+
+// Our maps.
+const (
+	addresses = "addresses" // address, or @domain for all others: the address that it is known by
+	aliases   = "aliases"   // one of those: where its mail goes
+	senders   = "senders"   // sender,user: whether the user may send in that name
+)
+
+var mapNames = []string{addresses, aliases, senders}
+
+// rows are the rows of our maps, by map and key.
+type rows map[string]map[string]string
+
+func newRows() rows { return rows{addresses: {}, aliases: {}, senders: {}} }
+
+// aliasKey is the address that a route is known by: a catch-all has one that no
+// mail can be sent to.
+func aliasKey(address string) string {
+	if strings.HasPrefix(address, "@") {
+		return "*" + address
+	}
+	return address
+}
+
+// copyKey is the address of a mailbox whose mail is forwarded as well.
+func copyKey(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	return local + copyMark + domain
+}
+
+// copyMark stands between the parts of such an address. No mail can be sent to it
+// that is not for that mailbox.
+const copyMark = "+*@"
+
+// checkAddress refuses addresses that mean something else in a map or a rule.
+func checkAddress(s string) error {
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || at == len(s)-1 {
+		return fmt.Errorf("%q is no address", s)
+	}
+	if name, err := schema.ParseHostName(s[at+1:]); err != nil || name != s[at+1:] {
+		return fmt.Errorf("%q is no address: the domain is none", s)
+	}
+	if s[0] == '-' || s[0] == '.' || s[at-1] == '.' || strings.Contains(s[:at], "..") {
+		return fmt.Errorf("Sendmail knows no address like %s", s)
+	}
+	for _, r := range s[:at] {
+		if r <= ' ' || r > 0x7e || strings.ContainsRune("\"\\(),:;<>@[]#|/*$%!`'", r) {
+			return fmt.Errorf("an address with %q in it cannot stand in a map of Sendmail", r)
+		}
+	}
+	if s != strings.ToLower(s) {
+		return fmt.Errorf("%q is not in lower case", s)
+	}
+	return nil
+}
+
+// addRows puts what a resource is in our maps.
+func (to rows) addRows(kind, key string, a attrs) error {
+	switch kind {
+	case schema.KindRecipient:
+		if a.str("address") != key {
+			return fmt.Errorf("address: it is not %q", key)
+		}
+		if err := checkAddress(key); err != nil {
+			return fmt.Errorf("address: %w", err)
+		}
+		for _, v := range a.strings("password_hash") {
+			if _, err := schema.ParsePasswordHash(v); err != nil {
+				return errors.New("password_hash: a verifier is of no scheme that mailform knows") // and no more of it than that
+			}
+		}
+		to[addresses][key] = key
+		to[senders][key+","+key] = "OK"
+	case schema.KindRoute:
+		return to.addRoute(key, a)
+	}
+	return nil
+}
+
+func (to rows) addRoute(key string, a attrs) error {
+	if a.str("address") != key {
+		return fmt.Errorf("address: it is not %q", key)
+	}
+	typ := a.str("type")
+	if domain, ok := strings.CutPrefix(key, "@"); ok {
+		if name, err := schema.ParseDomainName(domain); err != nil || name != domain {
+			return fmt.Errorf("address: %q is no domain name", domain)
+		}
+	} else if err := checkAddress(key); err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	if !slices.Contains([]string{"alias", "forward", "catch_all"}, typ) {
+		return fmt.Errorf("type: there is no %q", typ)
+	}
+	members := a.strings("members")
+	if len(members) == 0 {
+		return errors.New("members: there are none")
+	}
+	for _, m := range members {
+		if err := checkAddress(m); err != nil {
+			return fmt.Errorf("members: %w", err)
+		}
+		if typ == "alias" && !strings.HasPrefix(key, "@") {
+			to[senders][key+","+m] = "OK"
+		}
+	}
+	if a.bool("keep_copy") {
+		if strings.HasPrefix(key, "@") {
+			return errors.New("keep_copy: a catch-all has no mailbox")
+		}
+		// The mailbox itself: an address of the same name would be looked up again.
+		members = append([]string{copyKey(key)}, members...)
+		to[addresses][copyKey(key)] = copyKey(key)
+	}
+	to[addresses][key] = aliasKey(key)
+	to[aliases][aliasKey(key)] = strings.Join(members, ", ")
+	return nil
+}
+
+// mapText writes the rows of a map, sorted, as makemap reads them.
+func mapText(m map[string]string) []byte {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	var b strings.Builder
+	b.WriteString("# Written by mailform, which makes the map anew with each change.\n")
+	for _, k := range keys {
+		b.WriteString(k + "\t" + m[k] + "\n")
+	}
+	return []byte(b.String())
+}
+
+// parseMap reads what makemap -u or mapText write.
+func parseMap(text []byte) map[string]string {
+	m := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\n")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		k, v, ok := strings.Cut(line, "\t")
+		if ok && k != "" {
+			m[k] = v
+		}
+	}
+	return m
+}
