@@ -36,8 +36,8 @@ var serverBlock = &BlockType{
 		service("submission", "Mail from users, who have to log in (RFC 6409).", "[\":587\"]", "[\":465\"]"),
 		service("imap", "Access to mailboxes (RFC 9051, RFC 3501).", "[\":143\"]", "[\":993\"]"),
 		service("pop3", "Access to the inbox (RFC 1939).", "[\":110\"]", "[\":995\"]"),
-		inner("lmtp", "Where the server that keeps mail takes it from the one that receives it (RFC 2033), where two providers share the work. It has no log-in: only the other server may reach it.", "127.0.0.1:24"),
-		inner("auth", "Where the server that keeps mail tells the one that receives it whether a user who submits mail is who he says he is, where the providers are Postfix and Dovecot. Only the other server may reach it.", "127.0.0.1:12345"),
+		inner("lmtp", "Where the server that keeps mail takes it from the one that receives it (RFC 2033), where two providers share the work. It has no log-in: only the other server may reach it. Without effect where one provider does both.", "127.0.0.1:24"),
+		inner("auth", "Where the server that keeps mail tells the one that receives it whether a user who submits mail is who he says he is, where the providers are Postfix and Dovecot. Only the other server may reach it. Without effect with other providers.", "127.0.0.1:12345"),
 		{Type: "tls", Doc: "A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory.",
 			Attributes: []Attribute{
 				{Name: "certificate", Type: cty.String, Required: true, Form: FormPath,

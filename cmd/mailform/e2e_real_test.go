@@ -86,9 +86,6 @@ func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real
 	}
 	inner := ""
 	for _, name := range []string{"lmtp", "auth"} {
-		if len(parts) == 0 || name == "auth" && mail != "postfix-dovecot" {
-			continue
-		}
 		r.port[name] = freePort(t)
 		inner += fmt.Sprintf("\n  %s { listen = [%q] }", name, r.addr(name))
 	}

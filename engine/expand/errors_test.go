@@ -500,26 +500,6 @@ server "odd" {
 		"a key where nobody signs": {
 			hcl:     `!` + strings.Replace(strings.Replace(base, "server \"main\" {", "server \"main\" {\n  provider = [postfix, dovecot]", 1), `mx { server`, "dkim { selector = \"s1\" }\n  mx { server", 1),
 			summary: "DKIM key without a signer", detail: []string{"server.main", "domain.example", "embedded can"}},
-		"mail by LMTP to who takes it itself": {
-			hcl: `
-server "alone" {
-  hostname  = "alone.example.net"
-  addresses = ["127.0.0.9"]
-  provider  = embedded.far
-  lmtp { listen = ["127.0.0.1:24"] }
-}
-provider "embedded" {
-  alias    = "far"
-  data_dir = "far"
-}`, summary: "Nobody to take mail from", detail: []string{"server.alone"}},
-		"answers that nobody asks for": {
-			hcl: `
-server "pair" {
-  hostname  = "pair.example.net"
-  addresses = ["127.0.0.9"]
-  provider  = [postfix, cyrus]
-  auth { listen = ["127.0.0.1:12345"] }
-}`, summary: "Nobody to answer", detail: []string{"server.pair", "Postfix asks Dovecot"}},
 		"one data directory for two": {
 			hcl: `
 provider "embedded" {

@@ -19,12 +19,8 @@ func (e *expander) addPair(s section, srv *server) {
 	lmtp, lmtpWritten := s.nested("lmtp")
 	auth, authWritten := s.nested("auth")
 	asks := srv.submits && providerOf(srv.roles[roleMTA]) == "postfix" && providerOf(srv.roles[roleStore]) == "dovecot"
-	if lmtpWritten && !srv.isPair() {
-		s.attr("lmtp").errorf("Nobody to take mail from", "%s takes and keeps its mail itself, so that nobody hands it any by LMTP. Leave out lmtp.", srv.addr)
-	}
-	if authWritten && !asks {
-		s.attr("auth").errorf("Nobody to answer", "Only Postfix asks Dovecot whether a user who submits mail is who he says he is, and only where there is submission. Leave out auth in %s.", srv.addr)
-	}
+	// The blocks say where these services listen if there are any: the files stay as
+	// they are when the provider changes.
 	if !srv.isPair() {
 		return
 	}
