@@ -144,5 +144,13 @@ record "spf" {
 	w.edit("main.mf.hcl", `    value = "google-*"`, "    value = \"google-*\"\n    allow_declared = true")
 	w.apply()
 	w.noChanges()
+
+	// The zone does not go with what somebody else has in it, unless that is asked for.
+	if r := w.mailform("destroy", "-auto-approve"); r.code == 0 || !strings.Contains(r.stderr, "the zone still has what mailform did not make") || !strings.Contains(r.stderr, "exclusive = true") {
+		t.Errorf("destroy: %v", r)
+	}
+	w.write("ours.mf.hcl", "\n")
+	w.write("main.mf.hcl", strings.Replace(sharedZone, "nameserver = nameserver.ns1\n", "nameserver = nameserver.ns1\n  exclusive  = true\n", 1))
+	w.ok("apply", "-auto-approve", "-confirm=all")
 	w.ok("destroy", "-auto-approve")
 }
