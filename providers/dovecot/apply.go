@@ -242,6 +242,9 @@ func (e *edit) write(ctx context.Context) error {
 		return err
 	}
 	if e.touched {
+		if err := e.portsFree(ctx); err != nil {
+			return err
+		}
 		if err := e.writeAll(ctx, users); err != nil {
 			return err
 		}

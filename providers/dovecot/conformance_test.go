@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -234,5 +235,29 @@ func TestService(t *testing.T) {
 	have = apply(t, p, providers.Change{Action: providers.Delete, Resource: runs, Prior: &now})
 	if o, ok := have["service dovecot"]; ok {
 		t.Errorf("it runs still: %v", o)
+	}
+}
+
+// A port that another program has is refused before Dovecot hears of it, which
+// would otherwise end over it, with everybody's sessions.
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	d := mailtest.Dovecot(t)
+	p := configured(t, d, "11111111-1111-4111-8111-111111111111")
+	runs := providertest.Resource(schema.KindService, "dovecot", attrs{"name": str("dovecot"), "running": cty.True})
+	apply(t, p, providers.Change{Action: providers.Create, Resource: store()}, providers.Change{Action: providers.Create, Resource: runs})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	change := providers.Change{Action: providers.Create, Resource: listener(t, "imap", []string{l.Addr().String()}, nil)}
+	err = p.Apply(t.Context(), []providers.Change{change}, func(_ providers.Change, _ providers.Observed, err error) error { return err })
+	if err == nil || !strings.Contains(err.Error(), "another program listens on port "+port) {
+		t.Errorf("the error is: %v", err)
+	}
+	if _, running := apply(t, p)["service dovecot"]; !running {
+		t.Error("Dovecot does not run any more")
 	}
 }

@@ -8,10 +8,96 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mailform/mailform/providers/host"
 )
 
 // sockets are where Linux tells of connections, and of who waits for some.
 var sockets = []string{"/proc/net/tcp", "/proc/net/tcp6"}
+
+// portsFree refuses ports that another program has: told of one, Dovecot would
+// give up all that it does, the rest of the mail too.
+func (e *edit) portsFree(ctx context.Context) error {
+	if e.stop || !e.start && !e.st.running {
+		return nil
+	}
+	files, err := e.p.host.Read(ctx, sockets...)
+	if err != nil {
+		return err
+	}
+	open := map[string]bool{}
+	for i := range files {
+		listening(string(files[i].Content), open)
+	}
+	for _, port := range ports(e.st.was) {
+		delete(open, port) // Dovecot's own
+	}
+	for _, port := range ports(e.st.settings.listeners) {
+		if !open[port] {
+			continue
+		}
+		// It may have been told otherwise meanwhile, and not have heard of it yet.
+		own, err := e.ownSockets(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range files {
+			for _, socket := range socketsOf(string(files[i].Content), port) {
+				if !own[socket] {
+					return fmt.Errorf("another program listens on port %s of %s: stop it first, or have Dovecot listen elsewhere", port, e.p.host)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ownSockets are those that Dovecot's master process holds, by their inodes.
+func (e *edit) ownSockets(ctx context.Context) (map[string]bool, error) {
+	own := map[string]bool{}
+	files, err := e.p.host.Read(ctx, e.p.pidFile(e.st.tree))
+	if err != nil {
+		return nil, err
+	}
+	pid := strings.TrimSpace(string(files[0].Content))
+	if _, err := strconv.Atoi(pid); err != nil {
+		return own, nil //nolint:nilerr // it does not run
+	}
+	out, err := e.p.host.Run(ctx, host.Cmd("ls", "-l", "/proc/"+pid+"/fd"))
+	for _, part := range strings.Split(string(out.Stdout), "socket:[")[1:] {
+		inode, _, _ := strings.Cut(part, "]")
+		own[inode] = true
+	}
+	return own, err
+}
+
+// socketsOf are the inodes of those who wait on a port, out of a table of sockets.
+func socketsOf(table, port string) (inodes []string) {
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 10 || f[3] != "0A" {
+			continue
+		}
+		if n, err := strconv.ParseUint(f[1][strings.LastIndexByte(f[1], ':')+1:], 16, 16); err == nil && strconv.FormatUint(n, 10) == port {
+			inodes = append(inodes, f[9])
+		}
+	}
+	return inodes
+}
+
+// ports are those that somebody listens on, sorted.
+func ports(listeners map[string]listener) []string {
+	var list []string
+	for _, l := range listeners {
+		for _, at := range slices.Concat(l.listen, l.listenTLS) {
+			if _, port, err := net.SplitHostPort(at); err == nil {
+				list = append(list, port)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
 
 // waitForPorts waits until somebody listens on each port that Dovecot was told of:
 // it is done with being told before it opens them. A machine that does not tell
@@ -20,18 +106,10 @@ func (e *edit) waitForPorts(ctx context.Context) error {
 	if !e.touched || e.stop || !e.start && !e.st.running {
 		return nil
 	}
-	var want []string
-	for _, l := range e.st.settings.listeners {
-		for _, at := range slices.Concat(l.listen, l.listenTLS) {
-			if _, port, err := net.SplitHostPort(at); err == nil {
-				want = append(want, port)
-			}
-		}
-	}
+	want := ports(e.st.settings.listeners)
 	if len(want) == 0 {
 		return nil
 	}
-	slices.Sort(want)
 	for deadline := time.Now().Add(patience); ; {
 		files, err := e.p.host.Read(ctx, sockets...)
 		if err != nil {

@@ -3,6 +3,7 @@ package dovecot
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -85,9 +86,12 @@ const include = "!include mailform/mailform.conf"
 // logins are the services that somebody logs in with, as Dovecot calls them.
 var logins = []string{"imap", "pop3", "smtp", "sieve"}
 
+// pidFile has the number of the master process.
+func (p *Provider) pidFile(t *tree) string { return path.Join(t.values["base_dir"], "master.pid") }
+
 // service is Dovecot as something that runs.
 func (p *Provider) service(t *tree) *service.Service {
-	pidFile := path.Join(t.values["base_dir"], "master.pid")
+	pidFile := p.pidFile(t)
 	return &service.Service{
 		Host: p.host, Unit: p.unit,
 		Start:  host.Cmd("dovecot", "-c", p.mainFile()),
@@ -118,6 +122,7 @@ type state struct {
 
 	tree     *tree // what is in force
 	settings *settings
+	was      map[string]listener // the listeners in force
 	list     *userFile
 	denied   map[string]map[string]bool // by service and address
 	running  bool
@@ -159,6 +164,7 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	}
 	st.tree = parseTree(string(out.Stdout))
 	store, listeners := inForce(st.tree, certificateFile(p.ours()))
+	st.was = maps.Clone(listeners)
 	st.settings.store = store
 	for id := range st.settings.marks { // where Dovecot listens by itself is none of ours
 		if _, service := splitListener(id.Key); id.Kind == schema.KindListener {
