@@ -1,0 +1,242 @@
+package sendmail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/authd"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/certificate"
+	"github.com/mailform/mailform/schema"
+)
+
+// commit writes what is different, in an order in which a kill leaves something that
+// works: the ledger knows of everything new before it is there, and of everything old
+// until it has gone.
+func (p *Provider) commit(ctx context.Context, was, next *world, serve bool) error {
+	if err := p.on.Mkdir(ctx, host.Dir{Path: p.file()}, host.Dir{Path: p.file("new"), Mode: 0o700}); err != nil {
+		return err
+	}
+	for _, h := range next.ledger.all(schema.KindSetting) {
+		if h.attrs.str("tls_certificate") == "" {
+			if _, err := certificate.Ensure(ctx, p.on, p.file(), h.attrs.str("hostname"), ""); err != nil {
+				return err
+			}
+		}
+	}
+	both := ledger{}
+	maps.Copy(both, was.ledger)
+	maps.Copy(both, next.ledger)
+	f, err := p.writeLedger(ctx, was.files[p.ledgerPath()], both)
+	if err != nil {
+		return err
+	}
+	if err := p.commitRest(ctx, was, next, serve); err != nil {
+		// What was put back is known as it was.
+		_, lerr := p.writeLedger(context.WithoutCancel(ctx), f, was.ledger)
+		return errors.Join(conflict(err), lerr)
+	}
+	_, err = p.writeLedger(ctx, f, next.ledger)
+	return err
+}
+
+// writeLedger writes the ledger in the place of a file, where it is another one.
+func (p *Provider) writeLedger(ctx context.Context, f host.File, l ledger) (host.File, error) {
+	text, err := l.text()
+	if err != nil || bytes.Equal(text, f.Content) {
+		return f, err
+	}
+	if err := p.on.Write(ctx, f.With(text)); err != nil {
+		return f, conflict(err)
+	}
+	f.Content, f.Exists = text, true
+	return f, nil
+}
+
+// commitRest writes maps, users and the configuration, and starts or stops Sendmail.
+func (p *Provider) commitRest(ctx context.Context, was, next *world, serve bool) error {
+	if err := p.commitMaps(ctx, was, next); err != nil {
+		return err
+	}
+	if err := p.commitJudge(ctx, was, next); err != nil {
+		return err
+	}
+	if err := p.commitConfig(ctx, was, next); err != nil {
+		return err
+	}
+	switch {
+	case serve && !was.running:
+		files, err := p.on.Read(ctx, p.cf)
+		if err != nil {
+			return err
+		}
+		pidFile := effective(string(files[0].Content))["pidfile"]
+		if pidFile == "" {
+			pidFile = was.pidFile
+		}
+		return p.daemon(pidFile).Begin(ctx)
+	case !serve && was.running:
+		return p.daemon(was.pidFile).End(ctx)
+	}
+	return nil
+}
+
+// commitMaps makes the maps that are different beside their places, and puts them
+// there.
+func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
+	want, err := next.declaredRows()
+	if err != nil {
+		return err
+	}
+	suffix := suffixes[was.mapType]
+	var files []host.File
+	var moves []string
+	for _, name := range mapNames {
+		f := was.files[p.file(name)]
+		if f.Exists && maps.Equal(was.live[name], want[name]) && maps.Equal(parseMap(f.Content), want[name]) {
+			continue
+		}
+		if !f.Exists && len(want[name]) == 0 && len(next.ledger.all(schema.KindDelivery)) == 0 {
+			continue
+		}
+		text := mapText(want[name])
+		c := host.Cmd(p.program("makemap"), "-C", p.cf, was.mapType, p.file("new", name))
+		c.Stdin = text
+		if name == aliases {
+			c.Stdin = append(slices.Clone(text), "@\t@\n"...)
+		}
+		if _, err := host.Must(ctx, p.on, c); err != nil {
+			return err
+		}
+		files = append(files, f.With(text))
+		moves = append(moves, p.file("new", name)+suffix)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	if _, err := host.Must(ctx, p.on, host.Cmd(append([]string{"sync", "--"}, moves...)...)); err != nil {
+		return err
+	}
+	if err := p.on.Write(ctx, files...); err != nil {
+		return err
+	}
+	_, err = host.Must(ctx, p.on, host.Cmd(append(append([]string{"mv", "-f", "--"}, moves...), p.file())...))
+	return err
+}
+
+// commitJudge writes who may submit mail, and begins or ends the daemon that knows.
+func (p *Provider) commitJudge(ctx context.Context, was, next *world) error {
+	path := authd.UsersFile(p.file("authd"))
+	if !next.judged() {
+		if was.judged() {
+			if err := p.judge().End(ctx); err != nil {
+				return err
+			}
+		}
+		if len(next.users) == 0 && !was.files[path].Exists {
+			return nil
+		}
+	}
+	same := maps.EqualFunc(was.users, next.users, func(a, b authd.User) bool { return slices.Equal(a.Verifiers, b.Verifiers) })
+	if f := was.files[path]; !f.Exists || !same {
+		if err := p.judge().Write(ctx, f, slices.Collect(maps.Values(next.users))); err != nil {
+			return err
+		}
+	}
+	if !next.judged() {
+		return nil
+	}
+	conf := []byte("# Written by mailform.\npwcheck_method: saslauthd\nsaslauthd_path: " + authd.Socket(p.file("authd")) + "\nmech_list: PLAIN LOGIN\n")
+	if f := was.files[p.conf()]; !bytes.Equal(f.Content, conf) {
+		if err := p.on.Mkdir(ctx, host.Dir{Path: filepath.Dir(p.conf())}); err != nil {
+			return err
+		}
+		if err := p.on.Write(ctx, f.With(conf)); err != nil {
+			return err
+		}
+	}
+	if was.judging {
+		return nil
+	}
+	return p.judge().Begin(ctx)
+}
+
+// commitConfig writes sendmail.cf, and what it is made of, where our section is
+// another one.
+func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
+	section, ports, err := next.section()
+	if err != nil {
+		return err
+	}
+	mc, cf, m4 := was.files[p.mc], was.files[p.cf], was.files[p.m4Path()]
+	_, have, _, _ := cutSection(string(cf.Content))
+	var files []host.File
+	byM4 := mc.Exists
+	if byM4 {
+		out, err := p.on.Run(ctx, host.Cmd("m4", "--version"))
+		if byM4 = err == nil && out.Code == 0; !byM4 && !cf.Exists {
+			return fmt.Errorf("there is %s, and neither m4 on %s to make %s of it nor that file", p.mc, p.on, p.cf)
+		}
+	}
+	if !byM4 {
+		text := putSection(string(cf.Content), section, ports)
+		if text == string(cf.Content) {
+			return nil
+		}
+		f := cf.With([]byte(text))
+		f.Backup = true
+		return p.try(ctx, f)
+	}
+	text := withInclude(string(mc.Content), p.m4Path(), section != "")
+	wanted := asM4(section)
+	if text == string(mc.Content) && have == section && (section == "" || string(m4.Content) == wanted) {
+		return nil
+	}
+	if text != string(mc.Content) {
+		f := mc.With([]byte(text))
+		f.Backup = true
+		files = append(files, f)
+	}
+	if string(m4.Content) != wanted {
+		files = append(files, m4.With([]byte(wanted)))
+	}
+	c := host.Cmd("m4", "-")
+	c.Dir = p.dir
+	c.Stdin = []byte(strings.ReplaceAll(text, includeLine(p.m4Path()), wanted))
+	out, err := host.Must(ctx, p.on, c)
+	if err != nil {
+		return fmt.Errorf("make %s of %s: %w", p.cf, p.mc, err)
+	}
+	if !bytes.Contains(out.Stdout, []byte("\nSparse=0")) {
+		return fmt.Errorf("make %s of %s: m4 has made no configuration of Sendmail of it", p.cf, p.mc)
+	}
+	made := string(out.Stdout)
+	before, _, after, ok := cutSection(made)
+	if ok {
+		made = aside(before, ports) + section + aside(after, ports)
+	}
+	f := cf.With([]byte(made))
+	f.Backup = true
+	return p.try(ctx, append(files, f)...)
+}
+
+// try writes files and has Sendmail accept them, or puts them back.
+func (p *Provider) try(ctx context.Context, files ...host.File) error {
+	t := host.Trial{Host: p.on, Note: p.notePath(), Accept: p.accept}
+	return t.Run(ctx, files...)
+}
+
+// conflict says that a file is not as it was read.
+func conflict(err error) error {
+	if errors.Is(err, host.ErrChanged) {
+		return fmt.Errorf("%w (%w)", providers.ErrConflict, err)
+	}
+	return err
+}
