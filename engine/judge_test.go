@@ -30,6 +30,12 @@ func (j judge) Validate(_ context.Context, wanted []schema.Resource) ([]provider
 	return problems, nil
 }
 
+// Read lists everything, also where a part would do.
+func (j judge) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
+	scope.Part = false
+	return j.memory.Read(ctx, scope)
+}
+
 func (j judge) Count(_ context.Context, keys []string) (map[string]providers.Held, error) {
 	*j.counted = append(*j.counted, keys...)
 	return map[string]providers.Held{"alice@example.com": {Messages: 3, Bytes: 4096}}, nil
@@ -73,6 +79,12 @@ func TestProvidersJudgeAndCount(t *testing.T) {
 		t.Fatal(diags)
 	}
 	if _, diags := s.Apply(context.Background(), engine.ApplyOptions{Plan: p}); diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	s.Close()
+	// Whoever plans a part does not take the rest away.
+	s = session("user \"alice\" {\n domain = domain.example\n name = \"alice\"\n quota = \"1GiB\"\n}\nuser \"carol\" {\n domain = domain.example\n name = \"carol\"\n}")
+	if _, diags := s.Plan(context.Background(), engine.PlanOptions{Targets: []string{"user.alice"}}); diags.HasErrors() {
 		t.Fatal(diags)
 	}
 	s.Close()
