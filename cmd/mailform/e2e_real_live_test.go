@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"strings"
 	"testing"
+	"time"
 )
 
 // before are those of clients that were there before a change.
@@ -32,6 +33,11 @@ func (r *real) open() *before {
 // alive expects both to go on where they were.
 func (s *before) alive(t *testing.T) {
 	t.Helper()
+	for _, one := range []*session{s.idle, s.smtp} { // they have waited for long
+		if err := one.c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.smtp.expect("DATA", "354", "Subject: from-before-the-change\r\n\r\nhello\r\n.", "250", "QUIT", "221")
 	s.idle.send("DONE")
 	if lines := s.idle.until("i "); !strings.HasPrefix(lines[len(lines)-1], "i OK") {
