@@ -35,8 +35,8 @@ type Provider struct {
 
 // Configure implements providers.Provider. It asks the server nothing.
 func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diagnostics {
-	if cfg.Value == cty.NilVal || cfg.Value.IsNull() {
-		return fault(errors.New("there is no block provider \"cyrus\" that says where it is"))
+	if cfg.Value == cty.NilVal || cfg.Value.IsNull() { // no block: where Debian has it
+		cfg.Value = cty.EmptyObjectVal
 	}
 	value, _ := cfg.Value.UnmarkDeep()
 	if p.host != nil {
