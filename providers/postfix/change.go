@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -137,7 +138,7 @@ func (w *world) change(c providers.Change) error {
 	var a attrs
 	if c.Action != providers.Delete {
 		var err error
-		if a, err = checkAttrs(r.Kind, r.Attrs); err != nil {
+		if a, err = attributes.Check(r.Kind, r.Attrs); err != nil {
 			return err
 		}
 	}
@@ -195,10 +196,10 @@ func (w *world) put(r *schema.Resource, a attrs) error {
 	i := slices.Index(tableKinds[:], r.Kind)
 	if i < 0 {
 		if r.Kind == schema.KindService {
-			if r.Key != serviceKey || a.str("name") != serviceKey {
+			if r.Key != serviceKey || a.Str("name") != serviceKey {
 				return fmt.Errorf("name: the service is called %q", serviceKey)
 			}
-			running := a.bool("running")
+			running := a.Bool("running")
 			w.wantRunning = &running
 			w.running = running
 		}
@@ -216,7 +217,7 @@ func (w *world) put(r *schema.Resource, a attrs) error {
 	if err != nil {
 		return err
 	}
-	if i == recipients && len(a.strings("password_hash")) > 0 && !w.judged() {
+	if i == recipients && len(a.Strings("password_hash")) > 0 && !w.judged() {
 		return errors.New("password_hash: Postfix asks another server who a user is, and has no place for passwords")
 	}
 	row.mark.Owner, row.mark.Lineage, row.mark.Revision = r.Address, w.p.lineage, revision
@@ -227,7 +228,7 @@ func (w *world) put(r *schema.Resource, a attrs) error {
 	w.built[i][row.key] = row.value // as it will be
 	if i == recipients {
 		delete(w.users, row.key)
-		if verifiers := a.strings("password_hash"); len(verifiers) > 0 {
+		if verifiers := a.Strings("password_hash"); len(verifiers) > 0 {
 			w.users[row.key] = authd.User{Address: row.key, Verifiers: verifiers}
 		}
 	}
@@ -244,7 +245,7 @@ func (w *world) rowOf(i int, key string, a attrs) (row, error) {
 		r.value = "mailform"
 	case recipients:
 		r.value = key
-		for _, v := range a.strings("password_hash") {
+		for _, v := range a.Strings("password_hash") {
 			if _, err := schema.ParsePasswordHash(v); err != nil {
 				return r, fmt.Errorf("password_hash: %w", err)
 			}
@@ -254,7 +255,7 @@ func (w *world) rowOf(i int, key string, a attrs) (row, error) {
 			return r, err
 		}
 	}
-	if a.str(name) != key {
+	if a.Str(name) != key {
 		return r, fmt.Errorf("%s: it is not %q", name, key)
 	}
 	if err := checkKey(i, key); err != nil {
@@ -302,7 +303,7 @@ func checkAddress(s string) error {
 }
 
 func routeRow(r *row, a attrs) error {
-	typ, keep := a.str("type"), a.bool("keep_copy")
+	typ, keep := a.Str("type"), a.Bool("keep_copy")
 	catchAll := strings.HasPrefix(r.key, "@")
 	switch {
 	case typ != "alias" && typ != "forward" && typ != "catch_all":
@@ -312,7 +313,7 @@ func routeRow(r *row, a attrs) error {
 	case keep && typ != "forward":
 		return fmt.Errorf("keep_copy: only a forward keeps one")
 	}
-	members := a.strings("members")
+	members := a.Strings("members")
 	if !slices.IsSorted(members) {
 		return fmt.Errorf("members: they are not sorted")
 	}

@@ -45,8 +45,8 @@ func (p *Provider) commit(ctx context.Context, was, next *world) error {
 		return err
 	}
 	for _, a := range next.ledger.declared(schema.KindSetting) {
-		if a.str("tls_certificate") == "" {
-			if _, err := certificate.Ensure(ctx, p.on, p.own(), a.str("hostname"), ""); err != nil {
+		if a.Str("tls_certificate") == "" {
+			if _, err := certificate.Ensure(ctx, p.on, p.own(), a.Str("hostname"), ""); err != nil {
 				return err
 			}
 		}
@@ -121,7 +121,7 @@ func (p *Provider) commitTables(ctx context.Context, was, next *world) error {
 
 // judged reports whether mailform's own daemon says who users are.
 func (w *world) judged() bool {
-	return slices.ContainsFunc(w.ledger.declared(schema.KindDelivery), func(a attrs) bool { return a.str("auth") == "authd" })
+	return slices.ContainsFunc(w.ledger.declared(schema.KindDelivery), func(a attrs) bool { return a.Str("auth") == "authd" })
 }
 
 // commitJudge writes who may submit mail, and begins or ends the daemon that knows.

@@ -56,18 +56,18 @@ const (
 
 func (p *Provider) deriveSetting(a attrs, former func(string) string) (native, error) {
 	n := native{params: map[string]string{}}
-	host, err := schema.ParseHostName(a.str("hostname"))
-	if err != nil || host != a.str("hostname") {
-		return n, fmt.Errorf("hostname: %q is no name of a host", a.str("hostname"))
+	host, err := schema.ParseHostName(a.Str("hostname"))
+	if err != nil || host != a.Str("hostname") {
+		return n, fmt.Errorf("hostname: %q is no name of a host", a.Str("hostname"))
 	}
 	n.params["myhostname"] = host
-	for _, s := range a.strings("addresses") {
+	for _, s := range a.Strings("addresses") {
 		if _, err := netip.ParseAddr(s); err != nil {
 			return n, fmt.Errorf("addresses: %q is no address", s)
 		}
 	}
-	n.params["proxy_interfaces"] = strings.Join(a.strings("addresses"), ", ")
-	limit := a.number("message_size_limit")
+	n.params["proxy_interfaces"] = strings.Join(a.Strings("addresses"), ", ")
+	limit := a.Number("message_size_limit")
 	n.params["message_size_limit"] = strconv.FormatInt(limit, 10)
 	box, err := strconv.ParseInt(former("mailbox_size_limit"), 10, 64)
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *Provider) deriveSetting(a attrs, former func(string) string) (native, e
 	if box != 0 && (box < limit || limit == 0) { // the agent for local mail does not run otherwise
 		n.params["mailbox_size_limit"] = n.params["message_size_limit"]
 	}
-	cert, key := a.str("tls_certificate"), a.str("tls_key")
+	cert, key := a.Str("tls_certificate"), a.Str("tls_key")
 	if (cert == "") != (key == "") {
 		return n, fmt.Errorf("tls_certificate: certificate and tls_key come together")
 	}
@@ -91,13 +91,13 @@ func (p *Provider) deriveSetting(a attrs, former func(string) string) (native, e
 	}
 	n.params["smtpd_tls_chain_files"] = key + ", " + cert
 	n.params["smtpd_tls_security_level"] = "may"
-	if n.params["relayhost"], err = nextHop(a.str("relay_host")); err != nil {
+	if n.params["relayhost"], err = nextHop(a.Str("relay_host")); err != nil {
 		return n, fmt.Errorf("relay_host: %w", err)
 	}
 	if former("smtpd_relay_restrictions") == "" {
 		n.params["smtpd_relay_restrictions"] = closedRelay
 	}
-	return n, deriveRetry(n.params, a.numbers("retry"))
+	return n, deriveRetry(n.params, a.Numbers("retry"))
 }
 
 // deriveRetry makes of the times between attempts what Postfix knows: the least and
@@ -167,17 +167,17 @@ func checkPath(path string) error {
 
 func (p *Provider) deriveDelivery(a attrs) (native, error) {
 	n := native{params: map[string]string{}, lists: map[string]string{}}
-	if at, err := schema.ParseHostPort(a.str("lmtp")); err != nil || at != a.str("lmtp") {
-		return n, fmt.Errorf("lmtp: %q is no host with a port", a.str("lmtp"))
+	if at, err := schema.ParseHostPort(a.Str("lmtp")); err != nil || at != a.Str("lmtp") {
+		return n, fmt.Errorf("lmtp: %q is no host with a port", a.Str("lmtp"))
 	}
-	n.params["virtual_transport"] = "lmtp:inet:" + a.str("lmtp")
+	n.params["virtual_transport"] = "lmtp:inet:" + a.Str("lmtp")
 	n.lists["virtual_mailbox_domains"] = p.mapOf(domains)
 	n.lists["virtual_mailbox_maps"] = p.mapOf(recipients)
 	n.lists["virtual_alias_maps"] = p.mapOf(aliases)
-	switch auth, at, _ := strings.Cut(a.str("auth"), ":"); auth {
+	switch auth, at, _ := strings.Cut(a.Str("auth"), ":"); auth {
 	case "":
 		if at != "" {
-			return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.str("auth"))
+			return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.Str("auth"))
 		}
 	case "dovecot":
 		if canonical, err := schema.ParseHostPort(at); err != nil || canonical != at {
@@ -186,12 +186,12 @@ func (p *Provider) deriveDelivery(a attrs) (native, error) {
 		n.params["smtpd_sasl_type"], n.params["smtpd_sasl_path"] = "dovecot", "inet:"+at
 	case "authd":
 		if at != "" {
-			return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.str("auth"))
+			return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.Str("auth"))
 		}
 		n.params["smtpd_sasl_type"], n.params["smtpd_sasl_path"] = "cyrus", saslName
 		n.params["cyrus_sasl_config_path"] = p.saslDir()
 	default:
-		return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.str("auth"))
+		return n, fmt.Errorf("auth: %q is nobody who could say who a user is", a.Str("auth"))
 	}
 	// Whoever has an address may use it as a sender, and so may members of an alias.
 	n.params["smtpd_sender_login_maps"] = p.mapOf(recipients) + ", " + p.mapOf(aliases)
@@ -199,14 +199,14 @@ func (p *Provider) deriveDelivery(a attrs) (native, error) {
 }
 
 func deriveParameter(a attrs) (native, error) {
-	name := a.str("name")
+	name := a.Str("name")
 	if slices.Contains(derivedNames, name) {
 		return native{}, fmt.Errorf("name: %s follows from the blocks of the server, and cannot be set beside them", name)
 	}
-	if _, err := parameterLine(name, a.str("value")); err != nil {
+	if _, err := parameterLine(name, a.Str("value")); err != nil {
 		return native{}, err
 	}
-	return native{params: map[string]string{name: a.str("value")}}, nil
+	return native{params: map[string]string{name: a.Str("value")}}, nil
 }
 
 // submissionOptions let those in who log in, over TLS, in their own names, and
@@ -225,18 +225,18 @@ var submissionOptions = []option{
 
 func (p *Provider) deriveListener(a attrs) (native, error) {
 	n := native{params: map[string]string{}}
-	host, err := schema.ParseHostName(a.str("hostname"))
-	if err != nil || host != a.str("hostname") {
-		return n, fmt.Errorf("hostname: %q is no name of a host", a.str("hostname"))
+	host, err := schema.ParseHostName(a.Str("hostname"))
+	if err != nil || host != a.Str("hostname") {
+		return n, fmt.Errorf("hostname: %q is no name of a host", a.Str("hostname"))
 	}
 	var options []option
-	switch a.str("service") {
+	switch a.Str("service") {
 	case "smtp":
 		options = []option{{"smtpd_sasl_auth_enable", "no"}}
 	case "submission":
 		options = submissionOptions
 	default:
-		return n, fmt.Errorf("service: Postfix has no service %q", a.str("service"))
+		return n, fmt.Errorf("service: Postfix has no service %q", a.Str("service"))
 	}
 	options = append([]option{{"myhostname", host}}, options...)
 	for _, kind := range []string{"listen", "listen_tls"} {
@@ -244,10 +244,10 @@ func (p *Provider) deriveListener(a attrs) (native, error) {
 		switch {
 		case kind == "listen_tls":
 			tls = []option{{"smtpd_tls_wrappermode", "yes"}, {"smtpd_tls_security_level", "encrypt"}}
-		case a.str("service") == "submission":
+		case a.Str("service") == "submission":
 			tls[1].value = "encrypt"
 		}
-		for _, at := range a.strings(kind) {
+		for _, at := range a.Strings(kind) {
 			if canonical, err := schema.ParseListen(at); err != nil || canonical != at {
 				return n, fmt.Errorf("%s: %q is no address with a port", kind, at)
 			}

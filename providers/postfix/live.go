@@ -124,9 +124,9 @@ func (w *world) ask(ctx context.Context) error {
 		})
 	}
 	for _, a := range w.ledger.declared(schema.KindSetting) {
-		if a.str("tls_certificate") == "" {
+		if a.Str("tls_certificate") == "" {
 			asks = append(asks, func() (err error) {
-				w.certified, err = certificate.Good(ctx, p.on, p.own(), a.str("hostname"))
+				w.certified, err = certificate.Good(ctx, p.on, p.own(), a.Str("hostname"))
 				return err
 			})
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/host/certificate"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -157,7 +158,7 @@ func (w *world) rowObserved(i int, r row) *providers.Observed {
 	case recipients:
 		verifiers := w.users[r.key].Verifiers
 		secret = strings.Join(verifiers, "\x00")
-		o.Attrs = k.Object(map[string]cty.Value{"address": cty.StringVal(r.key), "password_hash": stringList(verifiers)})
+		o.Attrs = k.Object(map[string]cty.Value{"address": cty.StringVal(r.key), "password_hash": schema.StringList(verifiers)})
 	case aliases:
 		o.Attrs = k.Object(w.route(r, m))
 	}
@@ -188,7 +189,7 @@ func (w *world) route(r row, m *mark) map[string]cty.Value {
 	}
 	slices.Sort(members)
 	return map[string]cty.Value{
-		"address": cty.StringVal(r.key), "type": cty.StringVal(typ), "members": stringList(members), "keep_copy": cty.BoolVal(keep),
+		"address": cty.StringVal(r.key), "type": cty.StringVal(typ), "members": schema.StringList(members), "keep_copy": cty.BoolVal(keep),
 	}
 }
 
@@ -201,8 +202,8 @@ func (w *world) live(kind string, a attrs) (map[string]cty.Value, bool) {
 	}
 	switch kind {
 	case schema.KindParameter:
-		v, ok := w.params[a.str("name")]
-		if ok && !same(v, a.str("value")) {
+		v, ok := w.params[a.Str("name")]
+		if ok && !same(v, a.Str("value")) {
 			vals["value"] = cty.StringVal(v)
 		}
 		return vals, ok
@@ -233,12 +234,12 @@ func (w *world) liveSetting(n native, a attrs, vals map[string]cty.Value) {
 		vals["hostname"] = cty.StringVal(w.params["myhostname"])
 	}
 	if differs("proxy_interfaces") {
-		vals["addresses"] = stringList(splitList(w.params["proxy_interfaces"]))
+		vals["addresses"] = schema.StringList(splitList(w.params["proxy_interfaces"]))
 	}
 	for _, name := range []string{"mailbox_size_limit", "message_size_limit"} {
 		if differs(name) {
 			size, err := strconv.ParseInt(w.params[name], 10, 64)
-			if err != nil || size == a.number("message_size_limit") {
+			if err != nil || size == a.Number("message_size_limit") {
 				size = 0
 			}
 			vals["message_size_limit"] = cty.NumberIntVal(size)
@@ -250,7 +251,7 @@ func (w *world) liveSetting(n native, a attrs, vals map[string]cty.Value) {
 		vals["tls_key"], vals["tls_certificate"] = cty.StringVal(files[0]), cty.StringVal(files[1])
 	case differs("smtpd_tls_chain_files"), differs("smtpd_tls_security_level"):
 		vals["tls_certificate"] = cty.StringVal("none")
-	case a.str("tls_certificate") == "" && !w.certified:
+	case a.Str("tls_certificate") == "" && !w.certified:
 		vals["tls_certificate"] = cty.StringVal(own.Certificate) // not there, or of no use
 	}
 	if differs("relayhost") {
@@ -262,9 +263,9 @@ func (w *world) liveSetting(n native, a attrs, vals map[string]cty.Value) {
 			if name == "bounce_queue_lifetime" {
 				lifetime = w.seconds(name, 'd', 5*24*3600)
 			}
-			list := numberList(retryOf(w.seconds("minimal_backoff_time", 's', 300), w.seconds("maximal_backoff_time", 's', 4000), lifetime))
+			list := attributes.NumberList(retryOf(w.seconds("minimal_backoff_time", 's', 300), w.seconds("maximal_backoff_time", 's', 4000), lifetime)...)
 			if list.RawEquals(a.GetAttr("retry")) {
-				list = numberList(nil)
+				list = attributes.NumberList()
 			}
 			vals["retry"] = list
 		}
@@ -296,7 +297,7 @@ func (w *world) liveDelivery(n native, a attrs, vals map[string]cty.Value) {
 	typ, path := w.params["smtpd_sasl_type"], w.params["smtpd_sasl_path"]
 	at, inet := strings.CutPrefix(path, "inet:")
 	switch {
-	case !begins(w.params["smtpd_sender_login_maps"], n.lists["smtpd_sender_login_maps"]), a.str("auth") == "authd" && !w.judging:
+	case !begins(w.params["smtpd_sender_login_maps"], n.lists["smtpd_sender_login_maps"]), a.Str("auth") == "authd" && !w.judging:
 		vals["auth"] = cty.StringVal("none")
 	case n.params["smtpd_sasl_type"] == "", same(n.params["smtpd_sasl_type"], typ) && same(n.params["smtpd_sasl_path"], path) &&
 		same(n.params["cyrus_sasl_config_path"], cmp.Or(map[bool]string{true: w.params["cyrus_sasl_config_path"]}[typ == "cyrus"], "")):
@@ -350,8 +351,8 @@ func (w *world) liveListener(n native, a attrs, vals map[string]cty.Value) bool 
 	}
 	for _, kind := range []string{"listen", "listen_tls"} {
 		slices.Sort(listens[kind])
-		if want := slices.Sorted(slices.Values(a.strings(kind))); !slices.Equal(want, listens[kind]) {
-			vals[kind] = stringList(listens[kind])
+		if want := slices.Sorted(slices.Values(a.Strings(kind))); !slices.Equal(want, listens[kind]) {
+			vals[kind] = schema.StringList(listens[kind])
 		}
 	}
 	return there

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/schema"
 )
@@ -29,7 +30,7 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	}
 	for i := range wanted {
 		r := &wanted[i]
-		a, err := checkAttrs(r.Kind, r.Attrs)
+		a, err := attributes.Check(r.Kind, r.Attrs)
 		if err != nil {
 			continue // what is not known yet is looked at when it is
 		}
@@ -99,7 +100,7 @@ func (v *validation) judge(r *schema.Resource, a attrs) {
 		}
 	case schema.KindRoute:
 		limit, err := strconv.Atoi(v.effective["virtual_alias_expansion_limit"])
-		if n := len(a.strings("members")); err == nil && n > limit {
+		if n := len(a.Strings("members")); err == nil && n > limit {
 			v.problems = append(v.problems, providers.Problem{Address: r.Address, Attribute: "members",
 				Detail: fmt.Sprintf("They are %d, and virtual_alias_expansion_limit is %d: mail for the address would wait for ever. Set it in parameters of the provider.", n, limit)})
 		}
@@ -113,13 +114,13 @@ func (v *validation) judgeDelivery(r *schema.Resource, a attrs) {
 	maps, plain := v.w.foreignMaps("virtual_mailbox_domains")
 	others := append(maps, plain...)
 	way := v.w.former("virtual_transport")
-	if len(others) > 0 && !same(way, "lmtp:inet:"+a.str("lmtp")) {
+	if len(others) > 0 && !same(way, "lmtp:inet:"+a.Str("lmtp")) {
 		if way == "" {
 			way = "virtual"
 		}
 		v.problems = append(v.problems, providers.Problem{Address: r.Address, Attribute: "lmtp",
 			Detail: fmt.Sprintf("Postfix has other domains in virtual_mailbox_domains (%s), whose mail goes to virtual_transport = %s; all of it would go to lmtp:inet:%s. "+
-				"Give those their own way in transport_maps and take virtual_transport out, or have mail for all go to the same server.", strings.Join(others, ", "), way, a.str("lmtp"))})
+				"Give those their own way in transport_maps and take virtual_transport out, or have mail for all go to the same server.", strings.Join(others, ", "), way, a.Str("lmtp"))})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/schema"
@@ -99,7 +100,7 @@ func (w *world) change(c providers.Change, seen map[schema.ID]*providers.Observe
 	var a attrs
 	if c.Action != providers.Delete {
 		var err error
-		if a, err = checkAttrs(r.Kind, r.Attrs); err != nil {
+		if a, err = attributes.Check(r.Kind, r.Attrs); err != nil {
 			return err
 		}
 		if err := w.p.judgeResource(r.Kind, r.Key, a); err != nil {
@@ -142,7 +143,7 @@ func (w *world) change(c providers.Change, seen map[schema.ID]*providers.Observe
 	w.ledger[id] = h
 	if r.Kind == schema.KindRecipient {
 		delete(w.users, r.Key)
-		if v := a.strings("password_hash"); len(v) > 0 {
+		if v := a.Strings("password_hash"); len(v) > 0 {
 			w.users[r.Key] = authd.User{Address: r.Key, Verifiers: v}
 		}
 	}
@@ -163,16 +164,16 @@ func (p *Provider) judgeResource(kind, key string, a attrs) error {
 	case schema.KindListener:
 		_, err = listenerOptions(a)
 	case schema.KindParameter:
-		if a.str("name") != key {
+		if a.Str("name") != key {
 			return fmt.Errorf("name: it is not %q", key)
 		}
 		_, err = parameterOption(a)
 	case schema.KindService:
-		if key != serviceKey || a.str("name") != key {
+		if key != serviceKey || a.Str("name") != key {
 			err = fmt.Errorf("name: the service is called %q", serviceKey)
 		}
 	case schema.KindMailDomain:
-		if name, perr := schema.ParseDomainName(key); perr != nil || name != key || a.str("name") != key {
+		if name, perr := schema.ParseDomainName(key); perr != nil || name != key || a.Str("name") != key {
 			err = fmt.Errorf("name: %q is no domain name", key)
 		}
 	default:

@@ -25,8 +25,8 @@ func (p *Provider) commit(ctx context.Context, was, next *world, serve bool) err
 		return err
 	}
 	for _, h := range next.ledger.all(schema.KindSetting) {
-		if h.attrs.str("tls_certificate") == "" {
-			if _, err := certificate.Ensure(ctx, p.on, p.file(), h.attrs.str("hostname"), ""); err != nil {
+		if h.attrs.Str("tls_certificate") == "" {
+			if _, err := certificate.Ensure(ctx, p.on, p.file(), h.attrs.Str("hostname"), ""); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -42,7 +43,7 @@ func parseLedger(text []byte, path string) (ledger, error) {
 		}
 		v, err := ctyjson.Unmarshal(h.Attrs, k.Type())
 		if err == nil {
-			h.attrs, err = checkAttrs(h.Kind, v)
+			h.attrs, err = attributes.Check(h.Kind, v)
 		}
 		if err != nil {
 			return nil, damaged(path, err)
@@ -91,7 +92,7 @@ func (l ledger) all(kind string) []*holding {
 func newHolding(r *schema.Resource, a attrs, lineage, revision string) (*holding, error) {
 	h := &holding{Kind: r.Kind, Key: r.Key, Owner: r.Address, Lineage: lineage, Revision: revision, attrs: a}
 	if r.Kind == schema.KindRecipient {
-		h.attrs = attrs{schema.KindByName(r.Kind).Object(map[string]cty.Value{
+		h.attrs = attrs{Value: schema.KindByName(r.Kind).Object(map[string]cty.Value{
 			"address": a.GetAttr("address"), "password_hash": cty.ListValEmpty(cty.String)})}
 	}
 	var err error

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -50,7 +51,7 @@ func (w *world) observed() []providers.Observed {
 	for _, h := range w.ledger.all("") {
 		_ = known.addRows(h.Kind, h.Key, h.attrs) // judged when it was written
 		if vals, ok := w.native(h, cf); ok {
-			out = append(out, h.observe(w.p.lineage, attrs{schema.KindByName(h.Kind).Object(vals)}))
+			out = append(out, h.observe(w.p.lineage, attrs{Value: schema.KindByName(h.Kind).Object(vals)}))
 		}
 	}
 	// What stands in our maps beyond that: somebody has put it there.
@@ -64,7 +65,7 @@ func (w *world) observed() []providers.Observed {
 			h.Kind = schema.KindRoute
 			vals = w.route(key, members, "")
 		}
-		out = append(out, h.observe("", attrs{schema.KindByName(h.Kind).Object(vals)}))
+		out = append(out, h.observe("", attrs{Value: schema.KindByName(h.Kind).Object(vals)}))
 	}
 	slices.SortFunc(out, func(a, b providers.Observed) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
@@ -105,10 +106,10 @@ func (w *world) native(h *holding, cf native) (map[string]cty.Value, bool) {
 		if cf.mailer == "" {
 			return nil, false
 		}
-		if m, err := mailer("mailform", lmtpFlags, h.attrs.str("lmtp")); err != nil || !cf.lines[m] {
+		if m, err := mailer("mailform", lmtpFlags, h.attrs.Str("lmtp")); err != nil || !cf.lines[m] {
 			vals["lmtp"] = cty.StringVal(net.JoinHostPort(strings.TrimPrefix(strings.Trim(host, "[]"), "IPv6:"), port))
 		}
-		if h.attrs.str("auth") == "authd" && (!cf.lines["O AuthMechanisms=PLAIN LOGIN"] || !w.judging) {
+		if h.attrs.Str("auth") == "authd" && (!cf.lines["O AuthMechanisms=PLAIN LOGIN"] || !w.judging) {
 			vals["auth"] = cty.StringVal("")
 		}
 		return vals, true
@@ -148,7 +149,7 @@ func (w *world) routeOf(h *holding) (map[string]cty.Value, bool) {
 	if !ok || !there || value != aliasKey(h.Key) {
 		return nil, false
 	}
-	return w.route(h.Key, members, h.attrs.str("type")), true
+	return w.route(h.Key, members, h.attrs.Str("type")), true
 }
 
 // route reads a route out of a row.
@@ -205,7 +206,7 @@ func (w *world) setting(h *holding, cf native, vals map[string]cty.Value) bool {
 			}
 			vals["relay_host"] = cty.StringVal(at)
 		default:
-			vals["retry"] = numberList(seconds(have("MinQueueAge")), seconds(have("MaxQueueAge")), seconds(have("Timeout.queuereturn")))
+			vals["retry"] = attributes.NumberList(seconds(have("MinQueueAge")), seconds(have("MaxQueueAge")), seconds(have("Timeout.queuereturn")))
 		}
 	}
 	return true
@@ -218,9 +219,9 @@ func seconds(s string) int64 {
 	var sum, n int64
 	for i := range len(s) {
 		if c := s[i]; c >= '0' && c <= '9' {
-			n = min(n*10+int64(c-'0'), maxNumber/(7*86400))
+			n = min(n*10+int64(c-'0'), attributes.MaxNumber/(7*86400))
 		} else {
-			sum, n = min(sum+n*units[c], maxNumber), 0
+			sum, n = min(sum+n*units[c], attributes.MaxNumber), 0
 		}
 	}
 	return sum

@@ -70,13 +70,13 @@ func checkAddress(s string) error {
 func (to rows) addRows(kind, key string, a attrs) error {
 	switch kind {
 	case schema.KindRecipient:
-		if a.str("address") != key {
+		if a.Str("address") != key {
 			return fmt.Errorf("address: it is not %q", key)
 		}
 		if err := checkAddress(key); err != nil {
 			return fmt.Errorf("address: %w", err)
 		}
-		for _, v := range a.strings("password_hash") {
+		for _, v := range a.Strings("password_hash") {
 			if _, err := schema.ParsePasswordHash(v); err != nil {
 				return errors.New("password_hash: a verifier is of no scheme that mailform knows") // and no more of it than that
 			}
@@ -90,10 +90,10 @@ func (to rows) addRows(kind, key string, a attrs) error {
 }
 
 func (to rows) addRoute(key string, a attrs) error {
-	if a.str("address") != key {
+	if a.Str("address") != key {
 		return fmt.Errorf("address: it is not %q", key)
 	}
-	typ := a.str("type")
+	typ := a.Str("type")
 	if domain, ok := strings.CutPrefix(key, "@"); ok {
 		if name, err := schema.ParseDomainName(domain); err != nil || name != domain {
 			return fmt.Errorf("address: %q is no domain name", domain)
@@ -104,7 +104,7 @@ func (to rows) addRoute(key string, a attrs) error {
 	if !slices.Contains([]string{"alias", "forward", "catch_all"}, typ) {
 		return fmt.Errorf("type: there is no %q", typ)
 	}
-	members := a.strings("members")
+	members := a.Strings("members")
 	if len(members) == 0 {
 		return errors.New("members: there are none")
 	}
@@ -116,7 +116,7 @@ func (to rows) addRoute(key string, a attrs) error {
 			to[senders][key+","+m] = "OK"
 		}
 	}
-	if a.bool("keep_copy") {
+	if a.Bool("keep_copy") {
 		if strings.HasPrefix(key, "@") {
 			return errors.New("keep_copy: a catch-all has no mailbox")
 		}

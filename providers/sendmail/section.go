@@ -46,13 +46,13 @@ func (o option) String() string {
 // settingOptions are the options that follow from a setting. Where it names no
 // certificate, own is that of our directory.
 func settingOptions(a attrs, own [2]string) ([]option, error) {
-	name := a.str("hostname")
+	name := a.Str("hostname")
 	if h, err := schema.ParseHostName(name); err != nil || h != name || !strings.Contains(name, ".") {
 		return nil, fmt.Errorf("hostname: %q is no name of a host that Sendmail takes: lower-case, with a dot", name)
 	}
-	list := []option{{"Dj", name}, {"MaxMessageSize", strconv.FormatInt(a.number("message_size_limit"), 10)}}
+	list := []option{{"Dj", name}, {"MaxMessageSize", strconv.FormatInt(a.Number("message_size_limit"), 10)}}
 	for i, attribute := range []string{"tls_certificate", "tls_key"} {
-		path := a.str(attribute)
+		path := a.Str(attribute)
 		if path == "" {
 			path = own[i]
 		} else if err := checkPath(path); err != nil {
@@ -60,7 +60,7 @@ func settingOptions(a attrs, own [2]string) ([]option, error) {
 		}
 		list = append(list, option{[]string{"ServerCertFile", "ServerKeyFile"}[i], path})
 	}
-	relay := a.str("relay_host")
+	relay := a.Str("relay_host")
 	if relay == "" {
 		list = append(list, option{"DS", ""})
 	} else {
@@ -74,12 +74,12 @@ func settingOptions(a attrs, own [2]string) ([]option, error) {
 			list = append(list, option{"DS", "esmtp:" + bracketed(h)})
 		}
 	}
-	for _, s := range a.strings("addresses") {
+	for _, s := range a.Strings("addresses") {
 		if _, err := netip.ParseAddr(s); err != nil {
 			return nil, fmt.Errorf("addresses: %q is no address", s)
 		}
 	}
-	retry := a.numbers("retry")
+	retry := a.Numbers("retry")
 	if len(retry) > 0 {
 		var sum int64
 		for _, n := range retry {
@@ -138,18 +138,18 @@ func bracketed(h string) string {
 // listenerOptions are the lines of a listener: the names of them begin with that of
 // the service.
 func listenerOptions(a attrs) ([]option, error) {
-	service := a.str("service")
+	service := a.Str("service")
 	if service != "smtp" && service != "submission" {
 		return nil, fmt.Errorf("service: Sendmail has no %q", service)
 	}
-	if name := a.str("hostname"); name != "" {
+	if name := a.Str("hostname"); name != "" {
 		if h, err := schema.ParseHostName(name); err != nil || h != name {
 			return nil, fmt.Errorf("hostname: %q is no name of a host", name)
 		}
 	}
 	var list []option
 	for _, attribute := range []string{"listen", "listen_tls"} {
-		for _, l := range a.strings(attribute) {
+		for _, l := range a.Strings(attribute) {
 			h, port, err := endpoint(l)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", attribute, err)
@@ -184,7 +184,7 @@ var derivedOptions = []string{"MaxMessageSize", "ServerCertFile", "ServerKeyFile
 	"DaemonPortOptions", "AliasFile", "AuthMechanisms", "AuthOptions"}
 
 func parameterOption(a attrs) (option, error) {
-	name, value := a.str("name"), a.str("value")
+	name, value := a.Str("name"), a.Str("value")
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.") != "" {
 		return option{}, fmt.Errorf("name: %q is no name of an option of sendmail.cf, as Timeout.ident", name)
 	}

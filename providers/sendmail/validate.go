@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/schema"
 )
@@ -22,19 +23,19 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	judges := false
 	for i := range wanted {
 		if r := &wanted[i]; r.Kind == schema.KindDelivery {
-			a, err := checkAttrs(r.Kind, r.Attrs)
-			judges = judges || err != nil || a.str("auth") == "authd"
+			a, err := attributes.Check(r.Kind, r.Attrs)
+			judges = judges || err != nil || a.Str("auth") == "authd"
 		}
 	}
 	for i := range wanted {
 		r := &wanted[i]
-		a, err := checkAttrs(r.Kind, r.Attrs)
+		a, err := attributes.Check(r.Kind, r.Attrs)
 		if err != nil {
 			continue // what is not known yet is looked at when it is
 		}
 		if err := p.judgeResource(r.Kind, r.Key, a); err != nil {
 			problems = append(problems, problem(r.Address, err))
-		} else if r.Kind == schema.KindListener && a.str("service") == "submission" && !judges {
+		} else if r.Kind == schema.KindListener && a.Str("service") == "submission" && !judges {
 			problems = append(problems, providers.Problem{Address: r.Address, Detail: "Nobody tells Sendmail who may submit mail: the delivery has no auth."})
 		}
 		if r.Kind == schema.KindSetting {

@@ -146,7 +146,7 @@ func (w *world) declaredRows() (rows, error) {
 
 // judged reports whether mailform's own daemon says who users are.
 func (w *world) judged() bool {
-	return slices.ContainsFunc(w.ledger.all(schema.KindDelivery), func(h *holding) bool { return h.attrs.str("auth") == "authd" })
+	return slices.ContainsFunc(w.ledger.all(schema.KindDelivery), func(h *holding) bool { return h.attrs.Str("auth") == "authd" })
 }
 
 // own is the certificate in our directory.
@@ -178,7 +178,7 @@ func (w *world) section() (string, map[string]bool, error) {
 			line(o.String())
 		}
 		b.WriteString(w.authorities(effectiveOf(list, "ServerCertFile")))
-		if relay := h.attrs.str("relay_host"); relay != "" {
+		if relay := h.attrs.Str("relay_host"); relay != "" {
 			m, err := mailer("mailform-relay", relayFlags, relay)
 			if err != nil {
 				return "", nil, fmt.Errorf("relay_host: %w", err)
@@ -248,11 +248,11 @@ func (w *world) authorities(certificate string) string {
 
 // deliveryLines are the maps, rules and the mailer for mail that another server keeps.
 func (p *Provider) deliveryLines(a attrs, mapType string) (string, error) {
-	auth := a.str("auth")
+	auth := a.Str("auth")
 	if auth != "" && auth != "authd" {
 		return "", errors.New("auth: Sendmail asks no Dovecot who a user is")
 	}
-	m, err := mailer("mailform", lmtpFlags, a.str("lmtp"))
+	m, err := mailer("mailform", lmtpFlags, a.Str("lmtp"))
 	if err != nil {
 		return "", fmt.Errorf("lmtp: %w", err)
 	}
@@ -264,7 +264,7 @@ func (p *Provider) deliveryLines(a attrs, mapType string) (string, error) {
 	}
 	b.WriteString(rules)
 	b.WriteString(m + "\n")
-	if m, err = mailer("mailformbox", boxFlags, a.str("lmtp")); err != nil {
+	if m, err = mailer("mailformbox", boxFlags, a.Str("lmtp")); err != nil {
 		return "", fmt.Errorf("lmtp: %w", err)
 	}
 	b.WriteString(m + "\n")
