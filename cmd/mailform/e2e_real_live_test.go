@@ -40,10 +40,18 @@ func (s *before) alive(t *testing.T) {
 	}
 	s.smtp.expect("DATA", "354", "Subject: from-before-the-change\r\n\r\nhello\r\n.", "250", "QUIT", "221")
 	s.idle.send("DONE")
-	if lines := s.idle.until("i "); !strings.HasPrefix(lines[len(lines)-1], "i OK") {
-		t.Errorf("the session that waited ends with %q", lines)
+	told := s.idle.until("i ")
+	if !strings.HasPrefix(told[len(told)-1], "i OK") {
+		t.Errorf("the session that waited ends with %q", told)
 	}
+	answer := ""
+	defer func() {
+		if t.Failed() {
+			t.Logf("what it heard while it waited: %q; the last answer to SEARCH: %q", told, answer)
+		}
+	}()
 	eventually(t, "it hears of the message", func() bool {
-		return strings.Contains(s.idle.imap("f", "SEARCH SUBJECT from-before-the-change"), "* SEARCH ")
+		answer = s.idle.imap("f", "SEARCH SUBJECT from-before-the-change")
+		return strings.Contains(answer, "* SEARCH ")
 	})
 }

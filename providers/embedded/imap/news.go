@@ -15,17 +15,24 @@ func (c *conn) poll(ctx context.Context, expunge bool) error {
 	case <-c.view.watch.C:
 		return c.refresh(ctx, expunge)
 	default:
-		c.announce(nil, expunge)
-		return nil
 	}
+	if c.view.stale {
+		return c.refresh(ctx, expunge)
+	}
+	c.announce(nil, expunge)
+	return nil
 }
 
 // refresh is poll without asking whether there is anything new.
 func (c *conn) refresh(ctx context.Context, expunge bool) error {
+	// The signal is spent, also if reading fails, as it does where DONE ends an
+	// IDLE in the middle of it.
+	c.view.stale = true
 	changed, err := c.view.load(ctx, c.srv.opt.Store)
 	if err != nil {
 		return err
 	}
+	c.view.stale = false
 	c.announce(changed, expunge)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -207,6 +208,38 @@ func TestShutdownSaysBye(t *testing.T) {
 	}
 	if n := w.count("INBOX"); n != 0 {
 		t.Errorf("half a message is stored")
+	}
+}
+
+// A message that comes in the moment clients end their IDLE is told then, or with
+// the next command.
+func TestNoNewsIsLostWithTheEndOfIdle(t *testing.T) {
+	w := newWorld(t)
+	clients := make([]*wireClient, 30)
+	for i := range clients {
+		clients[i] = w.login("alice")
+		clients[i].ok("SELECT INBOX")
+	}
+	for n := 1; n <= 20; n++ {
+		for _, c := range clients {
+			c.send("i IDLE\r\n")
+			c.until("+ ")
+		}
+		delivered := make(chan struct{})
+		go func() {
+			defer close(delivered)
+			w.deliver("INBOX", mail("news"))
+		}()
+		for _, c := range clients {
+			c.send("DONE\r\n")
+		}
+		<-delivered
+		for _, c := range clients {
+			lines := append(c.until("i "), c.do("SEARCH ANSWERED")...) // NOOP always looks
+			if want := fmt.Sprintf("* %d EXISTS", n); !slices.Contains(lines, want) {
+				t.Fatalf("%q lacks %q", lines, want)
+			}
+		}
 	}
 }
 

@@ -22,6 +22,8 @@ type view struct {
 
 	msgs   []store.Message // by rising UID
 	modseq uint64          // what of the store is in msgs
+	// stale says that the store has more than modseq, as far as is known.
+	stale bool
 	// told is how many of msgs the client knows by EXISTS; the rest is new.
 	told int
 	// gone holds the UIDs of messages that are in msgs although the store has
