@@ -138,7 +138,14 @@ type File struct {
 	// unless there is such a file already: once for each file, as it was before
 	// mailform came.
 	Backup bool
+	// Settled has Write date the file a few seconds back. Programs of Postfix wait
+	// for one that was changed within the last two, as somebody could be in the
+	// middle of writing it; here it is put in its place in one go.
+	Settled bool
 }
+
+// settledAge is how many seconds a file that is to be [File.Settled] is dated back.
+const settledAge = 3
 
 // Absent is the digest of a file that is not there.
 const Absent = "absent"

@@ -42,6 +42,25 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(list, " ")
 }
 
+func TestSettled(t *testing.T) {
+	eachHost(t, func(t *testing.T, h host.Host) {
+		dir := t.TempDir()
+		before := time.Now()
+		if err := h.Write(t.Context(), host.File{Path: dir + "/settled", Settled: true}, host.File{Path: dir + "/fresh"}); err != nil {
+			t.Fatal(err)
+		}
+		for name, latest := range map[string]time.Time{"settled": time.Now().Add(-2 * time.Second), "fresh": time.Now()} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := info.ModTime(); at.After(latest) || at.Before(before.Add(-5*time.Second)) {
+				t.Errorf("%s is dated %s, written after %s", name, at, before)
+			}
+		}
+	})
+}
+
 func TestWriteKeepsWhatIsNotItsOwn(t *testing.T) { eachHost(t, writeKeepsWhatIsNotItsOwn) }
 
 func writeKeepsWhatIsNotItsOwn(t *testing.T, h host.Host) {

@@ -11,7 +11,7 @@ import (
 // compares what is there with what has to be, place puts it there. An end in
 // between, as that of the connection, takes away what lies beside.
 const writing = fails + `stage() {
-i=$1 p=$2 n=$3 m=$4 o=$5 k=
+i=$1 p=$2 n=$3 m=$4 o=$5 s=$6 k=
 if [ -e "$p" ]; then r=$(readlink -f "$p" && echo /) || fail "$p: it leads nowhere"; p=${r%?/}; fi
 [ -d "$p" ] && fail "x: Is a directory"
 d=${p%/*}
@@ -31,6 +31,7 @@ fi
 if [ "$o" != - ]; then e=$(chown "$o" "$t" 2>&1) || fail "$e"
 elif [ -n "$k" ]; then chown "$k" "$t" 2>/dev/null; fi
 e=$(chmod "$m" "$t" 2>&1) || fail "$e"
+[ "$s" = 0 ] || e=$(touch -d "@$(($(date +%s) - s))" "$t" 2>&1) || fail "$e"
 }
 check() {
 i=$1
@@ -66,7 +67,11 @@ func (s *shell) Write(ctx context.Context, files ...File) error {
 		if f.Mode != 0 {
 			mode = fmt.Sprintf("%o", f.Mode.Perm())
 		}
-		fmt.Fprintf(&b, "stage %d %s %d %s %s\n", i, quote(f.Path), len(f.Content), mode, quote(orDash(f.Owner)))
+		age := 0
+		if f.Settled {
+			age = settledAge
+		}
+		fmt.Fprintf(&b, "stage %d %s %d %s %s %d\n", i, quote(f.Path), len(f.Content), mode, quote(orDash(f.Owner)), age)
 		fmt.Fprintf(&temps, ` "$t%d"`, i)
 		fmt.Fprintf(&places, ` "${p%d%%/*}/"`, i)
 		if f.Was != "" {

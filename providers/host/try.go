@@ -32,6 +32,7 @@ type former struct {
 	Content []byte      `json:"content,omitempty"`
 	Mode    fs.FileMode `json:"mode,omitempty"`
 	Owner   string      `json:"owner,omitempty"`
+	Settled bool        `json:"settled,omitempty"`
 }
 
 // Run writes files and has them accepted. Without files it has what is there
@@ -53,6 +54,7 @@ func (t *Trial) Run(ctx context.Context, files ...File) error {
 		return err
 	}
 	for i := range before { // what is put back is what was compared
+		before[i].Settled = files[i].Settled
 		if files[i].Was == "" {
 			files[i].Was = before[i].Digest()
 		} else if files[i].Was != before[i].Digest() {
@@ -96,7 +98,7 @@ func (t *Trial) Finish(ctx context.Context) error {
 	}
 	before := make([]File, len(n.Files))
 	for i, f := range n.Files {
-		before[i] = File{Path: f.Path, Exists: f.Exists, Content: f.Content, Mode: f.Mode, Owner: f.Owner}
+		before[i] = File{Path: f.Path, Exists: f.Exists, Content: f.Content, Mode: f.Mode, Owner: f.Owner, Settled: f.Settled}
 	}
 	return t.back(ctx, before)
 }
@@ -106,7 +108,7 @@ func (t *Trial) write(ctx context.Context, before []File) error {
 	n := note{Files: make([]former, len(before))}
 	for i := range before {
 		f := &before[i]
-		n.Files[i] = former{f.Path, f.Exists, f.Content, f.Mode, f.Owner}
+		n.Files[i] = former{f.Path, f.Exists, f.Content, f.Mode, f.Owner, f.Settled}
 	}
 	text, err := json.Marshal(n)
 	if err != nil {
@@ -122,7 +124,7 @@ func (t *Trial) back(ctx context.Context, before []File) error {
 	var gone []string
 	for _, f := range before {
 		if f.Exists {
-			there = append(there, File{Path: f.Path, Content: f.Content, Mode: f.Mode, Owner: f.Owner})
+			there = append(there, File{Path: f.Path, Content: f.Content, Mode: f.Mode, Owner: f.Owner, Settled: f.Settled})
 		} else {
 			gone = append(gone, f.Path)
 		}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -134,6 +135,12 @@ func fill(out *os.File, path string, f File) error {
 	}
 	if err := keepLabel(out, path); err != nil {
 		return err
+	}
+	if f.Settled {
+		at := time.Now().Add(-settledAge * time.Second)
+		if err := os.Chtimes(out.Name(), at, at); err != nil {
+			return err
+		}
 	}
 	return out.Sync()
 }

@@ -186,7 +186,7 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 	for _, i := range []int{ledgerFile, masterFile, mainFile} {
 		if f := was.files[i]; !bytes.Equal(f.Content, texts[i]) {
 			f = f.With(texts[i])
-			f.Backup = i != ledgerFile
+			f.Backup, f.Settled = i != ledgerFile, i == mainFile
 			files = append(files, f)
 			native = native || i != ledgerFile
 		}
