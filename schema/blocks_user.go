@@ -25,6 +25,8 @@ var userBlock = &BlockType{
 			Doc: "Largest size of all messages together. `\"0\"`: no limit."},
 		{Name: "protocols", Sets: []string{"mailbox.protocols"}, Type: cty.List(cty.String), Default: stringList("imap", "pop3"), Form: oneOf("imap", "pop3"),
 			Doc: "Protocols with which the user may read mail: either, both, or none."},
+		{Name: "sieve", Sets: []string{"mailbox.sieve"}, Type: cty.String,
+			Doc: "Sieve script (RFC 5228) that sorts the user's mail as it comes in, as text or by `file(\"alice.sieve\")`. Left out: the inbox takes all."},
 		{Name: "aliases", Type: cty.List(cty.String), Form: FormLocalPart,
 			Doc: "Further names in the same domain that the user receives mail for."},
 		{Name: "server", Type: RefType, Refs: []string{"server"},

@@ -25,6 +25,10 @@ type KindAttribute struct {
 	Doc  string
 	// Sensitive values never leave the process but as a [Fingerprint].
 	Sensitive bool
+	// Optional values are null where there is none. A state that was written before
+	// there was the attribute, and a system that has nothing of the sort, say so by
+	// themselves.
+	Optional bool
 	// Computed values are decided at the target and only read from there.
 	Computed bool
 	// Info marks a computed value that changes by itself (a message count): it
@@ -162,6 +166,7 @@ var kinds = append([]*Kind{
 			{Name: "quota", Type: cty.Number, Doc: "Largest size of all messages together, in bytes; 0: no limit."},
 			{Name: "protocols", Type: cty.List(cty.String), Doc: "Protocols that may read the mail: imap, pop3. Sorted."},
 			{Name: "mail", Type: cty.String, Doc: "\"enabled\", \"disabled\" (mail is refused, login too) or \"forward\" (mail goes to the account's forward route)."},
+			{Name: "sieve", Type: cty.String, Optional: true, Doc: "Sieve script (RFC 5228) that mail is sorted by as it comes in; null: the inbox takes all."},
 			{Name: "messages", Type: cty.Number, Computed: true, Info: true, Doc: "Messages stored."},
 			{Name: "bytes", Type: cty.Number, Computed: true, Info: true, Doc: "Bytes stored."},
 		},

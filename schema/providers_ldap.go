@@ -119,6 +119,7 @@ var ldapProvider = &BlockType{
 		{Attribute: "mailbox.quota", As: "`mailformQuota`, absent for no limit"},
 		{Attribute: "mailbox.protocols", As: "`mailformProtocol`, absent for all, `none` for none"},
 		{Attribute: "mailbox.mail", As: "`mailformMail`, absent for `enabled`"},
+		{Attribute: "mailbox.sieve", As: "no script", Refuses: refuseScript},
 		{Attribute: "mailbox.messages", As: "not known: the mail is elsewhere"},
 		{Attribute: "mailbox.bytes", As: "not known: the mail is elsewhere"},
 		{Attribute: "route.address", As: "`mail`"},

@@ -8,6 +8,11 @@ func parametersAttribute(what string) Attribute {
 		Doc: what + " that mailform is to own beyond those that it makes of blocks, by name. Those that it makes itself cannot be named. One that is taken out goes back to the server's default."}
 }
 
+// refuseScript is for providers that have no place for Sieve scripts.
+func refuseScript(cty.Value) string {
+	return "has no place for a Sieve script"
+}
+
 // unitAttribute names what supervises a mail server.
 func unitAttribute(program string) Attribute {
 	return Attribute{Name: "unit", Type: cty.String, Form: FormIdentifier,

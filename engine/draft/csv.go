@@ -46,8 +46,8 @@ func (d *Draft) MakeTable(path string) *Table {
 	}
 	moved := map[string]schema.Ref{}
 	var rest, users []Block
-	for _, b := range d.Blocks {
-		if b.Ref.Type == "user" && text(b.Body.Object(), "mail") != "forward" {
+	for _, b := range d.Blocks { // a script is no cell of a table
+		if b.Ref.Type == "user" && text(b.Body.Object(), "mail") != "forward" && text(b.Body.Object(), "sieve") == "" {
 			users = append(users, b)
 		} else {
 			rest = append(rest, b)

@@ -31,6 +31,9 @@ func (d *drafter) users() {
 		f.set("protocols", schema.StringList(texts(o.Attrs, "protocols")))
 		mail := text(o.Attrs, "mail")
 		f.text("mail", mail)
+		if script := text(o.Attrs, "sieve"); script != "" {
+			f.text("sieve", script)
+		}
 		if names := aliases[o.Key]; len(names) > 0 {
 			f.set("aliases", schema.StringList(names))
 		}

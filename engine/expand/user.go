@@ -66,6 +66,7 @@ func (e *expander) addUser(s section, d *domain) {
 		"quota":         e.val(s.attr("quota").size()),
 		"protocols":     e.protocols(s.attr("protocols")),
 		"mail":          orUnknown(mail, mf),
+		"sieve":         s.attr("sieve").orNull(),
 		"messages":      nullNumber,
 		"bytes":         nullNumber,
 	})

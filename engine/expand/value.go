@@ -194,6 +194,20 @@ func (v value) str(otherwise string) (string, fact) {
 	return s, f
 }
 
+// orNull is a text as it was written, null where there is none or nothing in it.
+func (v value) orNull() cty.Value {
+	switch s, f := v.str(""); {
+	case f == unknown:
+		return cty.UnknownVal(cty.String)
+	case s == "":
+		return nullString
+	default:
+		return cty.StringVal(s)
+	}
+}
+
+var nullString = cty.NullVal(cty.String)
+
 // yes is a boolean that is false unless it is known to be true.
 func (v value) yes() bool {
 	return v.fact() == known && v.v.True()

@@ -190,7 +190,7 @@ func TestKeepsSaysWhatKeepWouldMake(t *testing.T) {
 	obj := func(change map[string]cty.Value) cty.Value {
 		vals := map[string]cty.Value{
 			"address": cty.StringVal("a@example.com"), "password_hash": cty.ListVal([]cty.Value{cty.StringVal("$6$a$b")}), "quota": cty.NumberIntVal(1),
-			"protocols": cty.ListValEmpty(cty.String), "mail": cty.StringVal("enabled"), "messages": cty.NumberIntVal(7), "bytes": cty.NullVal(cty.Number),
+			"protocols": cty.ListValEmpty(cty.String), "mail": cty.StringVal("enabled"), "sieve": cty.NullVal(cty.String), "messages": cty.NumberIntVal(7), "bytes": cty.NullVal(cty.Number),
 		}
 		for name, v := range change {
 			vals[name] = v

@@ -29,6 +29,7 @@ func mailbox(i int) *Resource {
 			"quota":         cty.NumberIntVal(int64(i) << 20),
 			"protocols":     cty.ListVal([]cty.Value{cty.StringVal("imap"), cty.StringVal("pop3")}),
 			"mail":          cty.StringVal("enabled"),
+			"sieve":         cty.NullVal(cty.String),
 			"messages":      cty.NumberIntVal(7),
 			"bytes":         cty.NumberIntVal(7),
 		})),

@@ -30,6 +30,9 @@ func Check(kind string, v cty.Value) (Set, error) {
 			return Set{}, fmt.Errorf("%s: it is missing", a.Name)
 		}
 		av := v.GetAttr(a.Name)
+		if a.Optional && av.IsNull() {
+			continue
+		}
 		if !av.IsWhollyKnown() || av.IsNull() || !av.Type().Equals(a.Type) {
 			return Set{}, fmt.Errorf("%s: it has no value", a.Name)
 		}

@@ -249,7 +249,7 @@ func listeners(t *testing.T) providertest.Sample {
 }
 
 func mailbox(address string, change attrs) schema.Resource {
-	a := attrs{"address": str(address), "password_hash": list(quickstart), "quota": num(1 << 30), "protocols": list("imap", "pop3"), "mail": str("enabled")}
+	a := attrs{"address": str(address), "password_hash": list(quickstart), "quota": num(1 << 30), "protocols": list("imap", "pop3"), "mail": str("enabled"), "sieve": cty.NullVal(cty.String)}
 	maps.Copy(a, change)
 	return providertest.Resource(schema.KindMailbox, address, a)
 }
@@ -279,6 +279,7 @@ func mailboxes() providertest.Sample {
 			"password_hash": {list("correct horse battery staple"), list(""), list(quickstart, quickstart), list("$6$a\tb$c")},
 			"protocols":     {list("imap", "smtp"), list("IMAP"), list("pop3", "imap")},
 			"mail":          {str("on"), str("")},
+			"sieve":         {str("keep;")},
 			"quota":         {num(1 << 41)},
 		},
 		Many: many,

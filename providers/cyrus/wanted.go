@@ -48,8 +48,12 @@ func (p *Provider) readWish(r schema.Resource) (wish, error) {
 		return wish{}, fmt.Errorf("%s has no attributes of its kind", r.Address)
 	}
 	for _, a := range k.Attributes {
-		if v := r.Attrs.GetAttr(a.Name); !a.Computed && (!v.IsWhollyKnown() || v.IsNull()) {
+		switch v := r.Attrs.GetAttr(a.Name); {
+		case a.Computed:
+		case !v.IsWhollyKnown() || v.IsNull() && !a.Optional:
 			return wish{}, lack(a.Name, "it has no value")
+		case a.Optional && !v.IsNull():
+			return wish{}, lack(a.Name, "mailform does not make it here")
 		}
 	}
 	str := func(name string) string { return r.Attrs.GetAttr(name).AsString() }

@@ -230,7 +230,7 @@ func (w *world) mailbox(address string, m *box, k *mark) map[string]cty.Value {
 	return map[string]cty.Value{
 		"address": cty.StringVal(address), "password_hash": stringList(u.Verifiers), "quota": cty.NumberIntVal(quota),
 		"protocols": stringList(protocols), "mail": cty.StringVal(mail),
-		"messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
+		"sieve": cty.NullVal(cty.String), "messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
 	}
 }
 

@@ -135,7 +135,7 @@ func listeners(t *testing.T) providertest.Sample {
 }
 
 func mailbox(address string, change attrs) schema.Resource {
-	vals := attrs{"address": str(address), "password_hash": list(aHash), "quota": num(1 << 30), "protocols": list("imap", "pop3"), "mail": str("enabled")}
+	vals := attrs{"address": str(address), "password_hash": list(aHash), "quota": num(1 << 30), "protocols": list("imap", "pop3"), "mail": str("enabled"), "sieve": cty.NullVal(cty.String)}
 	for k, v := range change {
 		vals[k] = v
 	}
@@ -169,6 +169,7 @@ func mailboxes() providertest.Sample {
 			"password_hash": {list("plain"), list("$pbkdf2-sha256$1$a$b"), list("$6$a$b:root")},
 			"protocols":     {list("nntp"), list("pop3", "imap")},
 			"mail":          {str("lost")},
+			"sieve":         {str("keep;")},
 		},
 		Many: many,
 	}

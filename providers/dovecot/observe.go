@@ -134,7 +134,7 @@ func mailboxAttrs(address string, hashes []string, quota int64, protocols []stri
 	return map[string]cty.Value{
 		"address": cty.StringVal(address), "password_hash": schema.StringList(hashes), "quota": cty.NumberIntVal(quota),
 		"protocols": schema.StringList(protocols), "mail": cty.StringVal(mail),
-		"messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
+		"sieve": cty.NullVal(cty.String), "messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
 	}
 }
 

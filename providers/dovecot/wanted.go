@@ -210,6 +210,9 @@ func (w *wanted) readMailbox(r *reader) {
 	address := r.text("address")
 	hashes := r.list("password_hash")
 	w.user = user{address: address, quota: r.whole("quota")}
+	if script := r.attrs.GetAttr("sieve"); r.err == nil && (!script.IsKnown() || !script.IsNull()) {
+		r.err = errors.New("sieve is a script, which this provider has no place for")
+	}
 	w.mail, w.protocols = r.text("mail"), r.list("protocols")
 	if r.err != nil {
 		return

@@ -192,7 +192,7 @@ func mailDomains() providertest.Sample {
 func mailbox(address string, change attrs) schema.Resource {
 	a := attrs{
 		"address": str(address), "password_hash": list(aHash), "quota": num(1 << 30),
-		"protocols": list("imap", "pop3"), "mail": str("enabled"),
+		"protocols": list("imap", "pop3"), "mail": str("enabled"), "sieve": cty.NullVal(cty.String),
 	}
 	for name, v := range change {
 		a[name] = v
@@ -226,6 +226,7 @@ func mailboxes() providertest.Sample {
 			"password_hash": {list("correct horse battery staple"), list(aHash, "hunter2"), list(""), list("$argon2id$v=19$m=65536,t=3,p=1$incomplete")},
 			"protocols":     {list("imap", "smtp"), list("IMAP"), list("")},
 			"mail":          {str("on"), str("Enabled")},
+			"sieve":         {str("keep;")},
 		},
 		Many: many(1000, func(i int) schema.Resource { return mailbox(fmt.Sprintf("u%d@example.com", i), nil) }),
 	}

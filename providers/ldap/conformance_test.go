@@ -141,7 +141,7 @@ func many(n int, one func(i int) schema.Resource) []schema.Resource {
 func mailbox(address string, change attrs) schema.Resource {
 	a := attrs{
 		"address": str(address), "password_hash": list(aHash), "quota": num(1 << 30),
-		"protocols": list("imap", "pop3"), "mail": str("enabled"),
+		"protocols": list("imap", "pop3"), "mail": str("enabled"), "sieve": cty.NullVal(cty.String),
 	}
 	maps.Copy(a, change)
 	return providertest.Resource(schema.KindMailbox, address, a)
@@ -175,6 +175,7 @@ func mailboxes() providertest.Sample {
 			},
 			"password_hash": {list("correct horse battery staple"), list(aHash, "hunter2"), list(""), list("$argon2id$v=19$m=65536,t=3,p=1$incomplete"), list("{SSHA}c2VjcmV0"), list(aHash, aHash)},
 			"protocols":     {list("imap", "smtp"), list("IMAP"), list("")},
+			"sieve":         {str("keep;")},
 			"mail":          {str("on"), str("Enabled")},
 		},
 		Many: many(500, func(i int) schema.Resource { return mailbox(fmt.Sprintf("u%d@example.com", i), nil) }),

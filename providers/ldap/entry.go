@@ -134,7 +134,7 @@ func (l *layout) mailbox(e *entry) cty.Value {
 	return schema.KindByName(schema.KindMailbox).Object(map[string]cty.Value{
 		"address": cty.StringVal(e.key), "password_hash": schema.StringList(hashes), "quota": number(l.role(e, roleQuota)),
 		"protocols": schema.StringList(protocols), "mail": cty.StringVal(mail),
-		"messages": nothing, "bytes": nothing,
+		"sieve": cty.NullVal(cty.String), "messages": nothing, "bytes": nothing,
 	})
 }
 

@@ -28,8 +28,12 @@ func (l *layout) wish(r schema.Resource, have *entry) (wish, error) {
 		return nil, fmt.Errorf("it has no attributes of a %s", r.Kind)
 	}
 	for _, a := range k.Attributes {
-		if v := r.Attrs.GetAttr(a.Name); !a.Computed && (!v.IsWhollyKnown() || v.IsNull()) {
+		switch v := r.Attrs.GetAttr(a.Name); {
+		case a.Computed:
+		case !v.IsWhollyKnown() || v.IsNull() && !a.Optional:
 			return nil, fmt.Errorf("%s has no value yet", a.Name)
+		case a.Optional && !v.IsNull():
+			return nil, fmt.Errorf("%s: the directory has no place for it", a.Name)
 		}
 	}
 	address := r.Attrs.GetAttr("address").AsString()

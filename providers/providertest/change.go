@@ -18,7 +18,8 @@ func createAndRead(t *testing.T, w *world) {
 func (w *world) changeable() []schema.KindAttribute {
 	var out []schema.KindAttribute
 	for _, a := range w.kind.Attributes {
-		if !a.Immutable && !a.Computed {
+		refused := a.Optional && w.sample.Refused[a.Name] != nil && w.sample.Changed[a.Name] == cty.NilVal
+		if !a.Immutable && !a.Computed && !refused {
 			out = append(out, a)
 		}
 	}

@@ -191,6 +191,7 @@ type mailboxAttrs struct {
 	Quota        int64    `json:"quota"` // bytes
 	Protocols    []string `json:"protocols"`
 	Mail         string   `json:"mail"`
+	Sieve        string   `json:"sieve,omitempty"`
 	Messages     int64    `json:"messages"` // only read
 	Bytes        int64    `json:"bytes"`    // only read
 }
@@ -219,6 +220,9 @@ func (a *mailboxAttrs) check() error {
 		if p != "imap" && p != "pop3" {
 			return fmt.Errorf("protocols has %q: expected imap or pop3", p)
 		}
+	}
+	if a.Sieve != "" {
+		return errors.New("sieve is a script, and this server runs none")
 	}
 	switch a.Mail {
 	case mailEnabled, mailDisabled, mailForward:
