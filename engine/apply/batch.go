@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/plan"
@@ -33,6 +34,16 @@ type pieceID struct {
 }
 
 func (p *piece) id() pieceID { return pieceID{p.give.Action, p.give.Resource.ID()} }
+
+// A report is what a provider tells of a piece. It is taken in beside the provider's
+// further work, up to so many behind it.
+type report struct {
+	piece *piece
+	found providers.Observed
+	err   error
+}
+
+const ahead = 1024
 
 // pending finds the pieces that a provider has not told of yet. Most providers tell
 // in the order in which they were asked, where no map is needed.
@@ -135,24 +146,33 @@ func (r *run) batch(ctx context.Context, bs []*plan.Batch) {
 	}
 
 	entries := make([]state.Entry, 0, len(todo))
+	told := make(chan report, ahead)
+	var taking sync.WaitGroup
+	taking.Go(func() {
+		for t := range told {
+			r.mu.Lock()
+			p := t.piece
+			if p.ended, p.err = true, t.err; p.err != nil {
+				r.fail(p)
+			} else {
+				entries = append(entries, r.complete(p, &t.found))
+			}
+			r.mu.Unlock()
+		}
+	})
 	expected := pending{pieces: todo}
 	done := func(c providers.Change, o providers.Observed, err error) error {
 		p := expected.take(pieceID{c.Action, c.Resource.ID()})
 		if p == nil {
 			return fmt.Errorf("the provider reports a %s of the %s %s, which it was not asked for or has reported before", c.Action, c.Resource.Kind, c.Resource.Key)
 		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		p.ended, p.err = true, err
-		if err != nil {
-			r.fail(p)
-			return nil
-		}
-		entries = append(entries, r.complete(p, &o))
+		told <- report{p, o, err}
 		return nil
 	}
 	target := bs[0].Target
 	err := r.Providers[target].Apply(ctx, give, done)
+	close(told)
+	taking.Wait()
 
 	r.mu.Lock()
 	defer r.mu.Unlock()

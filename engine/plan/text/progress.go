@@ -12,15 +12,26 @@ import (
 )
 
 // Progress writes a line for each event of an apply; it is an apply.Observer.
-// Events that come in quick succession are written together, a moment later:
-// ten thousand lines are two calls to the system, not twenty thousand. Close
-// writes what is left. Errors of writing are kept for Err.
+// Events that come in quick succession are written together, a moment later and
+// beside what the apply goes on with: ten thousand lines are two calls to the
+// system, not twenty thousand. Close writes what is left. Errors of writing are
+// kept for Err.
 type Progress struct {
 	mu      sync.Mutex
-	w       *writer
-	err     error
+	waiting []event
 	written time.Time
 	later   *time.Timer // writes what waits; nil: nothing does
+
+	writing sync.Mutex // before mu
+	w       *writer
+	err     error
+}
+
+// An event is a line that waits to be written: the address of a change, and parts
+// of what is said of it.
+type event struct {
+	change *plan.Change
+	parts  []string
 }
 
 // together is for how long lines wait for others.
@@ -31,46 +42,48 @@ func NewProgress(w io.Writer, s Style) *Progress { return &Progress{w: newWriter
 
 // Err is the first error of writing.
 func (p *Progress) Err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	return p.err
 }
 
 // Close writes what is left.
 func (p *Progress) Close() {
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.flush()
-}
-
-// line writes the address of a change and parts of what is said of it.
-func (p *Progress) line(c *plan.Change, parts ...string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b := p.w.w
-	b.WriteString(p.w.bold(c.Address))
-	b.WriteString(": ")
-	for _, part := range parts {
-		b.WriteString(part)
-	}
-	b.WriteByte('\n')
-	switch {
-	case p.later != nil:
-	case time.Since(p.written) > together:
-		p.flush()
-	default:
-		p.later = time.AfterFunc(together, p.Close)
-	}
-}
-
-func (p *Progress) flush() {
 	if p.later != nil {
 		p.later.Stop()
 		p.later = nil
 	}
-	p.written = time.Now()
-	if err := p.w.w.Flush(); p.err == nil {
+	events := p.waiting
+	p.waiting, p.written = nil, time.Now()
+	p.mu.Unlock()
+	b := p.w.w
+	for _, e := range events {
+		b.WriteString(p.w.bold(e.change.Address))
+		b.WriteString(": ")
+		for _, part := range e.parts {
+			b.WriteString(part)
+		}
+		b.WriteByte('\n')
+	}
+	if err := b.Flush(); p.err == nil {
 		p.err = err
+	}
+}
+
+// line has a line written soon; at once if none was for a while.
+func (p *Progress) line(c *plan.Change, parts ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, event{change: c, parts: parts})
+	if p.later == nil {
+		wait := together
+		if time.Since(p.written) > together {
+			wait = 0
+		}
+		p.later = time.AfterFunc(wait, p.Close)
 	}
 }
 

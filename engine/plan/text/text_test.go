@@ -55,14 +55,12 @@ func TestProgressComesSoon(t *testing.T) {
 	for _, address := range []string{"a", "b"} {
 		p.Started(&plan.Change{Address: address}, providers.Create)
 	}
-	for _, want := range []string{"a: Creating...\n", "b: Creating...\n"} {
+	for got, want := "", "a: Creating...\nb: Creating...\n"; got != want; {
 		select {
-		case got := <-lines:
-			if got != want {
-				t.Errorf("got %q, want %q", got, want)
-			}
+		case more := <-lines:
+			got += more
 		case <-time.After(10 * time.Second):
-			t.Fatalf("%q never comes", want)
+			t.Fatalf("got %q, want %q", got, want)
 		}
 	}
 	p.Close()
