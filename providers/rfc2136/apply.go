@@ -19,24 +19,29 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 		return err
 	}
 	parts, errs := zonedata.Group(batch)
-	results := make([]providers.Observed, len(batch))
+	type place struct {
+		job *job // nil: there is an error already
+		at  int
+	}
+	places := make([]place, len(batch))
 	jobs := make([]*job, len(parts))
 	for i, part := range parts {
 		j := &job{zone: part.Zone, errs: make([]error, len(part.Changes))}
-		for _, n := range part.Changes {
+		for at, n := range part.Changes {
 			_, k, _ := zonedata.ParseSetKey(batch[n].Resource.Key) // none for a zone
 			j.changes, j.keys = append(j.changes, batch[n]), append(j.keys, k)
+			places[n] = place{j, at}
 		}
 		jobs[i] = j
 	}
 	p.carryOut(ctx, jobs)
-	for i, part := range parts {
-		for k, n := range part.Changes {
-			results[n], errs[n] = jobs[i].outcome(k)
-		}
-	}
 	for i, c := range batch {
-		if err := done(c, results[i], errs[i]); err != nil {
+		var found providers.Observed
+		err := errs[i]
+		if at := places[i]; at.job != nil {
+			found, err = at.job.outcome(at.at)
+		}
+		if err := done(c, found, err); err != nil {
 			return err
 		}
 	}

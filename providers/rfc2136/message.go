@@ -30,26 +30,37 @@ type unit struct {
 // units divides what is to be done in a zone. Their order is that of the names, so
 // that equal edits make equal messages.
 func units(zone rdata.Name, edits []zonedata.Edit) ([]*unit, error) {
-	byName := map[rdata.Name]*unit{}
-	var names []rdata.Name
+	byName := make(map[rdata.Name]int, len(edits))
+	names := make([]rdata.Name, 0, len(edits))
+	parts := make([][]*zonedata.Edit, 0, len(edits)) // by name
 	for i := range edits {
 		e := &edits[i]
-		u := byName[e.Name]
-		if u == nil {
-			u = &unit{}
-			byName[e.Name] = u
-			names = append(names, e.Name)
+		n, known := byName[e.Name]
+		if !known {
+			n = len(names)
+			byName[e.Name] = n
+			names, parts = append(names, e.Name), append(parts, nil)
 		}
-		if err := u.add(zone, e); err != nil {
-			return nil, err
-		}
+		parts[n] = append(parts[n], e)
 	}
 	slices.SortFunc(names, func(a, b rdata.Name) int { return cmp.Compare(a, b) })
 	out := make([]*unit, len(names))
-	for i, n := range names {
-		out[i] = byName[n]
-		out[i].makeRoom(n, zone)
-		out[i].measure(zone)
+	errs := make([]error, len(names))
+	zonedata.SideBySide(len(names), func(i int) {
+		u := &unit{}
+		for _, e := range parts[byName[names[i]]] {
+			if errs[i] = u.add(zone, e); errs[i] != nil {
+				return
+			}
+		}
+		u.makeRoom(names[i], zone)
+		u.measure(zone)
+		out[i] = u
+	})
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

@@ -186,21 +186,28 @@ type wanted struct {
 // readAll reads what changes want of record sets, on as many processors as there
 // are.
 func readAll(changes []providers.Change) []wanted {
-	const least = 256 // changes that are worth a goroutine
 	out := make([]wanted, len(changes))
-	workers := min(runtime.GOMAXPROCS(0), len(changes)/least+1)
+	SideBySide(len(changes), func(i int) {
+		if c := &changes[i]; c.Action != providers.Delete && c.Resource.Kind == schema.KindRRset {
+			out[i].zone, out[i].set, out[i].err = SetOf(c.Resource.Attrs)
+		}
+	})
+	return out
+}
+
+// SideBySide calls f for 0 to n-1, on as many processors as there are and it is worth.
+func SideBySide(n int, f func(i int)) {
+	const least = 256 // calls that are worth a goroutine
+	workers := min(runtime.GOMAXPROCS(0), n/least+1)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			for i := w * len(changes) / workers; i < (w+1)*len(changes)/workers; i++ {
-				if c := &changes[i]; c.Action != providers.Delete && c.Resource.Kind == schema.KindRRset {
-					out[i].zone, out[i].set, out[i].err = SetOf(c.Resource.Attrs)
-				}
+			for i := w * n / workers; i < (w+1)*n/workers; i++ {
+				f(i)
 			}
 		})
 	}
 	wg.Wait()
-	return out
 }
 
 func (p *preparation) current(k Key) *Set {
