@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // BenchmarkSignedNameServers asks validators' questions (DO) in the zone of
@@ -13,7 +15,7 @@ import (
 // asked for addresses, for names that do not exist, and for names that a wildcard
 // stands for.
 func BenchmarkSignedNameServers(b *testing.B) {
-	ours := benchMailform(b, fmt.Sprintf("secondary {\n address = \"127.0.0.1:%d\"\n unsigned = true\n}", freePort(b)), "dnssec {}")
+	ours := benchMailform(b, fmt.Sprintf("secondary {\n address = \"127.0.0.1:%d\"\n unsigned = true\n}", porttest.Port(b)), "dnssec {}")
 	zone, err := exec.Command(need(b, "dig"), "@127.0.0.1", "-p", strconv.Itoa(ours.port), "+onesoa", "bench.test", "AXFR").Output()
 	if err != nil {
 		b.Fatal(err)

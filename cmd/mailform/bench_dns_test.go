@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // benchNames is how many names the zone has that name servers are compared on.
@@ -216,7 +218,7 @@ record "wild" {
 // waits until it answers for the zone.
 func runServer(b *testing.B, zone, name, config, program string, args ...string) *benchServer {
 	b.Helper()
-	port := freePort(b)
+	port := porttest.Port(b)
 	dir := b.TempDir()
 	// It may give up the rights of root, and has to find its files then.
 	if err := os.Chmod(dir, 0o755); err != nil {

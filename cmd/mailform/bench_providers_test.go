@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailform/mailform/providers/ldap/ldaptest"
 	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // BenchmarkProviders measures the whole program on mail systems that organisations
@@ -48,7 +49,7 @@ domain "example" {
 func benchPostfixDovecot(b *testing.B) {
 	for b.Loop() {
 		postfix, dovecot := mailtest.Postfix(b), mailtest.Dovecot(b)
-		at := func() string { return fmt.Sprintf("127.0.0.1:%d", freePort(b)) }
+		at := func() string { return fmt.Sprintf("127.0.0.1:%d", porttest.Port(b)) }
 		benchUsers(b, "Postfix and Dovecot", [3]string{"5 s", "2 s", "1 s"}, postfix.Block()+dovecot.Block()+fmt.Sprintf(`
 server "main" {
   provider  = [postfix, dovecot]

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // staffWorld is the example with a thousand users out of a CSV file.
@@ -137,7 +138,7 @@ func newPostfix(t testing.TB) *postfixServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := porttest.Port(t)
 	p := &postfixServer{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), maildir: filepath.Join(dir, "mail", "u1")}
 	owner, err := user.Lookup("postfix")
 	if err != nil {

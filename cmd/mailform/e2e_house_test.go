@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // The house is a mail service in which every sort of recipient lives. All of
@@ -161,7 +163,7 @@ func newHouse(t *testing.T, limit string) *world {
 	w := newWorld(t, nil)
 	text := strings.NewReplacer("HASH", hashInQuickstart(t), "LIMIT", limit).Replace(house)
 	for name, sample := range housePorts {
-		w.port[name] = freePort(t)
+		w.port[name] = porttest.Port(t)
 		text = strings.ReplaceAll(text, "127.0.0.1:"+sample, w.addr(name))
 	}
 	w.write("main.mf.hcl", text)

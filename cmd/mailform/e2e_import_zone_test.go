@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 const providersZone = `$TTL 1h
@@ -30,7 +31,7 @@ _dmarc TXT "v=DMARC1; p=quarantine"
 func nsd(t *testing.T, zone, text string) (addr string) {
 	t.Helper()
 	program := need(t, "nsd")
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), porttest.Port(t)
 	conf := fmt.Sprintf(`
 server:
   ip-address: 127.0.0.1@%d

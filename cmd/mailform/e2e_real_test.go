@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // A setup is what examples/real is applied to.
@@ -81,12 +82,12 @@ func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real
 	r := &real{world: newWorld(t, nil), t: t, swaks: need(t, "swaks"), curl: need(t, "curl")}
 	text := readFile(t, "../../examples/real/main.mf.hcl")
 	for name, sample := range map[string]string{"smtps": "2465", "imaps": "2993", "pop3s": "2995"} {
-		r.port[name] = freePort(t)
+		r.port[name] = porttest.Port(t)
 		text = strings.ReplaceAll(text, "127.0.0.1:"+sample, r.addr(name))
 	}
 	inner := ""
 	for _, name := range []string{"lmtp", "auth"} {
-		r.port[name] = freePort(t)
+		r.port[name] = porttest.Port(t)
 		inner += fmt.Sprintf("\n  %s { listen = [%q] }", name, r.addr(name))
 	}
 	text = strings.Replace(text, "\n  submission {", inner+"\n  submission {", 1)

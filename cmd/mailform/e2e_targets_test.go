@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // twoTargets is a configuration with a server in each of two data directories:
@@ -44,7 +45,7 @@ user "%[1]s" {
   name   = "someone"
   quota  = "%[5]dGiB"
 }
-`, d.name, d.provider, d.domain, freePort(t)+i, quota)
+`, d.name, d.provider, d.domain, porttest.Port(t)+i, quota)
 	}
 	return text
 }
@@ -111,7 +112,7 @@ func TestAFailingChangeDoesNotHoldUpTheOtherTarget(t *testing.T) {
 	w := newWorld(t, nil)
 	text := twoTargets(t, 1)
 	// The port of the far server is taken.
-	port := freePort(t)
+	port := porttest.Port(t)
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)

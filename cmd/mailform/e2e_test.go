@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -18,11 +17,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -94,7 +93,7 @@ func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), port: map[string]int{}}
 	for name := range samplePorts {
-		w.port[name] = freePort(t)
+		w.port[name] = porttest.Port(t)
 	}
 	for name, text := range files {
 		w.write(name, text)
@@ -286,36 +285,6 @@ func eventually(t testing.TB, what string, cond func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-// nextPort is the next port that freePort looks at. It begins anywhere below the
-// range that the kernel takes ports of outgoing connections from, so that neither
-// those nor another world get in between.
-var nextPort atomic.Int64
-
-func init() { nextPort.Store(10000 + rand.Int64N(15000)) }
-
-// freePort finds a port that is free for TCP and UDP, and that no other caller
-// has got.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := int(nextPort.Add(1))
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		pc, err := net.ListenPacket("udp", addr)
-		l.Close()
-		if err != nil {
-			continue
-		}
-		pc.Close()
-		return port
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // A session speaks a line protocol by hand.

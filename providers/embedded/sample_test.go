@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -304,22 +304,12 @@ func listeners(t *testing.T) providertest.Sample {
 	}
 }
 
-// freePorts asks the kernel for addresses that are free for TCP and UDP.
+// freePorts are addresses that are free for TCP and UDP.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	var out []string
-	for len(out) < n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // keeps the port until all are found
-		pc, err := net.ListenPacket("udp", l.Addr().String())
-		if err != nil {
-			continue
-		}
-		defer pc.Close()
-		out = append(out, l.Addr().String())
+	for range n {
+		out = append(out, porttest.Addr(t))
 	}
 	slices.Sort(out) // as they are declared
 	return out

@@ -3,7 +3,6 @@ package mailtest
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/porttest"
 	"golang.org/x/sys/unix"
 )
 
@@ -83,12 +83,7 @@ func Postfix(t testing.TB) *PostfixInstance {
 			}
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Foreign = l.Addr().String()
-	_ = l.Close()
+	p.Foreign = porttest.Addr(t)
 	files := map[string]string{
 		"main.cf": fmt.Sprintf(postfixMain, dir, dir, ask("command_directory"), ask("daemon_directory"), p.Log, dir, filepath.Base(dir)),
 		"master.cf": p.Foreign + `   inet  n       -       n       -       -       smtpd

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/porttest"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,11 +57,8 @@ func Sendmail(t testing.TB) *SendmailInstance {
 	// Where the name of the machine has no dot, Sendmail waits a minute for one.
 	must(t, os.WriteFile(filepath.Join(s.ProgramDir, "sendmail"), []byte("#!/bin/sh\nexec unshare --uts sh -c 'hostname box.internal; exec \"$@\"' sh "+
 		filepath.Join(programs, "sendmail")+" \"$@\"\n"), 0o755))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	s.Foreign = l.Addr().String()
+	s.Foreign = porttest.Addr(t)
 	_, port, _ := net.SplitHostPort(s.Foreign)
-	must(t, l.Close())
 	in := strings.NewReplacer("@DIR@", dir, "@ROOT@", root, "@PORT@", port)
 	for name, text := range map[string]string{"sendmail.mc": sendmailSource, "service.switch": "hosts files\naliases files\n", "aliases": "", "relay-domains": "", "local-host-names": ""} {
 		must(t, os.WriteFile(filepath.Join(s.ConfigDir, name), []byte(in.Replace(text)), 0o644))

@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // BIND starts a BIND 9.
 func BIND(t testing.TB, o Options) *Server {
 	t.Helper()
 	named, rndc := Need(t, "named"), Need(t, "rndc")
-	port, control := freePort(t), freePort(t)
+	port, control := porttest.Port(t), porttest.Port(t)
 	s := &Server{Dir: t.TempDir(), Addr: fmt.Sprintf("127.0.0.1:%d", port), Control: fmt.Sprintf("127.0.0.1:%d", control), Program: rndc}
 	key := func(name, secret string) string {
 		return fmt.Sprintf("key %q { algorithm hmac-sha256; secret %q; };\n", strings.TrimSuffix(name, "."), secret)
@@ -22,7 +24,7 @@ func BIND(t testing.TB, o Options) *Server {
 	b.WriteString(key("rndc-key", WriteSecret) + key(WriteKey, WriteSecret) + key(ReadKey, ReadSecret))
 	secure := ""
 	if o.TLS {
-		tlsPort := freePort(t)
+		tlsPort := porttest.Port(t)
 		s.TLSAddr = fmt.Sprintf("127.0.0.1:%d", tlsPort)
 		s.certificate(t)
 		fmt.Fprintf(&b, "tls own { cert-file %q; key-file %q; };\n", s.CAFile, filepath.Join(s.Dir, "key.pem"))

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // Knot starts a Knot DNS, with its configuration in a database.
@@ -19,7 +21,7 @@ func Knot(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	port := freePort(t)
+	port := porttest.Port(t)
 	s := &Server{Dir: dir, Addr: fmt.Sprintf("127.0.0.1:%d", port), Control: filepath.Join(dir, "knot.sock"), Program: knotc}
 	var b strings.Builder
 	fmt.Fprintf(&b, `server:

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // APIKey is the key of PowerDNS's API.
@@ -19,7 +21,7 @@ const APIKey = "S3cret-key-of-the-api"
 func PowerDNS(t testing.TB) *Server {
 	t.Helper()
 	program, sqlite := Need(t, "pdns_server"), Need(t, "sqlite3")
-	port, control := freePort(t), freePort(t)
+	port, control := porttest.Port(t), porttest.Port(t)
 	s := &Server{Dir: t.TempDir(), Addr: fmt.Sprintf("127.0.0.1:%d", port), Control: fmt.Sprintf("127.0.0.1:%d", control)}
 	schema, err := os.Open("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -154,16 +155,6 @@ func send(t *testing.T, addr string, to ...string) {
 	}
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // fails applies one change that has to fail, and returns why.
 func (i *instance) fails(t *testing.T, c providers.Change) string {
 	t.Helper()
@@ -187,7 +178,7 @@ func (i *instance) fails(t *testing.T, c providers.Change) string {
 func TestRunning(t *testing.T) {
 	i, sink := newInstance(t), newSink(t)
 	t.Cleanup(func() { i.endAuthd(t) })
-	mx, submission, smtps := freeAddr(t), freeAddr(t), freeAddr(t)
+	mx, submission, smtps := porttest.Addr(t), porttest.Addr(t), porttest.Addr(t)
 	batch := i.everything("alice", "bob", "carol")
 	for n := range batch {
 		switch batch[n].Resource.Kind {

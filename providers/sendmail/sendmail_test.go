@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -63,17 +64,6 @@ func observed(t testing.TB, s *mailtest.SendmailInstance) map[string]providers.O
 		out[o.Kind+" "+o.Key] = o
 	}
 	return out
-}
-
-// freePort is a port that the kernel gives.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // A keeper takes mail by LMTP and remembers the recipients.
@@ -188,7 +178,7 @@ func waitFor(t *testing.T, addr string) {
 func TestMail(t *testing.T) {
 	t.Parallel()
 	s, k := mailtest.Sendmail(t), newKeeper(t)
-	smtp, submission, tls := freePort(t), freePort(t), freePort(t)
+	smtp, submission, tls := porttest.Addr(t), porttest.Addr(t), porttest.Addr(t)
 	apply(t, s, providers.Create, setting("mail.example.com"), delivery(k.addr, "authd"), service(), domain("example.com"), domain("example.net"),
 		recipient("alice@example.com", quickstart), recipient("bob@example.com", quickstart), recipient("both@example.com"),
 		route("sales@example.com", "alias", false, "alice@example.com", "bob@example.com"), route("al@example.com", "alias", false, "alice@example.com"),

@@ -12,6 +12,7 @@ import (
 	"github.com/mailform/mailform/engine/zonetest"
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/nametest"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/providers/zonefile"
 	"github.com/mailform/mailform/schema/rdata"
@@ -27,7 +28,7 @@ type nsd struct {
 func startNSD(t *testing.T) *nsd {
 	t.Helper()
 	program := nametest.Need(t, "nsd")
-	n := &nsd{dir: t.TempDir(), port: zonetest.FreePort(t)}
+	n := &nsd{dir: t.TempDir(), port: porttest.Port(t)}
 	n.conf = filepath.Join(n.dir, "nsd.conf")
 	if err := os.Mkdir(filepath.Join(n.dir, "zones"), 0o755); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // A namingService tells whoever connects its name, and ends sessions when it
@@ -136,12 +137,7 @@ func addresses(t *testing.T, n int) []string {
 	t.Helper()
 	var out []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
+		out = append(out, porttest.Addr(t))
 	}
 	slices.Sort(out)
 	return out

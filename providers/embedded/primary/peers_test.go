@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/mailform/mailform/providers/embedded/dnssec"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // program finds a peer, which has to be there in CI.
@@ -32,26 +33,6 @@ func program(t *testing.T, name string) string {
 		t.Skipf("SKIPPED: %s is not installed; .ci/peers installs it", name)
 	}
 	return path
-}
-
-// freePort is one that was free for both protocols a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		pc, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
-			pc.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 // start runs a daemon in the foreground until the test ends.
@@ -175,7 +156,7 @@ func TestRealSecondariesFollow(t *testing.T) {
 			for i := range 100 {
 				changes = append(changes, rrset("example.com", fmt.Sprintf("h%d.example.com.", i), "A", "192.0.2.1"))
 			}
-			s := &secondaryServer{name: name, port: freePort(t)}
+			s := &secondaryServer{name: name, port: porttest.Port(t)}
 			w.apply(append(changes, secondary(fmt.Sprintf("127.0.0.1:%d", s.port)))...)
 			run(s, t, w.addr)
 			s.waitFor(t, w.serial())

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/crypto/ssh"
 )
@@ -59,7 +60,7 @@ func SSHD(t testing.TB, env ...string) *Server {
 	if os.Getuid() != 0 {
 		s.User = os.Getenv("USER")
 	}
-	s.Port = freePort(t)
+	s.Port = porttest.Port(t)
 	host := newKey(t, filepath.Join(dir, "host_key"))
 	s.WriteKnownHosts(t, host)
 	s.Admit(t, newKey(t, s.KeyFile), "")
@@ -222,16 +223,6 @@ func newKey(t testing.TB, file string) ssh.PublicKey {
 		t.Fatal(err)
 	}
 	return key
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Block is a connection block to it, in the language of the files, with further

@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // Names in the directory of a [Server].
@@ -177,9 +179,9 @@ access to * by dn.exact=%[6]q write by dn.exact=%[8]q write by users read by ano
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	s.SocketURL = "ldapi://" + strings.ReplaceAll(s.path("ldapi"), "/", "%2F")
-	s.URL = "ldap://" + freePort(t)
+	s.URL = "ldap://" + porttest.Addr(t)
 	if o.TLS {
-		s.TLSURL = "ldaps://" + strings.Replace(freePort(t), "127.0.0.1", "localhost", 1)
+		s.TLSURL = "ldaps://" + strings.Replace(porttest.Addr(t), "127.0.0.1", "localhost", 1)
 	}
 }
 
@@ -212,16 +214,6 @@ func (s *Server) certify(t testing.TB) {
 	s.write(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
 	s.write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
 	s.CAFile = s.path("cert.pem")
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Start starts the server, again where it has ended, and waits until it answers.
