@@ -190,12 +190,17 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 
 // add puts a resource of a block into the result.
 func (e *expander) add(b *block, suffix, kind, target, key string, attrs map[string]cty.Value) {
+	e.put(b, suffix, kind, target, key)
+	e.out[len(e.out)-1].Attrs = schema.KindByName(kind).Object(attrs)
+}
+
+// put is add of a resource whose attributes come later.
+func (e *expander) put(b *block, suffix, kind, target, key string) {
 	e.out = append(e.out, schema.Resource{
 		Address:        b.addr + suffix,
 		Kind:           kind,
 		Target:         target,
 		Key:            key,
-		Attrs:          schema.KindByName(kind).Object(attrs),
 		PreventDestroy: b.inst.PreventDestroy,
 		IgnoreChanges:  ignored(b.inst, kind),
 		Range:          b.inst.Range,

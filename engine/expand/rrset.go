@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/parallel"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -78,19 +79,31 @@ func (e *expander) addSet(s *rrset) {
 
 // emitSets makes resources of the record sets in zones that we hold.
 func (e *expander) emitSets() {
-	for _, s := range e.setList {
-		if s.zone.target == "" {
-			continue
+	const atOnce = 8192 // whose attributes are in memory twice
+	for list := range slices.Chunk(e.setList, atOnce) {
+		var attrs []map[string]cty.Value
+		first := len(e.out)
+		for _, s := range list {
+			if s.zone.target == "" {
+				continue
+			}
+			attrs = append(attrs, s.attrs(e))
+			e.put(s.block, s.suffix, schema.KindRRset, s.zone.target, s.zone.name.Host()+"/"+string(s.name)+"/"+s.rrtype)
+			e.out[len(e.out)-1].Staging = s.staging()
 		}
-		e.add(s.block, s.suffix, schema.KindRRset, s.zone.target,
-			s.zone.name.Host()+"/"+string(s.name)+"/"+s.rrtype, map[string]cty.Value{
-				"zone":   cty.StringVal(string(s.zone.name)),
-				"name":   cty.StringVal(string(s.name)),
-				"type":   cty.StringVal(s.rrtype),
-				"ttl":    e.val(s.ttl),
-				"values": list(s.values, s.valuesKnown),
-			})
-		e.out[len(e.out)-1].Staging = s.staging()
+		parallel.Each(len(attrs), func(i int) { e.out[first+i].Attrs = rrsetKind.Object(attrs[i]) })
+	}
+}
+
+var rrsetKind = schema.KindByName(schema.KindRRset)
+
+func (s *rrset) attrs(e *expander) map[string]cty.Value {
+	return map[string]cty.Value{
+		"zone":   cty.StringVal(string(s.zone.name)),
+		"name":   cty.StringVal(string(s.name)),
+		"type":   cty.StringVal(s.rrtype),
+		"ttl":    e.val(s.ttl),
+		"values": list(s.values, s.valuesKnown),
 	}
 }
 

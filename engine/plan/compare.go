@@ -1,10 +1,8 @@
 package plan
 
 import (
-	"runtime"
-	"sync"
-
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/parallel"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -18,25 +16,15 @@ type comparison struct {
 	as bool
 }
 
-// compareAtOnce is how many resources are worth a goroutine.
-const compareAtOnce = 2048
-
-// compareAll compares all that is declared with what is there, on as many
-// processors as there are: nothing in it depends on anything else of it.
+// compareAll compares all that is declared with what is there: nothing in it
+// depends on anything else of it.
 func (m *maker) compareAll() []comparison {
 	out := make([]comparison, len(m.desired))
-	workers := min(runtime.GOMAXPROCS(0), len(out)/compareAtOnce+1)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w * len(out) / workers; i < (w+1)*len(out)/workers; i++ {
-				if r := m.desired[i]; m.selected.wants(r.Address) {
-					out[i] = m.compare(r)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	parallel.Each(len(out), func(i int) {
+		if r := m.desired[i]; m.selected.wants(r.Address) {
+			out[i] = m.compare(r)
+		}
+	})
 	return out
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/mailform/mailform/engine/stage"
 	"github.com/mailform/mailform/engine/state"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/parallel"
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
@@ -86,6 +87,12 @@ func newMaker(in Input) *maker {
 // to be another one here: there are many, and nobody changes them.
 func (m *maker) indexDesired() {
 	m.desired = make([]*schema.Resource, 0, len(m.in.Desired))
+	plain := make([]bool, len(m.in.Desired)) // is as a plan has it
+	parallel.Each(len(plain), func(i int) {
+		r := &m.in.Desired[i]
+		k := schema.KindByName(r.Kind)
+		plain[i] = k != nil && !r.Attrs.ContainsMarked() && r.Attrs.IsWhollyKnown() && r.Attrs.Type().Equals(k.Type())
+	})
 	for i := range m.in.Desired {
 		r := &m.in.Desired[i]
 		k := schema.KindByName(r.Kind)
@@ -93,23 +100,16 @@ func (m *maker) indexDesired() {
 			m.errorf(r, "Unknown kind of resource", "%s is a %q, which is no kind of resource. This is a bug in mailform.", r.Address, r.Kind)
 			continue
 		}
-		attrs, same := r.Attrs, !r.Attrs.ContainsMarked()
-		if !same {
-			attrs, _ = attrs.UnmarkDeep()
-		}
-		if !attrs.IsWhollyKnown() {
-			attrs, _ = state.Plain(attrs) // as a saved plan has it
-			same = false
-		}
-		if !attrs.Type().Equals(k.Type()) {
-			conv, err := convert.Convert(attrs, k.Type())
+		if !plain[i] {
+			attrs, _ := r.Attrs.UnmarkDeep()
+			if !attrs.IsWhollyKnown() {
+				attrs, _ = state.Plain(attrs) // as a saved plan has it
+			}
+			attrs, err := convert.Convert(attrs, k.Type())
 			if err != nil {
 				m.errorf(r, "Unsuitable attributes", "The attributes of %s do not fit a %s: %s. This is a bug in mailform.", r.Address, r.Kind, err)
 				continue
 			}
-			attrs, same = conv, false
-		}
-		if !same {
 			r = withAttrs(r, attrs)
 		}
 		t := m.things.add(r.ID())

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mailform/mailform/providers/zonedata"
+	"github.com/mailform/mailform/schema/parallel"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/miekg/dns"
 )
@@ -46,7 +47,7 @@ func units(zone rdata.Name, edits []zonedata.Edit) ([]*unit, error) {
 	slices.SortFunc(names, func(a, b rdata.Name) int { return cmp.Compare(a, b) })
 	out := make([]*unit, len(names))
 	errs := make([]error, len(names))
-	zonedata.SideBySide(len(names), func(i int) {
+	parallel.Each(len(names), func(i int) {
 		u := &unit{}
 		for _, e := range parts[byName[names[i]]] {
 			if errs[i] = u.add(zone, e); errs[i] != nil {

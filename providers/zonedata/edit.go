@@ -3,12 +3,11 @@ package zonedata
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/parallel"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -187,27 +186,12 @@ type wanted struct {
 // are.
 func readAll(changes []providers.Change) []wanted {
 	out := make([]wanted, len(changes))
-	SideBySide(len(changes), func(i int) {
+	parallel.Each(len(changes), func(i int) {
 		if c := &changes[i]; c.Action != providers.Delete && c.Resource.Kind == schema.KindRRset {
 			out[i].zone, out[i].set, out[i].err = SetOf(c.Resource.Attrs)
 		}
 	})
 	return out
-}
-
-// SideBySide calls f for 0 to n-1, on as many processors as there are and it is worth.
-func SideBySide(n int, f func(i int)) {
-	const least = 256 // calls that are worth a goroutine
-	workers := min(runtime.GOMAXPROCS(0), n/least+1)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w * n / workers; i < (w+1)*n/workers; i++ {
-				f(i)
-			}
-		})
-	}
-	wg.Wait()
 }
 
 func (p *preparation) current(k Key) *Set {
