@@ -10,7 +10,7 @@ import (
 // what it serves, who uses it, and what of Terraform's language stands around.
 var blocks = slices.Concat(
 	[]*BlockType{mailformBlock},
-	[]*BlockType{serverBlock, nameserverBlock, directoryBlock},
+	[]*BlockType{serverBlock, filterBlock, nameserverBlock, directoryBlock},
 	[]*BlockType{domainBlock},
 	[]*BlockType{userBlock, aliasBlock},
 	[]*BlockType{zoneBlock, recordBlock},

@@ -30,10 +30,11 @@ var serverBlock = &BlockType{
 			Default: stringList("5m", "15m", "30m", "1h", "2h", "4h", "8h", "16h", "24h", "24h", "24h"),
 			Doc: "Times between attempts to hand a message to another server. After the last one the message is returned to its " +
 				"sender. The default gives up after a little more than four days (RFC 5321 §4.5.4.1)."},
+		filtersAttribute("Programs that judge the mail which the server takes, in this order: each sees what the one before has made of it. They are for `smtp` and `submission`, unless the block of the service names its own. Left out: there are none."),
 	},
 	Blocks: []NestedBlock{
-		service("smtp", "Mail from other servers (RFC 5321).", "[\":25\"]", ""),
-		service("submission", "Mail from users, who have to log in (RFC 6409).", "[\":587\"]", "[\":465\"]"),
+		filtered(service("smtp", "Mail from other servers (RFC 5321).", "[\":25\"]", "")),
+		filtered(service("submission", "Mail from users, who have to log in (RFC 6409).", "[\":587\"]", "[\":465\"]")),
 		service("imap", "Access to mailboxes (RFC 9051, RFC 3501).", "[\":143\"]", "[\":993\"]"),
 		service("pop3", "Access to the inbox (RFC 1939).", "[\":110\"]", "[\":995\"]"),
 		inner("lmtp", "Where the server that keeps mail takes it from the one that receives it (RFC 2033), where two providers share the work. It has no log-in: only the other server may reach it. Without effect where one provider does both.", "127.0.0.1:24"),
@@ -67,6 +68,12 @@ func service(name, doc, listen, listenTLS string) NestedBlock {
 		{Name: "listen_tls", Type: cty.List(cty.String), Form: FormListen, Doc: tls},
 		{Name: "enabled", Type: cty.Bool, Default: cty.True, Doc: "Whether the service runs. `false` stops it and keeps the block."},
 	}}
+}
+
+// filtered is the block of a service that takes mail.
+func filtered(b NestedBlock) NestedBlock {
+	b.Attributes = append(b.Attributes, filtersAttribute("Programs that judge the mail which the service takes, in place of those of the server. An empty list: none."))
+	return b
 }
 
 // inner describes a service between two servers that share the work of one.

@@ -98,6 +98,14 @@ var (
 	FormHostPort = stringForm("a host and a port",
 		"A host name or an IP address, and a port: `smtp.example.net:587`.",
 		ParseHostPort)
+	FormFilterAddress = stringForm("the address of a filter",
+		"A host and a port, or a socket of the machine: `127.0.0.1:11332`, `unix:/run/clamav/clamav-milter.ctl`.",
+		ParseFilterAddress)
+	FormFilterTimeout = stringForm("the time of a step",
+		"A duration from `\"1s\"` to `\"1h\"`.", ParseFilterTimeout)
+	FormJunkField = stringForm("a header field",
+		"A name, a colon, and how the value begins: `X-Spam: Yes`. Upper and lower case are the same.",
+		ParseJunkField)
 	FormServer = stringForm("a name server",
 		"An IP address, or a host and a port: `192.0.2.53`, `[2001:db8::53]:5353`, `ns1.example.net:53`. Without a port it is 53.",
 		ParseServer)

@@ -52,6 +52,7 @@ const (
 	KindMailbox    = "mailbox"
 	KindRecipient  = "recipient"
 	KindRoute      = "route"
+	KindFilter     = "filter"
 	KindListener   = "listener"
 	KindSecondary  = "secondary"
 	KindRateLimit  = "ratelimit"
@@ -179,6 +180,21 @@ var kinds = append([]*Kind{
 			{Name: "type", Type: cty.String, Doc: "\"alias\", \"forward\" or \"catch_all\"."},
 			{Name: "members", Type: cty.List(cty.String), Doc: "Addresses that the mail goes to. Sorted."},
 			{Name: "keep_copy", Type: cty.Bool, Doc: "For a forward: whether the account keeps a copy."},
+		},
+	},
+	{
+		Name: KindFilter, Rank: 56, // what comes in is judged
+		Doc: "A program that judges mail which a service of a server takes.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
+			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\" or \"submission\"."},
+			{Name: "name", Type: cty.String, Immutable: true, Doc: "Label of the filter block."},
+			{Name: "position", Type: cty.Number, Doc: "Its place in the order of the filters of the service; the first is 1."},
+			{Name: "type", Type: cty.String, Doc: "\"milter\", \"rspamd\" or \"clamav\"."},
+			{Name: "address", Type: cty.String, Doc: "Where it listens: host:port, or unix: and the path of a socket."},
+			{Name: "on_failure", Type: cty.String, Doc: "What becomes of mail that it cannot judge: \"accept\", \"tempfail\" or \"reject\"."},
+			{Name: "timeout", Type: cty.Number, Doc: "How long a step may take, in seconds."},
+			{Name: "junk", Type: cty.List(cty.String), Doc: "Header fields of the filter that send a message to the mailbox for junk. Sorted."},
 		},
 	},
 	{

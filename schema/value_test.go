@@ -293,7 +293,7 @@ func TestBlocks(t *testing.T) {
 				}
 				checkDefault(t, at, a)
 			}
-			if (a.Target != NoTarget || a.Type.Equals(RefType)) != (len(a.Refs) > 0) {
+			if (a.Target != NoTarget || a.Type.Equals(RefType) || a.Type.Equals(cty.List(RefType))) != (len(a.Refs) > 0) {
 				t.Errorf("%s: what it may refer to does not fit its type", at)
 			}
 			for _, r := range a.Refs {

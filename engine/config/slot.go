@@ -66,6 +66,8 @@ func (p slot) finish(v cty.Value) (cty.Value, hcl.Diagnostics) {
 		v, diags = p.target(v, p.attr.expr.Range())
 	case s.Type.Equals(schema.RefType):
 		v, diags = p.reference(v)
+	case s.Type.Equals(refList):
+		v, diags = p.references(v)
 	default:
 		v, diags = p.plain(v)
 	}
@@ -229,6 +231,47 @@ func (p slot) reference(v cty.Value) (cty.Value, hcl.Diagnostics) {
 		return v, p.problem("Wrong type of reference", at, "has to be %s, and refers to all instances of %s.%s. Name one of them, such as %s.", refTypes(s.Refs), first.Type, first.Name, first)
 	}
 	return v, p.problem("Wrong type of value", at, "has to be %s, written as a reference without quotation marks, such as %s. It is %s.", refTypes(s.Refs), exampleRef(s.Refs), article(v.Type().FriendlyName()))
+}
+
+// refList is the type of an attribute that takes a list of references.
+var refList = cty.List(schema.RefType)
+
+// references fits a value into an attribute that takes a list of references, in
+// the order written. A block with for_each or count stands for all its instances.
+func (p slot) references(v cty.Value) (cty.Value, hcl.Diagnostics) {
+	at := p.attr.expr.Range()
+	if !v.IsKnown() {
+		return cty.UnknownVal(refList), nil
+	}
+	if refs, ok := flattenRefs(v); ok && !v.Type().IsTupleType() {
+		v = cty.TupleVal(refs)
+	}
+	v, _ = v.Unmark()
+	if t := v.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
+		return v, p.problem("Wrong type of value", at, "has to be a list of references, such as [%s]. It is %s.", exampleRef(p.attr.schema.Refs), article(t.FriendlyName()))
+	}
+	var items []cty.Value
+	var diags hcl.Diagnostics
+	for it := v.ElementIterator(); it.Next(); {
+		_, item := it.Element()
+		if item.IsNull() {
+			diags = append(diags, p.problem("Invalid value", at, "has a null in its list.")...)
+			continue
+		}
+		parts := []cty.Value{item}
+		if refs, ok := flattenRefs(item); ok {
+			parts = refs
+		}
+		for _, part := range parts {
+			fit, more := p.reference(part)
+			diags = append(diags, more...)
+			items = append(items, fit)
+		}
+	}
+	if len(items) == 0 || len(diags) > 0 {
+		return cty.ListValEmpty(schema.RefType), diags
+	}
+	return cty.ListVal(items), diags
 }
 
 // target fits a value into an attribute that takes a reference or an address.

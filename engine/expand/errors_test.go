@@ -49,6 +49,20 @@ domain "x" {
   directory = directory.staff
 }`, summary: "Users in two places", detail: []string{"server.main", "directory.staff"}, at: "directory.staff",
 		},
+		"a filter named twice": {
+			hcl: `!filter "f" { type = "rspamd" }
+server "main" {
+  hostname = "mail.example.com"
+  filters  = [filter.f, filter.f]
+}`, summary: "Filter named twice", detail: []string{"filter.f"}, at: "[filter.f, filter.f]",
+		},
+		"a milter that does not say where it is": {
+			hcl: `!filter "f" { on_failure = "accept" }
+server "main" {
+  hostname = "mail.example.com"
+  filters  = [filter.f]
+}`, summary: "Filter without an address", detail: []string{"filter.f", "address ="}, at: "",
+		},
 		"a directory at a provider that is none": {
 			hcl: `!directory "staff" { provider = embedded }`, summary: "Role without a provider", detail: []string{"directory.staff", "directory", "ldap can"}, at: "embedded",
 		},

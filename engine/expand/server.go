@@ -19,6 +19,8 @@ type server struct {
 	submits bool
 	// judges is set where the server that takes mail knows the users' passwords.
 	judges bool
+	// misfiltered is set once something is wrong with its filters.
+	misfiltered bool
 }
 
 // A nameserver is a nameserver block.
@@ -199,6 +201,9 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 	}
 	e.addListener(srv.block, service, srv.roles[serviceRoles[service]], srv.host, listen, lf, listenTLS, tf)
 	srv.submits = srv.submits || service == "submission"
+	if serviceRoles[service] == roleMTA {
+		e.addFilters(s, sub, written, srv, service)
+	}
 	for _, l := range slices.Concat(listen, listenTLS) {
 		e.claimPort(l, srv.addr+"."+service, srv.roles[serviceRoles[service]], on)
 	}

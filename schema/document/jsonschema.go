@@ -238,6 +238,8 @@ func argument(a *schema.Attribute) node {
 		}
 	case a.Target == schema.OneTarget:
 		options = []node{{"type": "string"}}
+	case a.Type.IsListType() && len(a.Refs) > 0:
+		options = []node{ref(expression), {"type": "array", "items": ref(reference)}}
 	case len(a.Refs) > 0:
 		options = []node{ref(reference)}
 	case a.Type == cty.DynamicPseudoType:

@@ -139,8 +139,11 @@ func kind(k *schema.Kind) *schemaVersion {
 
 // typeOf writes a type in Terraform's form. A reference is a text there.
 func typeOf(t cty.Type) json.RawMessage {
-	if t.Equals(schema.RefType) {
+	switch {
+	case t.Equals(schema.RefType):
 		t = cty.String
+	case t.IsListType() && t.ElementType().Equals(schema.RefType):
+		t = cty.List(cty.String)
 	}
 	out, err := ctyjson.MarshalType(t)
 	if err != nil { // a capsule, which only references are

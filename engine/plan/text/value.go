@@ -26,7 +26,7 @@ const (
 
 var units = map[string]unit{
 	"quota": bytes, "message_size_limit": bytes, "bytes": bytes,
-	"retention": seconds, "ttl": seconds, "refresh": seconds, "retry": seconds,
+	"retention": seconds, "timeout": seconds, "ttl": seconds, "refresh": seconds, "retry": seconds,
 	"expire": seconds, "negative_ttl": seconds,
 }
 

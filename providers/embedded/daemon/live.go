@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/schema"
 )
@@ -19,6 +20,7 @@ import (
 type live struct {
 	mu       sync.RWMutex
 	settings map[string]store.Setting
+	filters  map[[2]string][]milter.Filter // by server and service
 }
 
 // setting returns the settings of a server by the label of its block.
@@ -151,12 +153,14 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
-	settings, secondaries, limits := false, false, false
+	settings, filters, secondaries, limits := false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
 		case schema.KindSetting, schema.KindListener:
 			settings = true
+		case schema.KindFilter:
+			filters = true
 		case schema.KindSecondary:
 			secondaries = true
 		case schema.KindRateLimit:
@@ -170,6 +174,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if settings {
 		if err := d.loadSettings(ctx); err != nil {
 			d.log.Error("load settings", "error", err)
+		}
+	}
+	if filters {
+		if err := d.loadFilters(ctx); err != nil {
+			d.log.Error("load filters", "error", err)
 		}
 	}
 	if secondaries {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/dns"
 	"github.com/mailform/mailform/providers/embedded/imap"
+	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/pop3"
 	"github.com/mailform/mailform/providers/embedded/smtp"
 	"github.com/mailform/mailform/providers/embedded/store"
@@ -21,6 +22,7 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 	case "smtp", "submission":
 		o := smtp.Options{
 			Store: d.store, Auth: d.auth, Signer: d.signer, Logger: log,
+			Filters: func() []milter.Filter { return d.live.filtersOf(l.Owner, l.Service) },
 			Settings: func() smtp.Settings {
 				return smtp.Settings{Hostname: l.Hostname, TLS: tlsConfig(), MaxSize: d.live.setting(l.Owner).MessageSizeLimit}
 			},

@@ -43,6 +43,17 @@ func (s *session) receive(ctx context.Context, tx *transaction, r io.Reader) (in
 	if err != nil {
 		return 0, s.contentError(err)
 	}
+	filtered, h, refusal := s.filterMessage(ctx, tx, h, d)
+	if filtered != d {
+		defer filtered.Close()
+		d = filtered
+	}
+	switch {
+	case refusal != nil:
+		return 0, refusal
+	case tx.verdict.Discard:
+		return c.size, nil
+	}
 	if s.srv.o.Mode == Submission {
 		if err := s.sign(ctx, tx, h, d); err != nil {
 			return 0, s.internal("sign message", err)
@@ -120,10 +131,11 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 		Draft: d, From: tx.from.path(), ID: tx.id, Received: s.srv.o.Now(),
 		Accounts: tx.accounts, Remote: tx.remote,
 	}
+	tx.obey(e)
 	received := s.received(tx, e.Received)
 	d.Prepend(received)
-	if len(tx.accounts) > 0 {
-		if len(tx.remote) > 0 {
+	if len(e.Accounts) > 0 {
+		if len(e.Remote) > 0 {
 			e.RemoteDraft = s.srv.o.Store.NewDraft(tx.maxSize + slack)
 			defer e.RemoteDraft.Close()
 			if _, err := io.Copy(e.RemoteDraft, d.Reader()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -104,6 +105,8 @@ type Options struct {
 	Store    Store
 	Auth     Authenticator
 	Signer   Signer // nil: nothing is signed
+	// Filters are asked for at the first message of a connection; nil: there are none.
+	Filters  func() []milter.Filter
 	Logger   *slog.Logger
 	Limits   Limits
 	Timeouts Timeouts

@@ -12,6 +12,7 @@ import (
 
 	gosmtp "github.com/emersion/go-smtp"
 
+	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -29,6 +30,8 @@ type session struct {
 
 	mu sync.Mutex
 	tx *transaction // nil outside of one
+
+	filters filters
 }
 
 // A transaction is one message on its way in.
@@ -43,8 +46,9 @@ type transaction struct {
 	recipients []address
 	accounts   []int64
 	remote     []string
-	own        []string      // addresses that the sender may use (Submission)
-	begun      chan struct{} // closed when the content begins to be taken
+	own        []string       // addresses that the sender may use (Submission)
+	begun      chan struct{}  // closed when the content begins to be taken
+	verdict    milter.Message // of the filters, without the content
 }
 
 // Answers. They are never wrapped: go-smtp looks at the bare type, and answers
@@ -111,6 +115,9 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 			return errNotYours
 		}
 	}
+	if err := s.filterMail(tx, opts); err != nil {
+		return err
+	}
 	// go-smtp refuses a message of exactly its limit, since it looks for the end
 	// only after the limit; the session counts itself.
 	s.engine.MaxMessageBytes = tx.maxSize + 1
@@ -153,6 +160,16 @@ func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 			}
 		}
 	}
+	if err := s.filterRcpt(a); err != nil {
+		return err
+	}
+	tx.add(a, r)
+	s.w.begun = tx.begun
+	return nil
+}
+
+// add takes a recipient in, with where its mail goes.
+func (tx *transaction) add(a address, r store.Resolution) {
 	for _, id := range r.Accounts {
 		if !slices.Contains(tx.accounts, id) {
 			tx.accounts = append(tx.accounts, id)
@@ -164,8 +181,6 @@ func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 		}
 	}
 	tx.recipients = append(tx.recipients, a)
-	s.w.begun = tx.begun
-	return nil
 }
 
 // resolve finds where mail for a goes.
@@ -232,7 +247,7 @@ func (s *session) Data(r io.Reader) error {
 			"remote", s.w.RemoteAddr().String(), "code", err.Code, "reply", err.Message)
 		return err
 	}
-	s.srv.o.Logger.Info("message accepted", "id", tx.id, "from", tx.from.path(),
+	s.srv.o.Logger.Info(tx.became(), "id", tx.id, "from", tx.from.path(),
 		"remote", s.w.RemoteAddr().String(), "size", size,
 		"local", len(tx.accounts), "queued", len(tx.remote))
 	return reply(250, 2, 0, 0, "OK: queued as "+tx.id)
@@ -244,6 +259,7 @@ func (s *session) Reset() {
 	s.mu.Lock()
 	s.tx = nil
 	s.mu.Unlock()
+	s.filters.reset()
 	s.w.transaction.Store(false)
 	s.w.chunked, s.w.begun = false, nil
 	s.engine.MaxMessageBytes = s.srv.o.Settings().maxSize()
@@ -254,6 +270,7 @@ func (s *session) Logout() error {
 	s.mu.Lock()
 	s.tx = nil
 	s.mu.Unlock()
+	s.filters.close()
 	return nil
 }
 

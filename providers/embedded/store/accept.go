@@ -90,7 +90,7 @@ func (t *tx) deliver(e *Envelope) error {
 		}
 	}
 	for _, a := range accounts {
-		m, err := t.deliverTo(a, e.Mailbox)
+		m, err := t.deliverTo(a, e.Mailbox, e.SpecialUse)
 		if err != nil {
 			return err
 		}
@@ -111,12 +111,21 @@ func (t *tx) deliver(e *Envelope) error {
 }
 
 // deliverTo finds the mailbox that mail for an account goes to.
-func (t *tx) deliverTo(a *accountState, name string) (*mailboxState, error) {
+func (t *tx) deliverTo(a *accountState, name, use string) (*mailboxState, error) {
 	if err := t.makeFolders(a); err != nil {
 		return nil, err
 	}
 	if name != "" && canonicalName(name) != inbox {
 		id, err := t.mailboxID(a.id, canonicalName(name))
+		if err != nil {
+			return nil, err
+		}
+		if id != 0 {
+			return t.mailbox(id)
+		}
+	}
+	if use != "" {
+		id, err := t.specialMailboxID(a.id, use)
 		if err != nil {
 			return nil, err
 		}

@@ -74,8 +74,14 @@ type Envelope struct {
 	// Accounts that get the message in INBOX (or in Mailbox, if set and there).
 	Accounts []int64
 	Mailbox  string
+	// SpecialUse sends it to the mailbox with that attribute (RFC 6154), where an
+	// account has one, and where Mailbox does not say otherwise.
+	SpecialUse string
 	// Remote recipients: the message goes into the outbound queue for each.
 	Remote []string
+	// Hold is why the message waits in the queue for somebody to release it; empty:
+	// it does not. Remote is then everybody it is for, those with an account here too.
+	Hold string
 	// RemoteDraft is what goes out to Remote recipients where that differs from
 	// Draft (no Return-Path, DKIM-signed); nil: Draft itself.
 	RemoteDraft *Draft

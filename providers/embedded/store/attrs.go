@@ -54,6 +54,8 @@ func newAttributes(kind string) attributes {
 		return &mailboxAttrs{}
 	case schema.KindRoute:
 		return &routeAttrs{}
+	case schema.KindFilter:
+		return &filterAttrs{}
 	case schema.KindListener:
 		return &listenerAttrs{}
 	case schema.KindRateLimit:

@@ -83,6 +83,19 @@ func (t *tx) mailboxID(account int64, name string) (id int64, err error) {
 	return id, nil
 }
 
+// specialMailboxID finds a mailbox by what it is for (RFC 6154), the oldest if
+// there are several; 0: there is none.
+func (t *tx) specialMailboxID(account int64, use string) (id int64, err error) {
+	err = t.row(`SELECT id FROM mailbox WHERE account = ? AND special_use = ? ORDER BY id LIMIT 1`, []any{account, use}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find mailbox for %s: %w", use, err)
+	}
+	return id, nil
+}
+
 const selectMailbox = `SELECT m.id, m.account, m.name, m.uidvalidity, m.uidnext, m.modseq, m.special_use,
 	s.name IS NOT NULL, m.messages, m.unseen, m.deleted, m.size
 	FROM mailbox m LEFT JOIN subscription s ON s.account = m.account AND s.name = m.name `

@@ -18,7 +18,7 @@ func (t *tx) enqueue(e *Envelope, body, size int64, at time.Time) error {
 			return err
 		}
 		if _, err := t.exec(`INSERT INTO queue (id, envelope, sender, recipient, body, size, created_at, next_at, attempts, last_error, held)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?)`, id, e.ID, e.From, to, body, size, micros(at), micros(at), false); err != nil {
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`, id, e.ID, e.From, to, body, size, micros(at), micros(at), e.Hold, e.Hold != ""); err != nil {
 			return fmt.Errorf("queue message: %w", err)
 		}
 	}
@@ -69,7 +69,11 @@ func (s *Store) QueueFind(ctx context.Context, ids []int64) (es []QueueEntry, er
 
 // QueueHold holds entries, so that they are not tried until they are released,
 // or releases them. It returns how many were there.
+// Of those that are released, what is for an account here is delivered at once.
 func (s *Store) QueueHold(ctx context.Context, ids []int64, held bool) (int, error) {
+	if !held {
+		return s.release(ctx, ids)
+	}
 	return s.changeQueue(ctx, ids, func(t *tx, id int64) (int64, error) {
 		return t.exec(`UPDATE queue SET held = ? WHERE id = ?`, held, id)
 	})

@@ -166,6 +166,8 @@ func value(a *schema.Attribute) string {
 		return "provider, or a list of them"
 	case a.Target != schema.NoTarget:
 		one = refs(a.Refs) + " or mail address"
+	case a.Type.IsListType() && len(a.Refs) > 0:
+		return "list: " + refs(a.Refs)
 	case len(a.Refs) > 0:
 		return refs(a.Refs)
 	case a.Form != nil && len(a.Form.Words) > 0:
