@@ -202,30 +202,30 @@ func TestFilterHearsWhatTheClientSays(t *testing.T) {
 func TestFilterAnswers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		s    script
+		s    *script
 		want string
 	}{
-		"refuses the connection":  {script{connect: always(gomilter.RespReject)}, "MAIL: 550 5.7.1 Message refused"},
-		"puts the greeting off":   {script{helo: always(gomilter.RespTempFail)}, "MAIL: 451 4.7.1 Service unavailable, try again later"},
-		"refuses in its own word": {script{mail: always(reject(554, "5.1.8 Bad sender\nof two lines"))}, "MAIL: 554 5.1.8 Bad sender of two lines"},
-		"says that the line ends": {script{mail: always(reject(421, "4.3.2 Closing"))}, "MAIL: 451 4.3.2 Closing"},
-		"refuses one recipient": {script{rcpt: func(to string) *gomilter.Response {
+		"refuses the connection":  {&script{connect: always(gomilter.RespReject)}, "MAIL: 550 5.7.1 Message refused"},
+		"puts the greeting off":   {&script{helo: always(gomilter.RespTempFail)}, "MAIL: 451 4.7.1 Service unavailable, try again later"},
+		"refuses in its own word": {&script{mail: always(reject(554, "5.1.8 Bad sender\nof two lines"))}, "MAIL: 554 5.1.8 Bad sender of two lines"},
+		"says that the line ends": {&script{mail: always(reject(421, "4.3.2 Closing"))}, "MAIL: 451 4.3.2 Closing"},
+		"refuses one recipient": {&script{rcpt: func(to string) *gomilter.Response {
 			if strings.HasPrefix(to, "bob") {
 				return gomilter.RespReject
 			}
 			return gomilter.RespAccept
 		}}, "RCPT bob@d.test: 550 5.7.1 Message refused\ntaken"},
-		"refuses at DATA":     {script{data: always(reject(550, "No"))}, "DATA: 550 5.7.1 No"},
-		"refuses a header":    {script{header: always(gomilter.RespReject)}, "DATA: 550 5.7.1 Message refused"},
-		"refuses within body": {script{chunk: always(gomilter.RespTempFail)}, "DATA: 451 4.7.1 Service unavailable, try again later"},
-		"refuses at the end": {script{end: func(gomilter.Modifier) (*gomilter.Response, error) { return reject(554, "5.7.1 Spam"), nil }},
+		"refuses at DATA":     {&script{data: always(reject(550, "No"))}, "DATA: 550 5.7.1 No"},
+		"refuses a header":    {&script{header: always(gomilter.RespReject)}, "DATA: 550 5.7.1 Message refused"},
+		"refuses within body": {&script{chunk: always(gomilter.RespTempFail)}, "DATA: 451 4.7.1 Service unavailable, try again later"},
+		"refuses at the end": {&script{end: func(gomilter.Modifier) (*gomilter.Response, error) { return reject(554, "5.7.1 Spam"), nil }},
 			"DATA: 554 5.7.1 Spam"},
-		"trusts the connection": {script{connect: always(gomilter.RespAccept), mail: always(gomilter.RespReject)}, "taken"},
-		"trusts the sender":     {script{mail: always(gomilter.RespAccept), data: always(gomilter.RespReject)}, "taken"},
+		"trusts the connection": {&script{connect: always(gomilter.RespAccept), mail: always(gomilter.RespReject)}, "taken"},
+		"trusts the sender":     {&script{mail: always(gomilter.RespAccept), data: always(gomilter.RespReject)}, "taken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := New([]Filter{{Name: "f", Address: serve(t, &test.s)}}, 1<<20, nil)
+			c := New([]Filter{{Name: "f", Address: serve(t, test.s)}}, 1<<20, nil)
 			defer c.Close()
 			for range 2 { // what it says of one message is not said of the next
 				if got := transact(c, sampleMessage()); got != test.want {
