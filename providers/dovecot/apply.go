@@ -138,6 +138,7 @@ func (e *edit) put(w *wanted, owner string) error {
 	e.touched = true
 	switch w.kind {
 	case schema.KindMailStore:
+		m.Retention = w.store.retention
 		for other := range e.st.settings.marks {
 			if other.Kind == w.kind && other.Key != w.key {
 				return fmt.Errorf("this Dovecot keeps the mail of the server %s already; each server needs a Dovecot of its own", other.Key)

@@ -14,12 +14,22 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/schema"
 )
 
 func TestClients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t,
+	for name, instance := range map[string]func(testing.TB) *mailtest.DovecotInstance{"2.3": mailtest.Dovecot, "2.4": mailtest.Dovecot24} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clients(t, instance(t))
+		})
+	}
+}
+
+func clients(t *testing.T, d *mailtest.DovecotInstance) {
+	r := newRigOf(t, d,
 		user("alice", nil), user("pia", attrs{"protocols": list("pop3")}), user("ida", attrs{"protocols": list("imap")}), user("none", attrs{"protocols": list()}),
 		user("off", attrs{"mail": str("disabled")}), user("tiny", attrs{"quota": num(16 << 10)}), user("o'neil+x&y=z~#", nil),
 		user("empty", attrs{"password_hash": list()}))

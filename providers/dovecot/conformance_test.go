@@ -34,15 +34,26 @@ type attrs = map[string]cty.Value
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	conformance(t, mailtest.Dovecot)
+}
+
+// Dovecot 2.4, whose settings are called otherwise.
+func TestConformance24(t *testing.T) {
+	t.Parallel()
+	conformance(t, mailtest.Dovecot24)
+}
+
+func conformance(t *testing.T, instance func(testing.TB) *mailtest.DovecotInstance) {
+	t.Helper()
 	providertest.Run(t, providertest.Harness{
 		Atomic: true,
 		// A service that is to run has no other state; see TestService.
 		Untried: providertest.Others("Dovecot has none", schema.KindMailStore, schema.KindParameter, schema.KindListener, schema.KindMailbox),
 		New: func(t *testing.T) *providertest.System {
-			d := mailtest.Dovecot(t)
+			d := instance(t)
 			sys := &providertest.System{
 				Provider: func(lineage string) providers.Provider { return configured(t, d, lineage) },
-				Samples:  samples(t),
+				Samples:  samples(t, d),
 			}
 			sys.Tamper = func(t *testing.T, r schema.Resource) {
 				providertest.Tamper(t, sys.Provider("33333333-3333-4333-8333-333333333333"), r)
@@ -57,7 +68,7 @@ func configured(t testing.TB, d *mailtest.DovecotInstance, lineage string) *dove
 	t.Helper()
 	p := &dovecot.Provider{}
 	diags := p.Configure(t.Context(), providers.Config{Lineage: lineage, Dir: d.ConfigDir, Value: cty.ObjectVal(attrs{
-		"config_dir": str(d.ConfigDir), "mail_dir": str(filepath.Join(d.ConfigDir, "mail")), "mail_user": str("mail"), "unit": cty.NullVal(cty.String),
+		"config_dir": str(d.ConfigDir), "mail_dir": str(filepath.Join(d.ConfigDir, "mail")), "mail_user": str("mail"), "unit": cty.NullVal(cty.String), "program_dir": str(d.ProgramDir),
 	})})
 	if diags.HasErrors() {
 		t.Fatal(diags)
@@ -71,7 +82,11 @@ func store() schema.Resource {
 	})
 }
 
-func samples(t *testing.T) map[string]providertest.Sample {
+func samples(t *testing.T, d *mailtest.DovecotInstance) map[string]providertest.Sample {
+	reference := parameter("mail_attribute_dict", "file:$base_dir/attributes")
+	if d.ProgramDir != "" {
+		reference = parameter("mail_temp_dir", "$SET:base_dir/temporary")
+	}
 	return map[string]providertest.Sample{
 		schema.KindMailStore: {Good: providertest.With(providertest.With(store(), "tls_certificate", str("/etc/ssl/a.pem")), "tls_key", str("/etc/ssl/a.key")),
 			Changed: attrs{"hostname": str("mx.example.com"), "tls_certificate": str("/etc/ssl/b.pem"), "tls_key": str("/etc/ssl/b.key")},
@@ -82,7 +97,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 			Changed: attrs{"value": str("19")},
 			Odd: map[string]schema.Resource{
 				"a value with what means something elsewhere": parameter("login_log_format", `a "b" 'c' \d # e`),
-				"a value that is made of another":             parameter("mail_attribute_dict", "file:$base_dir/attributes"),
+				"a value that is made of another":             reference,
 				"a value that is empty":                       parameter("login_trusted_networks", ""),
 			},
 			Refused: map[string][]cty.Value{"value": {str("1\nssl = no")}},

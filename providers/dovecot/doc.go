@@ -7,6 +7,8 @@
 // What is in force is read from doveconf, so that a setting which somebody else
 // makes later is seen.
 //
+// Dovecot 2.3 and 2.4 have other names for most settings; dialect.go has both.
+//
 // provider.go is the way of a plan and an apply, users.go the file of users,
 // settings.go that of settings.
 package dovecot

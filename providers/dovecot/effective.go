@@ -76,6 +76,19 @@ func (t *tree) get(path string) (string, bool) {
 		}
 		t = list[0]
 	}
-	v, ok := t.values[parts[len(parts)-1]]
+	name := parts[len(parts)-1]
+	// From 2.4 on, what is set of settings that belong together is printed as a
+	// block: ssl_server_cert_file as cert_file of ssl_server.
+	for i, c := range name {
+		if c != '_' {
+			continue
+		}
+		for _, b := range t.blocks[name[:i]] {
+			if v, ok := b.values[name[i+1:]]; ok {
+				return v, true
+			}
+		}
+	}
+	v, ok := t.values[name]
 	return v, ok
 }

@@ -29,6 +29,7 @@ type Provider struct {
 	mailDir  string
 	mailUser string
 	unit     string
+	programs string // their directory; empty: that of the PATH
 	lineage  string
 }
 
@@ -58,6 +59,9 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 	}
 	p.config, p.mailDir = absolute(text("config_dir")), absolute(text("mail_dir"))
 	p.mailUser, p.unit = text("mail_user"), text("unit")
+	if p.programs = text("program_dir"); p.programs != "" {
+		p.programs = absolute(p.programs)
+	}
 	p.lineage = cfg.Lineage
 	if p.Now == nil {
 		p.Now = time.Now
@@ -72,6 +76,9 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 	p.host = h
 	return nil
 }
+
+// program is where a program of Dovecot's is.
+func (p *Provider) program(name string) string { return path.Join(p.programs, name) }
 
 // Paths of what is there, and of what is ours.
 func (p *Provider) mainFile() string       { return path.Join(p.config, "dovecot.conf") }
@@ -94,9 +101,9 @@ func (p *Provider) service(t *tree) *service.Service {
 	pidFile := p.pidFile(t)
 	return &service.Service{
 		Host: p.host, Unit: p.unit,
-		Start:  host.Cmd("dovecot", "-c", p.mainFile()),
-		Stop:   host.Cmd("doveadm", "-c", p.mainFile(), "stop"),
-		Reload: host.Cmd("doveadm", "-c", p.mainFile(), "reload"),
+		Start:  host.Cmd(p.program("dovecot"), "-c", p.mainFile()),
+		Stop:   host.Cmd(p.program("doveadm"), "-c", p.mainFile(), "stop"),
+		Reload: host.Cmd(p.program("doveadm"), "-c", p.mainFile(), "reload"),
 		Alive: func(ctx context.Context) (bool, error) {
 			files, err := p.host.Read(ctx, pidFile)
 			if err != nil || !files[0].Exists {
@@ -120,6 +127,7 @@ type state struct {
 	main, conf, users host.File
 	denyFiles         map[string]host.File
 
+	dialect  *dialect
 	tree     *tree // what is in force
 	settings *settings
 	was      map[string]listener // the listeners in force
@@ -138,7 +146,7 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &state{main: files[0], conf: files[1], users: files[2], denyFiles: map[string]host.File{}, denied: map[string]map[string]bool{}, tree: newTree(), settings: newSettings()}
+	st := &state{main: files[0], conf: files[1], users: files[2], denyFiles: map[string]host.File{}, denied: map[string]map[string]bool{}, dialect: dialects[len(dialects)-1], tree: newTree(), settings: newSettings()}
 	for i, s := range logins {
 		st.denyFiles[s] = files[3+i]
 		st.denied[s] = parseNames(files[3+i].Content)
@@ -152,8 +160,11 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	if !st.main.Exists {
 		return st, nil
 	}
-	out, err := host.Must(ctx, p.host, host.Cmd("doveconf", "-c", p.mainFile(), "-a", "-P"))
+	out, err := host.Must(ctx, p.host, host.Cmd(p.program("doveconf"), "-c", p.mainFile(), "-a", "-P"))
 	if err != nil {
+		if st.outgrown(p.dialectOf(ctx)) {
+			return st, nil
+		}
 		// Where mailform was killed before it could put back what Dovecot refuses,
 		// nothing is in force until the next apply does.
 		open, oerr := p.trial(st).Unfinished(ctx)
@@ -162,8 +173,8 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 		}
 		return nil, fmt.Errorf("ask what is in force: %w", err)
 	}
-	st.tree = parseTree(string(out.Stdout))
-	store, listeners := inForce(st.tree, certificateFile(p.ours()))
+	st.tree, st.dialect = parseTree(string(out.Stdout)), spoken(string(out.Stdout))
+	store, listeners := inForce(st.tree, st.dialect, st.settings.marks, certificateFile(p.ours()))
 	st.was = maps.Clone(listeners)
 	st.settings.store = store
 	for id := range st.settings.marks { // where Dovecot listens by itself is none of ours
@@ -187,7 +198,7 @@ func (p *Provider) Read(ctx context.Context, _ providers.Scope) ([]providers.Obs
 // Count implements providers.Counter.
 func (p *Provider) Count(ctx context.Context, keys []string) (map[string]providers.Held, error) {
 	// Its list of users has to be a file that it can read from several times.
-	c := host.Cmd("sh", "-c", `list=$(mktemp) && trap 'rm -f "$list"' EXIT && cat >"$list" && doveadm -c "$1" -f tab mailbox status -F "$list" "messages vsize" "*"`, "sh", p.mainFile())
+	c := host.Cmd("sh", "-c", `list=$(mktemp) && trap 'rm -f "$list"' EXIT && cat >"$list" && "$2" -c "$1" -f tab mailbox status -F "$list" "messages vsize" "*"`, "sh", p.mainFile(), p.program("doveadm"))
 	c.Stdin = []byte(strings.Join(keys, "\n") + "\n")
 	out, err := p.host.Run(ctx, c)
 	if err != nil {

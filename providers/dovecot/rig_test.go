@@ -34,7 +34,12 @@ type rig struct {
 // users. It does not listen for those who ask whether a password is right.
 func newRig(t *testing.T, users ...schema.Resource) *rig {
 	t.Helper()
-	r := &rig{DovecotInstance: mailtest.Dovecot(t), t: t}
+	return newRigOf(t, mailtest.Dovecot(t), users...)
+}
+
+func newRigOf(t *testing.T, d *mailtest.DovecotInstance, users ...schema.Resource) *rig {
+	t.Helper()
+	r := &rig{DovecotInstance: d, t: t}
 	for _, at := range []*string{&r.imap, &r.imaps, &r.pop3, &r.pop3s, &r.lmtp} {
 		*at = free(t, "127.0.0.1")
 	}
@@ -177,7 +182,7 @@ func (r *rig) run(args ...string) (string, bool) {
 // doveadm asks Dovecot itself.
 func (r *rig) doveadm(args ...string) string {
 	r.t.Helper()
-	out, ok := r.run(append([]string{"doveadm", "-c", r.path("dovecot.conf")}, args...)...)
+	out, ok := r.run(append([]string{r.Program("doveadm"), "-c", r.path("dovecot.conf")}, args...)...)
 	if !ok {
 		r.t.Fatalf("doveadm %v: %s", args, out)
 	}

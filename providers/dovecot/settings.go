@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"path"
 	"slices"
 	"strings"
 
@@ -25,6 +24,8 @@ type mark struct {
 	// Value of a parameter as it was declared, and what it came to.
 	Value     string `json:"value,omitempty"`
 	Effective string `json:"effective,omitempty"`
+	// Retention of a mail store, in seconds. Dovecot 2.4 has no place for it among its settings.
+	Retention int64 `json:"retention,omitempty"`
 }
 
 // settings are what the file of settings says.
@@ -71,27 +72,41 @@ func parseMarks(text []byte) (marks map[schema.ID]mark, gen int, err error) {
 	return marks, gen, nil
 }
 
+// served are the services that Dovecot listens with, in the order in which they are
+// written.
+var served = []string{"imap", "pop3", "lmtp", "auth"}
+
 // services are those that Dovecot listens with, by what we call them.
 var services = map[string]struct {
 	name string // of the service block
 	// standard listeners that Dovecot has by itself, and that we switch off.
 	standard []string
+	// sockets are the services that have a socket for each of their processes, in
+	// a directory of their own.
+	sockets []string
 }{
-	"imap": {"imap-login", []string{"imap", "imaps"}},
-	"pop3": {"pop3-login", []string{"pop3", "pop3s"}},
-	"lmtp": {"lmtp", nil},
-	"auth": {"auth", nil},
+	"imap": {"imap-login", []string{"imap", "imaps"}, []string{"imap-login", "imap", "imap-hibernate"}},
+	"pop3": {"pop3-login", []string{"pop3", "pop3s"}, []string{"pop3-login", "pop3"}},
+	"lmtp": {"lmtp", nil, nil},
+	"auth": {"auth", nil, nil},
 }
 
 // inForce takes what is in force out of a tree.
-func inForce(t *tree, ownCertificate string) (mailstore, map[string]listener) {
+func inForce(t *tree, d *dialect, marks map[schema.ID]mark, ownCertificate string) (mailstore, map[string]listener) {
 	var s mailstore
 	s.hostname = t.values["hostname"]
-	s.certificate, s.key = strings.TrimPrefix(t.values["ssl_cert"], "<"), strings.TrimPrefix(t.values["ssl_key"], "<")
+	certificate, _ := t.get(d.certificate)
+	key, _ := t.get(d.key)
+	s.certificate, s.key = strings.TrimPrefix(certificate, d.file), strings.TrimPrefix(key, d.file)
 	if s.certificate == ownCertificate {
 		s.certificate, s.key = "", ""
 	}
 	s.retention = number(t.block("plugin").values["mailform_retention"])
+	for _, m := range marks {
+		if m.Kind == schema.KindMailStore && !d.retention {
+			s.retention = m.Retention
+		}
+	}
 	listeners := map[string]listener{}
 	for name, service := range services {
 		var l listener
@@ -100,7 +115,7 @@ func inForce(t *tree, ownCertificate string) (mailstore, map[string]listener) {
 				continue
 			}
 			for _, b := range list {
-				at := addresses(b.values["address"], b.values["port"])
+				at := addresses(b.values[d.address], b.values["port"])
 				if b.values["ssl"] == "yes" {
 					l.listenTLS = append(l.listenTLS, at...)
 				} else {
@@ -143,6 +158,7 @@ func number(s string) (n int64) {
 
 // An environment is what a file of settings is written for.
 type environment struct {
+	dialect  *dialect
 	dir      string // of what is ours
 	mailDir  string
 	uid, gid string
@@ -158,7 +174,7 @@ const usernameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 // format writes the file of settings.
 func (s *settings) format(e environment) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Settings that mailform keeps. What is changed here is seen, and put back by the next apply.\n%s%d\n", genPrefix, s.gen)
+	fmt.Fprintf(&b, "# Settings that mailform keeps. What is changed here is seen, and put back by the next apply.\n%s%d\n%s%s\n", genPrefix, s.gen, dialectPrefix, e.dialect.since)
 	ids := make([]schema.ID, 0, len(s.marks))
 	for id := range s.marks {
 		ids = append(ids, id)
@@ -192,29 +208,25 @@ func (s *settings) writeStore(b *strings.Builder, e environment) {
 	if s.store.hostname != "" {
 		fmt.Fprintf(b, "hostname = %s\n", s.store.hostname)
 	}
-	fmt.Fprintf(b, "ssl = yes\nssl_cert = <%s\nssl_key = <%s\n", certificate, key)
-	fmt.Fprintf(b, "mail_plugins = $mail_plugins quota\nprotocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n")
-	fmt.Fprintf(b, "plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_grace = 0\n  mailform_retention = %d\n}\n\n", s.store.retention)
+	d := e.dialect
+	fmt.Fprintf(b, "ssl = yes\n%s = %s%s\n%s = %s%s\n", d.certificate, d.file, certificate, d.key, d.file, key)
+	d.store(b, s.store)
 }
 
 func (s *settings) writeUsers(b *strings.Builder, e environment) {
-	fmt.Fprintf(b, "auth_mechanisms = plain login\nauth_username_format = %%Lu\nauth_username_chars = \"%s\"\n", strings.ReplaceAll(usernameChars, "'", `\'`))
+	fmt.Fprintf(b, "auth_mechanisms = plain login\nauth_username_chars = \"%s\"\n", strings.ReplaceAll(usernameChars, "'", `\'`))
 	if number(e.uid) < 500 { // below what Dovecot takes for a user's
 		fmt.Fprintf(b, "first_valid_uid = %s\n", e.uid)
 	}
 	if number(e.gid) < 500 {
 		fmt.Fprintf(b, "first_valid_gid = %s\n", e.gid)
 	}
-	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  deny = yes\n  args = username_format=%%u %s.%%s\n}\n", path.Join(e.dir, "deny"))
-	users := path.Join(e.dir, "users")
-	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  args = scheme=CRYPT username_format=%%u %s\n}\n", users)
-	fmt.Fprintf(b, "userdb {\n  driver = passwd-file\n  args = username_format=%%u %s\n  default_fields = uid=%s gid=%s home=%s mail=maildir:~/Maildir\n}\n\n",
-		users, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"))
+	e.dialect.users(b, e)
 }
 
 func (s *settings) writeListeners(b *strings.Builder, e environment) {
 	protocols := slices.Clone(e.protocols)
-	for _, name := range []string{"imap", "pop3", "lmtp", "auth"} {
+	for _, name := range served {
 		l, service := s.listeners[name], services[name]
 		if name != "auth" && len(l.listen)+len(l.listenTLS) > 0 {
 			protocols = append(protocols, name)
@@ -236,7 +248,7 @@ func (s *settings) writeListeners(b *strings.Builder, e environment) {
 				if host == "" {
 					host = "*, ::"
 				}
-				fmt.Fprintf(b, "  inet_listener mailform-%d {\n    address = %s\n    port = %s\n", n, host, port)
+				fmt.Fprintf(b, "  inet_listener mailform-%d {\n    %s = %s\n    port = %s\n", n, e.dialect.address, host, port)
 				if group.tls {
 					b.WriteString("    ssl = yes\n")
 				}
@@ -247,7 +259,7 @@ func (s *settings) writeListeners(b *strings.Builder, e environment) {
 		b.WriteString("}\n")
 	}
 	if len(protocols) == 0 {
-		protocols = []string{"none"}
+		protocols = []string{e.dialect.none}
 	}
 	fmt.Fprintf(b, "protocols = %s\n", strings.Join(protocols, " "))
 }

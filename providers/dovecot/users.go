@@ -69,7 +69,6 @@ const (
 	notePrefix     = "#mailform "
 	retainedPrefix = "#retained "
 	genPrefix      = "#generation "
-	quotaField     = "userdb_quota_rule=*:bytes="
 )
 
 // parseUsers reads a file of users. Its errors name the line and quote nothing.
@@ -139,20 +138,29 @@ func parseUser(line string) (user, error) {
 		return u, nil
 	}
 	for _, e := range strings.Fields(fields[7]) {
-		if size, ok := strings.CutPrefix(e, quotaField); ok {
-			n, err := strconv.ParseInt(size, 10, 64)
-			if err == nil && n > 0 {
-				u.quota = n
-				continue
-			}
+		if n := quotaOf(e); n > 0 {
+			u.quota = n
+		} else {
+			u.extra = append(u.extra, e)
 		}
-		u.extra = append(u.extra, e)
 	}
 	return u, nil
 }
 
+// quotaOf is the quota in a field of any dialect; 0 where it is another one.
+func quotaOf(field string) int64 {
+	for _, d := range dialects {
+		if size, ok := strings.CutPrefix(field, d.quota); ok {
+			if n, err := strconv.ParseInt(size, 10, 64); err == nil {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
 // format writes the file. What it holds was checked when it was taken in.
-func (f *userFile) format() []byte {
+func (f *userFile) format(d *dialect) []byte {
 	var b strings.Builder
 	b.WriteString(header + "\n" + genPrefix + strconv.Itoa(f.gen) + "\n")
 	for _, line := range f.foreign {
@@ -165,7 +173,7 @@ func (f *userFile) format() []byte {
 		}
 		var extra []string
 		if u.quota > 0 {
-			extra = append(extra, quotaField+strconv.FormatInt(u.quota, 10))
+			extra = append(extra, d.quota+strconv.FormatInt(u.quota, 10))
 		}
 		fields := append([]string{escaped(u.address), u.password}, u.unix[:]...)
 		fields = append(fields, strings.Join(append(extra, u.extra...), " "))

@@ -25,7 +25,7 @@ bob@example.com:{PLAIN}x:5:6:Bob:/home/bob:/bin/sh:nologin
 	}
 	f.users[alice].quota = 2048
 	want := header + "\n#generation 3\n" + strings.Replace(text, "bytes=1024", "bytes=2048", 1)
-	if got := string(f.format()); got != want {
+	if got := string(f.format(dialects[1])); got != want {
 		t.Errorf("written is\n%s\nwant\n%s", got, want)
 	}
 }
@@ -64,12 +64,12 @@ func FuzzUsers(f *testing.F) {
 		if err != nil {
 			return
 		}
-		once := file.format()
+		once := file.format(dialects[1])
 		again, err := parseUsers(once)
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v\n%s", err, once)
 		}
-		if twice := again.format(); !bytes.Equal(once, twice) {
+		if twice := again.format(dialects[1]); !bytes.Equal(once, twice) {
 			t.Errorf("%q, then %q", once, twice)
 		}
 	})
@@ -79,7 +79,9 @@ func FuzzTree(f *testing.F) {
 	f.Add("a = 1\nservice x {\n  inet_listener y {\n    port = 3\n  }\n}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		tree := parseTree(text)
-		inForce(tree, "/own.pem")
+		for _, d := range dialects {
+			inForce(tree, d, nil, "/own.pem")
+		}
 		tree.get("service x/a")
 	})
 }

@@ -278,9 +278,9 @@ func plainName(address string) bool {
 
 // derived are the settings that follow from blocks.
 var derived = []string{
-	"hostname", "protocols", "ssl", "ssl_cert", "ssl_key", "mail_plugins", "auth_mechanisms", "auth_username_format", "auth_username_chars",
+	"hostname", "protocols", "ssl", "ssl_cert", "ssl_key", "ssl_server_cert_file", "ssl_server_key_file", "mail_plugins", "auth_mechanisms", "auth_username_format", "auth_username_chars",
 	"first_valid_uid", "first_valid_gid", "passdb", "userdb", "plugin/quota", "plugin/quota_vsizes", "plugin/quota_grace", "plugin/mailform_retention",
-	"protocol imap/mail_plugins",
+	"protocol imap/mail_plugins", "mail_plugins/quota", "protocol imap/mail_plugins/imap_quota", "quota User quota/driver", "quota_storage_grace",
 }
 
 func checkParameter(name, value string) error {

@@ -79,7 +79,7 @@ func (e *edit) wait(ctx context.Context) error {
 	if _, there := e.st.list.find(e.added); !there { // and gone again
 		return nil
 	}
-	c := host.Cmd("doveadm", "-c", e.p.mainFile(), "user", "-f", "home", e.added)
+	c := host.Cmd(e.p.program("doveadm"), "-c", e.p.mainFile(), "user", "-f", "home", e.added)
 	for deadline := time.Now().Add(patience); ; {
 		out, err := e.p.host.Run(ctx, c)
 		if err != nil {
@@ -131,7 +131,7 @@ func (e *edit) userFiles() ([]host.File, error) {
 	for _, s := range logins { // whoever comes is denied first what he may not
 		add(st.denyFiles[s], e.p.denied(s), formatNames(st.denied[s]))
 	}
-	add(st.users, e.p.usersFile(), st.list.format())
+	add(st.users, e.p.usersFile(), st.list.format(st.dialect))
 	return files, nil
 }
 
@@ -141,7 +141,7 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ours(), Mode: 0o755}); err != nil {
 		return err
 	}
-	env := environment{dir: p.ours(), mailDir: p.mailDir}
+	env := environment{dialect: st.dialect, dir: p.ours(), mailDir: p.mailDir}
 	if len(st.settings.marks) > 0 {
 		var err error
 		if env.uid, env.gid, err = p.mailOwner(ctx); err != nil {
@@ -165,6 +165,9 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 			env.protocols = append(env.protocols, name)
 		}
 	}
+	if err := e.socketDirs(ctx); err != nil {
+		return err
+	}
 	if text := st.settings.format(env); !bytes.Equal(text, st.conf.Content) {
 		f := st.conf.With(text)
 		f.Path, f.Mode = p.settingsFile(), 0o644
@@ -179,6 +182,28 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 		return nil
 	}
 	return conflict(p.trial(st).Run(ctx, files...))
+}
+
+// socketDirs makes the directories for the sockets of processes: Dovecot 2.4 makes
+// them as it starts, but not where it is told of another protocol while it runs,
+// and then its processes end at once.
+func (e *edit) socketDirs(ctx context.Context) error {
+	if !e.st.dialect.socketDirs || !e.st.running {
+		return nil
+	}
+	var dirs []host.Dir
+	for _, name := range served {
+		if l := e.st.settings.listeners[name]; len(l.listen)+len(l.listenTLS) == 0 {
+			continue
+		}
+		for _, s := range services[name].sockets {
+			dirs = append(dirs, host.Dir{Path: path.Join(e.st.tree.values["base_dir"], "srv."+s), Mode: 0o700})
+		}
+	}
+	if len(dirs) == 0 {
+		return nil
+	}
+	return e.p.host.Mkdir(ctx, dirs...)
 }
 
 // comment stands above the line that names our settings.
@@ -219,7 +244,7 @@ func included(text []byte, wanted bool) ([]byte, bool) {
 // trial changes files that Dovecot may refuse.
 func (p *Provider) trial(st *state) *host.Trial {
 	return &host.Trial{Host: p.host, Note: path.Join(p.ours(), "unfinished"), Accept: func(ctx context.Context) error {
-		out, err := host.Must(ctx, p.host, host.Cmd("doveconf", "-c", p.mainFile(), "-n"))
+		out, err := host.Must(ctx, p.host, host.Cmd(p.program("doveconf"), "-c", p.mainFile(), "-n"))
 		if err != nil {
 			return fmt.Errorf("Dovecot refuses the configuration: %w", err) //nolint:staticcheck // a name
 		}

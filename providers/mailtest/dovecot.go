@@ -1,6 +1,7 @@
 package mailtest
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -19,13 +20,15 @@ import (
 type DovecotInstance struct {
 	// ConfigDir holds everything, dovecot.conf too.
 	ConfigDir string
+	// ProgramDir holds the programs; empty: they are where the machine has them.
+	ProgramDir string
 }
 
 // mailOwner is a user of every Debian machine who can own mail.
 const mailOwner = "mail"
 
-// Dovecot makes an instance, which is not started. Whatever runs of it is ended
-// with the test.
+// Dovecot makes an instance of the machine's Dovecot, which is not started.
+// Whatever runs of it is ended with the test.
 func Dovecot(t testing.TB) *DovecotInstance {
 	t.Helper()
 	var err error
@@ -36,8 +39,97 @@ func Dovecot(t testing.TB) *DovecotInstance {
 			}
 		}
 	}
-	for _, part := range []string{"imap", "pop3", "lmtp"} {
-		if _, lerr := os.Stat("/usr/lib/dovecot/" + part); lerr != nil {
+	d := dovecot(t, "/", err)
+	version, err := exec.Command(d.Program("dovecot"), "--version").Output()
+	must(t, err)
+	text := dovecotConf
+	if strings.HasPrefix(string(version), "2.4") {
+		text = dovecot24Header + text
+	}
+	d.configure(t, text)
+	return d
+}
+
+// Dovecot24 makes an instance of Dovecot 2.4, which .ci/peers unpacks beside the
+// machine's.
+func Dovecot24(t testing.TB) *DovecotInstance {
+	t.Helper()
+	root, err := dovecot24()
+	d := dovecot(t, root, err)
+	d.become24(t, root)
+	return d
+}
+
+// Upgrade makes a Dovecot 2.4 of an instance, as the administrator does who has a
+// newer system: it is ended, and his own settings are called as they are there.
+func (d *DovecotInstance) Upgrade(t testing.TB) {
+	t.Helper()
+	root, err := dovecot24()
+	if err != nil {
+		missing(t, "Dovecot 2.4", err)
+	}
+	d.end(t, unix.SIGTERM)
+	text, err := os.ReadFile(filepath.Join(d.ConfigDir, "dovecot.conf"))
+	must(t, err)
+	_, ours, _ := strings.Cut(string(text), "client_limit = 1203\n}\n")
+	d.become24(t, root)
+	file, err := os.OpenFile(filepath.Join(d.ConfigDir, "dovecot.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = file.WriteString(ours)
+	must(t, errors.Join(err, file.Close()))
+}
+
+// dovecot24 is where .ci/peers has unpacked it.
+func dovecot24() (root string, err error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	root = filepath.Join(cache, "mailform/tools/dovecot-2.4")
+	_, err = os.Stat(filepath.Join(root, "usr/sbin/dovecot"))
+	return root, err
+}
+
+func (d *DovecotInstance) become24(t testing.TB, root string) {
+	t.Helper()
+	d.ProgramDir = filepath.Join(d.ConfigDir, "bin")
+	must(t, os.Mkdir(d.ProgramDir, 0o755))
+	view := unpacked(t, root)
+	for _, program := range []string{"/usr/sbin/dovecot", "/usr/bin/doveadm", "/usr/bin/doveconf", "/usr/bin/sievec"} {
+		script := fmt.Sprintf("#!/bin/sh\nexec nsenter --mount=/proc/%d/ns/mnt chroot %s %s \"$@\"\n", view, root, program)
+		must(t, os.WriteFile(filepath.Join(d.ProgramDir, filepath.Base(program)), []byte(script), 0o755))
+	}
+	d.configure(t, dovecot24Header+dovecotConf)
+}
+
+// unpacked starts a process that has a view of the machine where its files are in
+// their places within an unpacked system; nobody else sees them there. It ends with
+// the test, or with the process of the test.
+func unpacked(t testing.TB, root string) int {
+	t.Helper()
+	holder := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c",
+		`for d in dev etc proc tmp; do mount --rbind "/$d" "$1/$d" || exit; done; echo ready; exec cat`, "sh", root)
+	in, err := holder.StdinPipe()
+	must(t, err)
+	out, err := holder.StdoutPipe()
+	must(t, err)
+	must(t, holder.Start())
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = holder.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("no view of %s: %q, %v", root, line, err)
+	}
+	return holder.Process.Pid
+}
+
+// dovecot makes the directory of an instance of a Dovecot below root. err is what
+// is missing already.
+func dovecot(t testing.TB, root string, err error) *DovecotInstance {
+	t.Helper()
+	for _, part := range []string{"imap", "pop3", "lmtp", "managesieve"} {
+		if _, lerr := os.Stat(filepath.Join(root, "usr/lib/dovecot", part)); lerr != nil {
 			err = errors.Join(err, lerr)
 		}
 	}
@@ -45,19 +137,12 @@ func Dovecot(t testing.TB) *DovecotInstance {
 		err = errors.Join(err, errors.New("only root can start it"))
 	}
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("Dovecot: %v; .ci/peers installs it", err)
-		}
-		t.Skipf("SKIPPED: Dovecot: %v", err)
+		missing(t, "Dovecot", err)
 	}
 	// Its processes are other users: they have to get in.
-	dir, err := os.MkdirTemp("", "dovecot-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, err := os.MkdirTemp("/tmp", "dovecot-")
+	must(t, err)
+	must(t, os.Chmod(dir, 0o755))
 	d := &DovecotInstance{ConfigDir: dir}
 	t.Cleanup(func() {
 		d.end(t, unix.SIGTERM)
@@ -67,16 +152,34 @@ func Dovecot(t testing.TB) *DovecotInstance {
 		_ = os.RemoveAll(dir)
 	})
 	for _, sub := range []string{"run", "state"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text := strings.NewReplacer("DIR", dir, "NAME", filepath.Base(dir)).Replace(dovecotConf)
-	if err := os.WriteFile(filepath.Join(dir, "dovecot.conf"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+		must(t, os.Mkdir(filepath.Join(dir, sub), 0o755))
 	}
 	return d
 }
+
+// configure writes what the administrator has.
+func (d *DovecotInstance) configure(t testing.TB, text string) {
+	t.Helper()
+	text = strings.NewReplacer("DIR", d.ConfigDir, "NAME", filepath.Base(d.ConfigDir)).Replace(text)
+	must(t, os.WriteFile(filepath.Join(d.ConfigDir, "dovecot.conf"), []byte(text), 0o644))
+}
+
+// Program is the path of a program of Dovecot's.
+func (d *DovecotInstance) Program(name string) string {
+	if d.ProgramDir != "" {
+		return filepath.Join(d.ProgramDir, name)
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path = "/usr/sbin/" + name
+	}
+	return path
+}
+
+// dovecot24Header is what a configuration begins with from 2.4 on.
+const dovecot24Header = `dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+`
 
 const dovecotConf = `## Dovecot configuration file
 
@@ -103,7 +206,11 @@ service anvil {
 
 // Block implements System.
 func (d *DovecotInstance) Block() string {
-	return fmt.Sprintf("provider \"dovecot\" {\n  config_dir = %q\n  mail_dir   = %q\n  mail_user  = %q\n}\n", d.ConfigDir, filepath.Join(d.ConfigDir, "mail"), mailOwner)
+	programs := ""
+	if d.ProgramDir != "" {
+		programs = fmt.Sprintf("  program_dir = %q\n", d.ProgramDir)
+	}
+	return fmt.Sprintf("provider \"dovecot\" {\n  config_dir = %q\n  mail_dir   = %q\n  mail_user  = %q\n%s}\n", d.ConfigDir, filepath.Join(d.ConfigDir, "mail"), mailOwner, programs)
 }
 
 // Kill ends it with all its processes as kill -9 does, and waits until they have
@@ -113,7 +220,7 @@ func (d *DovecotInstance) Kill(t testing.TB) { d.end(t, unix.SIGKILL) }
 // Start starts it as it is configured.
 func (d *DovecotInstance) Start(t testing.TB) {
 	t.Helper()
-	if out, err := exec.Command("/usr/sbin/dovecot", "-c", filepath.Join(d.ConfigDir, "dovecot.conf")).CombinedOutput(); err != nil {
+	if out, err := exec.Command(d.Program("dovecot"), "-c", filepath.Join(d.ConfigDir, "dovecot.conf")).CombinedOutput(); err != nil {
 		t.Fatalf("start Dovecot: %v: %s", err, out)
 	}
 }
