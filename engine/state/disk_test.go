@@ -150,10 +150,13 @@ func TestADiskThatFailsAtAnyPointLeavesAStateThatIsWhole(t *testing.T) {
 	for name, c := range map[string]struct {
 		keys  *seal.Keyring
 		stays bool
+		many  int // entries that make a snapshot of their own
 	}{
-		"once":            {nil, false},
-		"for good":        {nil, true},
-		"once, encrypted": {&seal.Keyring{Key: ageKey(t)}, false},
+		"once":                   {nil, false, manyEntries},
+		"for good":               {nil, true, manyEntries},
+		"once, encrypted":        {&seal.Keyring{Key: ageKey(t)}, false, manyEntries},
+		"once, by snapshots":     {nil, false, 2},
+		"for good, by snapshots": {nil, true, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := map[string]int{}
@@ -161,7 +164,7 @@ func TestADiskThatFailsAtAnyPointLeavesAStateThatIsWhole(t *testing.T) {
 				disk := &brokenDisk{files: osFiles{}, at: at, stays: c.stays}
 				path := filepath.Join(t.TempDir(), "x.mfstate")
 				l := openWith(t, path, c.keys)
-				l.fs, l.long = disk, 1000
+				l.fs, l.long, l.many = disk, 1000, c.many
 				m := &model{map[schema.ID]bool{}, map[schema.ID]bool{}}
 				work(t, l, m)
 				whole(t, path, c.keys, m, fmt.Sprintf("operation %d fails (%v)", at, disk.hits))

@@ -28,6 +28,8 @@ type Local struct {
 	fs   files
 	// long is the length that a journal may have, whatever the snapshot's.
 	long int64
+	// many is how many entries may be worth a snapshot of their own.
+	many int
 
 	locked *os.File // nil: not locked
 	// What is on disk, as this process knows it since it took the lock.
@@ -56,7 +58,7 @@ func OpenLocal(path string, keys *seal.Keyring) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	return &Local{base: abs, path: abs, keys: keys, fs: osFiles{}, long: compactAbove}, nil
+	return &Local{base: abs, path: abs, keys: keys, fs: osFiles{}, long: compactAbove, many: manyEntries}, nil
 }
 
 // The state of a workspace is at BASE.d/NAME.mfstate.
@@ -68,9 +70,9 @@ const (
 // Workspace is the state of a workspace beside that of the default one.
 func (l *Local) Workspace(name string) *Local {
 	if name == "" || name == DefaultWorkspace {
-		return &Local{base: l.base, path: l.base, keys: l.keys, fs: l.fs, long: l.long}
+		return &Local{base: l.base, path: l.base, keys: l.keys, fs: l.fs, long: l.long, many: l.many}
 	}
-	return &Local{base: l.base, path: filepath.Join(l.base+workspacesSuffix, name+workspaceSuffix), keys: l.keys, fs: l.fs, long: l.long}
+	return &Local{base: l.base, path: filepath.Join(l.base+workspacesSuffix, name+workspaceSuffix), keys: l.keys, fs: l.fs, long: l.long, many: l.many}
 }
 
 func (l *Local) journalPath() string { return l.path + ".journal" }
@@ -159,6 +161,9 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
+	if l.most(entries) {
+		return l.replace(ctx, entries)
+	}
 	var buf bytes.Buffer
 	if l.disk.size == 0 {
 		if err := frame(&buf, journalHeader{formatVersion(), l.disk.lineage}); err != nil {
@@ -176,6 +181,32 @@ func (l *Local) Append(ctx context.Context, entries []Entry) error {
 	}
 	l.disk.serial = serial
 	l.disk.size += int64(buf.Len())
+	l.since = append(l.since, entries...)
+	return nil
+}
+
+// manyEntries are worth a snapshot of their own where they are most of the state:
+// written to the journal they would be written again when that is compacted.
+const manyEntries = 2000
+
+// most reports whether entries are most of what the state will hold.
+func (l *Local) most(entries []Entry) bool {
+	return len(entries) >= l.many && l.loaded != nil && len(entries) >= len(l.loaded.Resources)+len(l.since)
+}
+
+// replace is Append by a snapshot instead of the journal.
+func (l *Local) replace(ctx context.Context, entries []Entry) error {
+	s, err := l.current(ctx)
+	if err != nil {
+		return err
+	}
+	s.Apply(entries)
+	s.Serial++
+	if err := l.put(s); err != nil {
+		// Whether it has taken the place of the old one is not known.
+		l.known = false
+		return fmt.Errorf("append to state: %w", err)
+	}
 	l.since = append(l.since, entries...)
 	return nil
 }
@@ -230,6 +261,11 @@ func (l *Local) rewrite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return l.put(s)
+}
+
+// put makes a state the snapshot, and empties the journal.
+func (l *Local) put(s *State) error {
 	if err := writeSnapshot(l.fs, l.keys, l.path, s); err != nil {
 		return err
 	}
