@@ -65,7 +65,8 @@ func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 	if o.Mode == plan.Destroy {
 		stays = nil
 	}
-	if diags = append(diags, s.count(ctx, w, stays)...); diags.HasErrors() {
+	diags = append(diags, s.count(ctx, w, stays)...)
+	if diags = append(diags, s.countQueued(ctx, w, stays)...); diags.HasErrors() {
 		return nil, diags
 	}
 	s.planned, s.options = d, o
@@ -86,6 +87,7 @@ func (s *Session) plan(ctx context.Context, o PlanOptions) (*plan.Plan, hcl.Diag
 		Now:      s.opts.Now(),
 		Unseen:   o.Unseen,
 		Unread:   w.unread,
+		Queued:   w.queued,
 	}
 	if o.Mode == plan.Rollback {
 		in.Undo, in.Unfinished = s.prior.Back()

@@ -21,6 +21,8 @@ type world struct {
 	observed map[string][]providers.Observed // by target
 	// unread says of targets that did not tell what they have why.
 	unread map[string]string
+	// queued counts what waits in the queues of services that are to go.
+	queued map[string]int64
 }
 
 // read asks all targets what they have, side by side. If none of them tells, that
@@ -166,6 +168,39 @@ func (s *Session) countAt(ctx context.Context, target string, observed []provide
 		attrs := o.Attrs.AsValueMap()
 		attrs["messages"], attrs["bytes"] = cty.NumberIntVal(h.Messages), cty.NumberIntVal(h.Bytes)
 		o.Attrs = schema.KindByName(o.Kind).Object(attrs)
+	}
+	return nil
+}
+
+// countQueued asks how many messages wait in the queues of services that nothing
+// wants any more.
+func (s *Session) countQueued(ctx context.Context, w *world, wanted []schema.Resource) hcl.Diagnostics {
+	if s.opts.Config.Narrow != nil {
+		return nil
+	}
+	var goes []string
+	for target, observed := range w.observed {
+		if _, ok := s.targets[target].(providers.Queuer); !ok {
+			continue
+		}
+		for i := range observed {
+			o := &observed[i]
+			_, known := s.prior.Resources[schema.ID{Target: target, Kind: o.Kind, Key: o.Key}]
+			if o.Kind == schema.KindService && (known || o.Owner != "") && !slices.ContainsFunc(wanted, func(r schema.Resource) bool {
+				return r.Kind == o.Kind && r.Target == target && r.Key == o.Key
+			}) {
+				goes = append(goes, target)
+			}
+		}
+	}
+	slices.Sort(goes)
+	w.queued = map[string]int64{}
+	for _, target := range goes {
+		n, err := s.targets[target].(providers.Queuer).Queued(ctx)
+		if err != nil {
+			return hcl.Diagnostics{cannotRead(target, "count what waits in its queue: "+err.Error())}
+		}
+		w.queued[target] = n
 	}
 	return nil
 }

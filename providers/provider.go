@@ -9,6 +9,7 @@ package providers
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/schema"
@@ -63,6 +64,13 @@ type Counter interface {
 
 // Held is what a mailbox holds.
 type Held struct{ Messages, Bytes int64 }
+
+// A Queuer is a provider whose service keeps mail on its way to others in a queue.
+type Queuer interface {
+	// Queued counts the messages that wait in the queue. It is asked where a plan
+	// takes the service away.
+	Queued(ctx context.Context) (int64, error)
+}
 
 // Config is what a provider is set up with.
 type Config struct {
@@ -125,6 +133,27 @@ type Change struct {
 	Resource schema.Resource
 	// Prior is what the plan saw; nil where it saw nothing.
 	Prior *Observed
+	// HandedOver is set for what goes because another server takes its place. A
+	// listener leaves its addresses to that one, whatever stood there before. A
+	// service whose queue is not empty goes on without taking mail, and the change
+	// fails with a [*QueuedError] until all of it has left.
+	HandedOver bool
+}
+
+// A QueuedError is that of a service that is not stopped yet, for messages wait in
+// its queue.
+type QueuedError struct {
+	// Server is the name of the program, List a command that lists the messages.
+	Server, List string
+	Messages     int64
+}
+
+func (e *QueuedError) Error() string {
+	what := "1 message waits"
+	if e.Messages != 1 {
+		what = fmt.Sprintf("%d messages wait", e.Messages)
+	}
+	return fmt.Sprintf("%s in the queue of %s, which runs on to deliver, and takes no more mail from other hosts; %q lists what waits, and why", what, e.Server, e.List)
 }
 
 // ErrConflict is the error of a change whose prior state is no longer true.

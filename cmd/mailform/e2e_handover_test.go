@@ -5,26 +5,31 @@ import (
 	"testing"
 
 	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // Port 25 changes hands on one machine, from Postfix to Sendmail and back: the one
-// that goes lets go of it and is stopped, the one that comes takes it, and the mail
-// stays where it is, in Dovecot.
+// that goes lets go of it and is stopped once its queue is empty, the one that comes
+// takes it, and the mail stays where it is, in Dovecot.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	postfix, sendmail := mailtest.Postfix(t), mailtest.Sendmail(t)
+	need(t, "smtp-sink")
 	r := newReal(t, "postfix-dovecot", false, []mailtest.System{postfix, mailtest.Dovecot(t), sendmail})
+	r.port["relay"] = porttest.Port(t)
+	r.edit("main.mf.hcl", "  smtp { listen", "  relay { host = \""+r.addr("relay")+"\" }\n  smtp { listen")
+	r.apply()
 	greeting := func() string {
 		s := dial(t, r.addr("smtp"))
 		defer s.c.Close()
 		return s.line()
 	}
 	r.delivered("alice@example.com", "alice")
-	subject, res := r.send("sales@example.com")
+	inBox, res := r.send("sales@example.com")
 	if res.code != 0 {
 		t.Fatalf("mail for sales: %v", res)
 	}
-	r.found("bob", subject)
+	r.found("bob", inBox)
 	for _, step := range []struct {
 		mail, greets     string
 		running, stopped func() int
@@ -32,20 +37,49 @@ func TestHandOver(t *testing.T) {
 		{"sendmail-dovecot", "Sendmail", sendmail.PID, postfix.PID},
 		{"postfix-dovecot", "Postfix", postfix.PID, sendmail.PID},
 	} {
+		subject := r.submitElsewhere() // nobody is there to take it
 		r.env = append(r.env, "MF_VAR_mail="+step.mail)
 		plan := r.mailform("plan")
-		if plan.code != 0 || !strings.Contains(plan.stdout, "server.main.smtp") {
+		if plan.code != 0 || !strings.Contains(plan.stdout, "server.main.smtp") || !strings.Contains(plan.stdout, "1 message waits in its queue: it goes on to deliver") {
 			t.Fatalf("plan for %s: %v", step.mail, plan)
 		}
-		r.ok("apply", "-auto-approve", "-confirm=all")
-		r.noChanges()
+		res := r.mailform("apply", "-auto-approve", "-confirm=all")
+		if res.code != 1 || !strings.Contains(res.stderr, "Not stopped yet") || !strings.Contains(res.stderr, "1 message waits in the queue of") {
+			t.Fatalf("apply for %s, with a message that cannot be delivered: %v", step.mail, res)
+		}
 		if got := greeting(); !strings.Contains(got, step.greets) {
 			t.Errorf("with %s the server greets with %q", step.mail, got)
 		}
+		if step.running() == 0 || step.stopped() == 0 {
+			t.Errorf("with %s, while a message waits: the new one is process %d, the old one process %d", step.mail, step.running(), step.stopped())
+		}
+		r.delivered("al@example.com", "alice")
+		if out := r.ok("plan"); !strings.Contains(out, "1 message waits in its queue") {
+			t.Errorf("the next plan does not say that a message waits: %s", out)
+		}
+
+		relay := r.sink(nil)
+		r.ok("apply", "-auto-approve", "-confirm=all")
+		r.noChanges()
+		if n := relay.count(subject, "friend@elsewhere.test"); n != 1 || len(relay.messages()) != 1 {
+			t.Errorf("with %s the relay has the message %d times, and %d messages", step.mail, n, len(relay.messages()))
+		}
+		relay.end()
 		if step.running() == 0 || step.stopped() != 0 {
 			t.Errorf("with %s: the new one is process %d, the old one process %d", step.mail, step.running(), step.stopped())
 		}
 		r.delivered("al@example.com", "alice")
-		r.found("bob", subject) // from before
+		r.found("bob", inBox) // from before
 	}
+}
+
+// submitElsewhere has bob submit a message for another house, and returns its subject.
+func (r *real) submitElsewhere() string {
+	r.t.Helper()
+	subject, res := r.send("friend@elsewhere.test", "--server", r.addr("submission"), "-tls",
+		"--auth", "PLAIN", "--auth-user", "bob@example.com", "--auth-password", "quickstart", "--from", "bob@example.com")
+	if res.code != 0 {
+		r.t.Fatalf("submission for elsewhere: %v", res)
+	}
+	return subject
 }

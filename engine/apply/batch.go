@@ -81,7 +81,7 @@ func (r *run) pieces(b *plan.Batch, i int) []*piece {
 		if c.Observed != nil {
 			res.Attrs = c.Observed.Attrs
 		}
-		return &piece{batch: b, index: i, change: c, give: providers.Change{Action: providers.Delete, Resource: res, Prior: c.Observed}}
+		return &piece{batch: b, index: i, change: c, give: providers.Change{Action: providers.Delete, Resource: res, Prior: c.Observed, HandedOver: c.HandedOver}}
 	}
 	if b.Deletes {
 		return []*piece{remove()}
@@ -386,6 +386,8 @@ func (r *run) reportFailure(ps []*piece) {
 			summary = "Saved plan is stale"
 		}
 		r.errorf(at, summary, "%s: not done, because it is no longer as the plan saw it: %s. It was left as it is. Make a new plan.", who, p.err)
+	case errors.As(p.err, new(*providers.QueuedError)):
+		r.errorf(at, "Not stopped yet", "%s: %s. The next plan and apply go on from here.", who, p.err)
 	case errors.Is(p.err, errUnexpected):
 		r.errorf(at, "Unexpected result of a change", "%s: %s. The next plan shows the difference. This is a bug in the provider %s.", who, p.err, p.give.Resource.Target)
 	default:

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -51,6 +52,53 @@ func (m *maker) handOvers() map[schema.ID]bool {
 		}
 	}
 	return goes
+}
+
+// handOn marks what is handed over: listeners, and the services that took mail where
+// another one takes it from now on. What waits in the queue of such a service is
+// delivered before it is stopped.
+func (m *maker) handOn(listeners map[schema.ID]bool) {
+	takes := map[string]bool{} // targets that are to take mail
+	gives := map[string]bool{} // those that no longer know whom to give it to
+	for i := range m.plan.Changes {
+		c := &m.plan.Changes[i]
+		switch {
+		case c.Action == Delete && c.ID.Kind == schema.KindDelivery:
+			gives[c.ID.Target] = true
+		case c.Action != Delete && c.Action != Forget && c.ID.Kind == schema.KindListener && text(c.After, "service") == "smtp":
+			takes[c.ID.Target] = true
+		case c.Action == Replace && c.PrevID.Target != c.ID.Target && c.PrevID.Kind == schema.KindDelivery:
+			gives[c.PrevID.Target] = true
+		}
+	}
+	for i := range m.plan.Changes {
+		c := &m.plan.Changes[i]
+		if listeners[c.PrevID] {
+			c.HandedOver = true
+		}
+		if c.Action != Delete || c.ID.Kind != schema.KindService {
+			continue
+		}
+		c.HandedOver = len(takes) > 0 && gives[c.ID.Target] && !takes[c.ID.Target]
+		if n, ok := m.in.Queued[c.ID.Target]; ok {
+			c.Notes = []string{queueNote(n, c.HandedOver)}
+		}
+	}
+}
+
+// queueNote says what becomes of the messages in the queue of a service that goes.
+func queueNote(n int64, handedOver bool) string {
+	wait, leave := "wait", "they have"
+	if n == 1 {
+		wait, leave = "waits", "it has"
+	}
+	switch {
+	case n == 0:
+		return "it is stopped; its files and its mail stay. Its queue is empty"
+	case handedOver:
+		return fmt.Sprintf("%s %s in its queue: it goes on to deliver, without taking mail, and is stopped once %s left", Count(n, "message"), wait, leave)
+	}
+	return fmt.Sprintf("it is stopped; its files, its mail and the %s in its queue stay", Count(n, "message"))
 }
 
 func anyAddress(host string) bool {

@@ -29,6 +29,9 @@ type Input struct {
 	// and why they could not be read.
 	Unseen bool
 	Unread map[string]string
+	// Queued counts the messages in the queues of services that nothing wants any
+	// more, by target, where they have one.
+	Queued map[string]int64
 	// Undo is the apply that a Rollback undoes. Desired then only serves to find
 	// the values of secrets.
 	Undo *state.Applied

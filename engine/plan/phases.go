@@ -20,6 +20,7 @@ func (m *maker) phases() {
 		items, changes = append(items, it), append(changes, i)
 	}
 	crowded, going, handed := m.crowded(), m.goingZones(), m.handOvers()
+	m.handOn(handed)
 	for i := range m.plan.Changes {
 		c := &m.plan.Changes[i]
 		if !c.Reaches() {
@@ -44,8 +45,11 @@ func (m *maker) phases() {
 			if z := (owner{c.PrevID.Target, text(c.Before, "zone")}); c.PrevID.Kind == schema.KindRRset && going[z] {
 				old.Rank = schema.KindByName(schema.KindZone).Rank
 			}
-			if handed[c.PrevID] {
+			switch {
+			case handed[c.PrevID]:
 				old.Early, old.Rank, old.DependsOn = true, rankHandOver, nil
+			case c.HandedOver: // while it still knows whose mail is in its queue
+				old.Rank, old.DependsOn = rankHandOver, nil
 			}
 			if crowded[ownerOf(c.PrevID)] {
 				old.Early, old.Rank, old.DependsOn = true, schema.RankPointer, nil

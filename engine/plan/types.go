@@ -57,6 +57,9 @@ type Change struct {
 	// Stage says what is to be remembered of a record set that moves in stages; it is
 	// not stored. nil: nothing.
 	Stage *stage.Note
+	// HandedOver is set for a listener or a service that goes because another server
+	// takes its place. Not saved.
+	HandedOver bool
 	// Notes are sentences for the reader: what becomes of stored mail.
 	Notes []string
 	// AsRemembered is set where After is what the state remembers. It is not

@@ -47,7 +47,14 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 		}
 	}
 	if !refused {
-		if err := p.commit(ctx, was, next); err != nil {
+		err := error(nil)
+		if leaves(batch) {
+			err = p.drain(ctx)
+		}
+		if err == nil {
+			err = p.commit(ctx, was, next)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
@@ -164,6 +171,9 @@ func (w *world) change(c providers.Change) error {
 		return providers.ErrConflict
 	}
 	if c.Action == providers.Delete {
+		if c.HandedOver && r.Kind == schema.KindListener {
+			w.yield(id)
+		}
 		w.drop(id)
 		return nil
 	}

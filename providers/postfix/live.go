@@ -36,6 +36,8 @@ type world struct {
 	// certified: the certificate of our own is good for the hostname.
 	certified bool
 
+	// yielded are the ports that another server takes.
+	yielded map[string]bool
 	// wantRunning is what becomes of the daemon; nil: nothing.
 	wantRunning *bool
 	// others are what is in maps that are not ours, by identity, where that was asked.

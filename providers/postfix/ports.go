@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/schema"
 )
 
 // Where the kernel of a host says who listens (proc(5)).
@@ -53,12 +54,23 @@ func (p *Provider) wantedPorts(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inetPorts(parseMaster(out.Stdout)), nil
+	services := parseMaster(out.Stdout)
+	if out, err = host.Must(ctx, p.on, p.program("postconf", "-x", "-h", disabled)); err != nil {
+		return nil, err
+	}
+	off := splitList(string(out.Stdout))
+	return portsOf(slices.DeleteFunc(services.keys(), func(key string) bool {
+		_, typ, _ := strings.Cut(key, "/")
+		return slices.Contains(off, key) || slices.Contains(off, typ)
+	})), nil
 }
 
-func inetPorts(c *config) []string {
+func inetPorts(c *config) []string { return portsOf(c.keys()) }
+
+// portsOf are the ports in the keys of services.
+func portsOf(keys []string) []string {
 	ports := map[string]bool{}
-	for _, key := range c.keys() {
+	for _, key := range keys {
 		name, typ, _ := strings.Cut(key, "/")
 		if typ != "inet" {
 			continue
@@ -68,6 +80,46 @@ func inetPorts(c *config) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(ports))
+}
+
+// yield leaves the ports of a listener to another server.
+func (w *world) yield(id schema.ID) {
+	h := w.ledger.find(id.Kind, id.Key)
+	if h == nil {
+		return
+	}
+	a, err := h.attrs()
+	if err != nil {
+		return // which settle says
+	}
+	if w.yielded == nil {
+		w.yielded = map[string]bool{}
+	}
+	for _, l := range slices.Concat(a.Strings("listen"), a.Strings("listen_tls")) {
+		_, port := endpoint(l)
+		w.yielded[port] = true
+	}
+}
+
+// disabled is the parameter with the services of master.cf that are not to run.
+const disabled = "master_service_disable"
+
+// settleYielded has Postfix leave alone the ports that another server takes, which
+// services may have in master.cf as it was before mailform came. It is so until the
+// next change, before which Postfix is stopped, or takes its ports back.
+func (w *world) settleYielded() error {
+	var names []string
+	for _, key := range w.master.keys() {
+		name, typ, _ := strings.Cut(key, "/")
+		if _, port := endpoint(name); typ == "inet" && w.yielded[port] {
+			names = append(names, key)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	have, _ := w.main.parameter(disabled)
+	return w.setParameter(disabled, strings.Join(append(names, splitList(have)...), ", "))
 }
 
 // vacant refuses to have Postfix listen where somebody else does, before anything

@@ -35,7 +35,10 @@ func (w *world) settle() error {
 	if err := w.settleMain(params, lists); err != nil {
 		return err
 	}
-	return w.settleMaster(services)
+	if err := w.settleMaster(services); err != nil {
+		return err
+	}
+	return w.settleYielded()
 }
 
 func (w *world) settleMain(params, lists map[string]string) error {

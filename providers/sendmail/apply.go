@@ -49,7 +49,14 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 		}
 	}
 	if !refused {
-		if err := p.commit(ctx, was, next, serve); err != nil {
+		err := error(nil)
+		if leaves(batch) {
+			err = p.drain(ctx, was)
+		}
+		if err == nil {
+			err = p.commit(ctx, was, next, serve, yields(batch))
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return err
 			}

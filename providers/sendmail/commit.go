@@ -20,7 +20,7 @@ import (
 // commit writes what is different, in an order in which a kill leaves something that
 // works: the ledger knows of everything new before it is there, and of everything old
 // until it has gone.
-func (p *Provider) commit(ctx context.Context, was, next *world, serve bool) error {
+func (p *Provider) commit(ctx context.Context, was, next *world, serve, yields bool) error {
 	if err := p.on.Mkdir(ctx, host.Dir{Path: p.file()}, host.Dir{Path: p.file("new"), Mode: 0o700}); err != nil {
 		return err
 	}
@@ -38,7 +38,8 @@ func (p *Provider) commit(ctx context.Context, was, next *world, serve bool) err
 	if err != nil {
 		return err
 	}
-	if err := p.commitRest(ctx, was, next, serve); err != nil {
+	queueOnly := serve && (was.queueOnly || yields) && len(next.ledger.all(schema.KindListener)) == 0
+	if err := p.commitRest(ctx, was, next, serve, queueOnly); err != nil {
 		// What was put back is known as it was.
 		_, lerr := p.writeLedger(context.WithoutCancel(ctx), f, was.ledger)
 		return errors.Join(conflict(err), lerr)
@@ -61,31 +62,49 @@ func (p *Provider) writeLedger(ctx context.Context, f host.File, l ledger) (host
 }
 
 // commitRest writes maps, users and the configuration, and starts or stops Sendmail.
-func (p *Provider) commitRest(ctx context.Context, was, next *world, serve bool) error {
+func (p *Provider) commitRest(ctx context.Context, was, next *world, serve, queueOnly bool) error {
 	if err := p.commitMaps(ctx, was, next); err != nil {
 		return err
 	}
 	if err := p.commitJudge(ctx, was, next); err != nil {
 		return err
 	}
-	if err := p.commitConfig(ctx, was, next); err != nil {
-		return err
-	}
-	switch {
-	case serve && !was.running:
-		files, err := p.on.Read(ctx, p.cf)
-		if err != nil {
+	if !was.running || serve && queueOnly == was.queueOnly {
+		if err := p.commitConfig(ctx, was, next); err != nil || !serve || was.running {
 			return err
 		}
-		pidFile := effective(string(files[0].Content))["pidfile"]
-		if pidFile == "" {
-			pidFile = was.pidFile
-		}
-		return p.daemon(pidFile).Begin(ctx)
-	case !serve && was.running:
-		return p.daemon(was.pidFile).End(ctx)
+		return p.begin(ctx, was, queueOnly)
 	}
-	return nil
+	// It does not take over on the way who listens where, or nowhere.
+	if !serve {
+		if err := p.commitConfig(ctx, was, next); err != nil {
+			return err
+		}
+		return p.end(ctx, was)
+	}
+	if err := p.end(ctx, was); err != nil {
+		return err
+	}
+	if err := p.commitConfig(ctx, was, next); err != nil {
+		return errors.Join(err, p.begin(ctx, was, was.queueOnly))
+	}
+	return p.begin(ctx, was, queueOnly)
+}
+
+// begin starts Sendmail, or the process of it that sees to the queue alone.
+func (p *Provider) begin(ctx context.Context, was *world, queueOnly bool) error {
+	files, err := p.on.Read(ctx, p.cf)
+	if err != nil {
+		return err
+	}
+	pidFile := effective(string(files[0].Content))["pidfile"]
+	if pidFile == "" {
+		pidFile = was.pidFile
+	}
+	if queueOnly {
+		return p.runner(pidFile).Begin(ctx)
+	}
+	return p.daemon(pidFile).Begin(ctx)
 }
 
 // commitMaps makes the maps that are different beside their places, and puts them
@@ -176,7 +195,7 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 		return err
 	}
 	mc, cf, m4 := was.files[p.mc], was.files[p.cf], was.files[p.m4Path()]
-	_, have, _, _ := cutSection(string(cf.Content))
+	before, have, after, _ := cutSection(string(cf.Content))
 	var files []host.File
 	byM4 := mc.Exists
 	if byM4 {
@@ -196,7 +215,8 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 	}
 	text := withInclude(string(mc.Content), p.m4Path(), section != "")
 	wanted := asM4(section)
-	if text == string(mc.Content) && have == section && (section == "" || string(m4.Content) == wanted) {
+	if text == string(mc.Content) && have == section && (section == "" || string(m4.Content) == wanted) &&
+		around(before, section, ports)+section+around(after, section, ports) == string(cf.Content) {
 		return nil
 	}
 	if text != string(mc.Content) {
@@ -218,9 +238,8 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 		return fmt.Errorf("make %s of %s: m4 has made no configuration of Sendmail of it", p.cf, p.mc)
 	}
 	made := string(out.Stdout)
-	before, _, after, ok := cutSection(made)
-	if ok {
-		made = aside(before, ports) + section + aside(after, ports)
+	if before, _, after, ok := cutSection(made); ok {
+		made = around(before, section, ports) + section + around(after, section, ports)
 	}
 	f := cf.With([]byte(made))
 	f.Backup = true

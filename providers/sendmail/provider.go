@@ -108,19 +108,25 @@ func (p *Provider) daemon(pidFile string) *service.Service {
 
 // alive reports whether the process that a pid file names is a Sendmail.
 func (p *Provider) alive(ctx context.Context, pidFile string) (bool, error) {
+	line, err := p.commandLine(ctx, pidFile)
+	return strings.Contains(line, "sendmail"), err
+}
+
+// commandLine is that of the process that a pid file names; empty: there is none.
+func (p *Provider) commandLine(ctx context.Context, pidFile string) (string, error) {
 	files, err := p.on.Read(ctx, pidFile)
 	if err != nil || !files[0].Exists {
-		return false, err
+		return "", err
 	}
 	pid, _, _ := strings.Cut(strings.TrimSpace(string(files[0].Content)), "\n")
 	if pid == "" || strings.Trim(pid, "0123456789") != "" {
-		return false, nil
+		return "", nil
 	}
 	// The file outlives its process: another may have the number by now.
 	if files, err = p.on.Read(ctx, "/proc/"+pid+"/cmdline"); err != nil || !files[0].Exists {
-		return false, nil
+		return "", nil
 	}
-	return strings.Contains(string(files[0].Content), "sendmail"), nil
+	return string(files[0].Content), nil
 }
 
 // judge is the daemon that says whether users who submit mail are who they say they

@@ -18,6 +18,8 @@ const (
 	sectionEnd   = "##### mailform: end"
 	// asideMark stands before lines of others that say to listen where we do.
 	asideMark = "#mailform listens there: "
+	// relayMark stands before a line of others with a relay; ours follows it.
+	relayMark = "#mailform names the relay: "
 )
 
 // checkPath refuses paths that cannot stand in sendmail.cf as they are.
@@ -256,11 +258,30 @@ func portOf(value string) string {
 	return "25"
 }
 
-// aside puts a mark before lines of others that listen at our ports, and takes it
-// away from those that do no longer.
-func aside(text string, ports map[string]bool) string {
+// around is the text around our section as it goes with it. It puts a mark before
+// lines of others that listen at our ports, and takes it away from those that do no
+// longer. And it says of the relay what the section says: Sendmail puts it into rules
+// as it reads them, and has read them by then.
+func around(text, section string, ports map[string]bool) string {
+	relay := ""
+	for line := range strings.Lines(section) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "DS"); ok && value != "" {
+			relay = "DS" + value + "\n"
+		}
+	}
 	var b strings.Builder
+	ours := false // the line before was marked, and this one is ours
 	for line := range strings.Lines(text) {
+		if ours && strings.HasPrefix(line, "DS") {
+			ours = false
+			continue
+		}
+		var marked bool
+		line, marked = strings.CutPrefix(line, relayMark)
+		ours = marked
+		if relay != "" && strings.HasPrefix(line, "DS") {
+			line = relayMark + strings.TrimSuffix(line, "\n") + "\n" + relay
+		}
 		line = strings.TrimPrefix(line, asideMark)
 		if value, ok := strings.CutPrefix(line, "O DaemonPortOptions="); ok && ports[portOf(strings.TrimSpace(value))] {
 			line = asideMark + line
@@ -277,7 +298,7 @@ func putSection(text, section string, ports map[string]bool) string {
 	if !ok && before != "" && section != "" && !strings.HasSuffix(before, "\n") {
 		before += "\n"
 	}
-	return aside(before, ports) + section + aside(after, ports)
+	return around(before, section, ports) + section + around(after, section, ports)
 }
 
 // includeLine is the line of sendmail.mc that has it include a file.

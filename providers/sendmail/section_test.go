@@ -8,8 +8,9 @@ import (
 func FuzzSection(f *testing.F) {
 	f.Add("O A=1\n", "O B=2")
 	f.Add("O DaemonPortOptions=Name=MTA\n"+sectionBegin+"\nx\n"+sectionEnd+"\nrest", "y")
+	f.Add("DSold\nSparse=0\nDS", "DSmailform-relay:[192.0.2.1]")
 	f.Fuzz(func(t *testing.T, text, line string) {
-		if strings.Contains(text, sectionBegin) || strings.Contains(text, asideMark) || strings.ContainsAny(line, "#\n\r") {
+		if strings.Contains(text, sectionBegin) || strings.Contains(text, asideMark) || strings.Contains(text, relayMark) || strings.ContainsAny(line, "#\n\r") {
 			return
 		}
 		ports := map[string]bool{"25": true}

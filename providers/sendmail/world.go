@@ -19,15 +19,16 @@ var errNone = errors.New("there is no Sendmail")
 
 // A world is what there is, or is to be.
 type world struct {
-	p       *Provider
-	files   map[string]host.File // as they were read
-	ledger  ledger
-	live    rows // what the maps hold
-	users   map[string]authd.User
-	running bool
-	judging bool
-	mapType string
-	pidFile string
+	p      *Provider
+	files  map[string]host.File // as they were read
+	ledger ledger
+	live   rows // what the maps hold
+	users  map[string]authd.User
+	// running: there is a process of it; queueOnly: one that listens nowhere.
+	running, queueOnly bool
+	judging            bool
+	mapType            string
+	pidFile            string
 }
 
 // suffixes are the ends of the names of files that makemap makes.
@@ -73,6 +74,10 @@ func (p *Provider) load(ctx context.Context) (*world, error) {
 	if w.running, err = p.daemon(w.pidFile).Running(ctx); err != nil {
 		return nil, err
 	}
+	if w.queueOnly, err = p.runsQueueOnly(ctx, w.pidFile); err != nil {
+		return nil, err
+	}
+	w.running = w.running || w.queueOnly
 	if w.judged() {
 		w.judging, err = p.judge().Running(ctx)
 	}
