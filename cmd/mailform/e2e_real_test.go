@@ -65,6 +65,7 @@ func TestReal(t *testing.T) {
 			before := r.open()
 			r.changes()
 			before.alive(t)
+			r.killedHalfWay()
 		})
 	}
 }
@@ -73,13 +74,14 @@ func TestReal(t *testing.T) {
 type real struct {
 	*world
 	t           *testing.T
+	parts       []mailtest.System
 	swaks, curl string
 	count       int
 }
 
 func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real {
 	t.Helper()
-	r := &real{world: newWorld(t, nil), t: t, swaks: need(t, "swaks"), curl: need(t, "curl")}
+	r := &real{world: newWorld(t, nil), t: t, parts: parts, swaks: need(t, "swaks"), curl: need(t, "curl")}
 	text := readFile(t, "../../examples/real/main.mf.hcl")
 	for name, sample := range map[string]string{"smtps": "2465", "imaps": "2993", "pop3s": "2995"} {
 		r.port[name] = porttest.Port(t)

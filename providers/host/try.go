@@ -82,23 +82,33 @@ func (t *Trial) Unfinished(ctx context.Context) (bool, error) {
 	return files[0].Exists, nil
 }
 
-// Finish goes on with a trial that was killed: what lies there now is accepted,
-// or put back. Without one it does nothing.
-func (t *Trial) Finish(ctx context.Context) error {
+// Before are the files of a trial that has begun and not ended, as they were; nil
+// where there is none.
+func (t *Trial) Before(ctx context.Context) ([]File, error) {
 	files, err := t.Host.Read(ctx, t.Note)
 	if err != nil || !files[0].Exists {
-		return err
+		return nil, err
 	}
 	var n note
 	if err := json.Unmarshal(files[0].Content, &n); err != nil {
-		return fmt.Errorf("%s does not say what was changed when mailform was interrupted (%w). Look after the configuration, then remove that file", t.Note, err)
-	}
-	if err := t.Accept(ctx); err == nil {
-		return t.Host.Remove(ctx, t.Note)
+		return nil, fmt.Errorf("%s does not say what was changed when mailform was interrupted (%w). Look after the configuration, then remove that file", t.Note, err)
 	}
 	before := make([]File, len(n.Files))
 	for i, f := range n.Files {
 		before[i] = File{Path: f.Path, Exists: f.Exists, Content: f.Content, Mode: f.Mode, Owner: f.Owner, Settled: f.Settled}
+	}
+	return before, nil
+}
+
+// Finish goes on with a trial that was killed: what lies there now is accepted,
+// or put back. Without one it does nothing.
+func (t *Trial) Finish(ctx context.Context) error {
+	before, err := t.Before(ctx)
+	if err != nil || before == nil {
+		return err
+	}
+	if err := t.Accept(ctx); err == nil {
+		return t.Host.Remove(ctx, t.Note)
 	}
 	return t.back(ctx, before)
 }

@@ -1,7 +1,48 @@
 package mailtest
 
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
 // A System is a private instance of a server.
 type System interface {
 	// Block is the provider block for it, in the language of the files.
 	Block() string
+	// Check has the server's own programs judge its configuration, as it lies there.
+	Check() error
+}
+
+// Check implements System: all that Postfix itself looks at, and whether main.cf and
+// master.cf can be read.
+func (p *PostfixInstance) Check() error {
+	return errors.Join(judged("/usr/sbin/postmap", "-c", p.ConfigDir, "-q", "any", "static:one"), judged("/usr/sbin/postconf", "-c", p.ConfigDir, "-M"),
+		judged("/usr/sbin/postfix", "-c", p.ConfigDir, "check"))
+}
+
+// Check implements System.
+func (d *DovecotInstance) Check() error {
+	return judged("/usr/bin/doveconf", "-c", filepath.Join(d.ConfigDir, "dovecot.conf"), "-n")
+}
+
+// Check implements System: Sendmail reads its configuration, and is asked nothing.
+func (s *SendmailInstance) Check() error {
+	return judged(filepath.Join(s.ProgramDir, "sendmail"), "-C", filepath.Join(s.ConfigDir, "sendmail.cf"), "-bt")
+}
+
+// Check implements System.
+func (c *CyrusInstance) Check() error {
+	return judged(filepath.Join(c.ProgramDir, "cyr_info"), "-C", filepath.Join(c.ConfigDir, "imapd.conf"), "-M", filepath.Join(c.ConfigDir, "cyrus.conf"), "conf")
+}
+
+// judged runs a program that has to find nothing wrong.
+func judged(program string, args ...string) error {
+	out, err := exec.Command(program, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, out)
+	}
+	return nil
 }

@@ -24,16 +24,37 @@ func (p *Provider) finish(ctx context.Context) error {
 		return err
 	}
 	t := p.trial(nil)
-	open, err := t.Unfinished(ctx)
-	if err != nil || !open {
+	before, err := t.Before(ctx)
+	if err != nil || before == nil {
 		return err
 	}
 	running, err := p.daemon().Running(ctx)
 	if err != nil {
 		return err
 	}
-	t.Accept = p.accept(running, running)
+	restart := false
+	for _, f := range before {
+		if f.Path != p.mainFile() {
+			continue
+		}
+		now, err := p.on.Read(ctx, f.Path)
+		if err != nil {
+			return err
+		}
+		restart = rebinds(parseMain(f.Content), parseMain(now[0].Content))
+	}
+	t.Accept = p.accept(running, restart)
 	return t.Finish(ctx)
+}
+
+// rebinds reports whether the master has to be started anew: of these parameters it
+// takes notice only then.
+func rebinds(before, after *config) bool {
+	return slices.ContainsFunc([]string{"inet_interfaces", "inet_protocols"}, func(name string) bool {
+		was, _ := before.parameter(name)
+		is, _ := after.parameter(name)
+		return was != is
+	})
 }
 
 // commit writes what is different, in an order in which a kill leaves something that
@@ -198,18 +219,12 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 	if err != nil {
 		return err
 	}
-	restart := false
-	for _, name := range []string{"inet_interfaces", "inet_protocols"} { // of which the master only takes notice when it starts
-		before, _ := was.main.parameter(name)
-		after, _ := next.main.parameter(name)
-		restart = restart || before != after
-	}
 	if running {
 		if err := p.vacant(ctx, was, next); err != nil {
 			return err
 		}
 	}
-	return p.trial(p.accept(running, restart)).Run(ctx, files...)
+	return p.trial(p.accept(running, rebinds(was.main, next.main))).Run(ctx, files...)
 }
 
 // accept has Postfix check its configuration and, if it runs, take it over. One that
@@ -230,7 +245,7 @@ func (p *Provider) accept(running, restart bool) func(context.Context) error {
 			return err
 		}
 		if restart {
-			if err := p.daemon().End(ctx); err != nil {
+			if err := p.daemon().Restart(ctx); err != nil {
 				return err
 			}
 		} else if err := p.daemon().Renew(ctx); err != nil {

@@ -64,6 +64,40 @@ func (s *Service) Renew(ctx context.Context) error {
 	return s.do(ctx, s.Reload, "reload")
 }
 
+// Restart ends the server and starts it again, in one command: where mailform is
+// killed in between it comes back all the same. One that does not run is started.
+func (s *Service) Restart(ctx context.Context) error {
+	running, err := s.Running(ctx)
+	if err != nil {
+		return err
+	}
+	if !running {
+		return s.Begin(ctx)
+	}
+	// Nobody may be there any more to hear what they say.
+	c := host.Cmd("sh", "-c", "trap '' PIPE\n("+line(s.Stop)+") && ("+line(s.Start)+")")
+	if err := s.do(ctx, c, "restart"); err != nil {
+		return err
+	}
+	return s.Begin(ctx)
+}
+
+// line is a command as a line of a shell.
+func line(c host.Command) string {
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+	var b strings.Builder
+	if c.Dir != "" {
+		b.WriteString("cd " + quote(c.Dir) + " && ")
+	}
+	if len(c.Env) > 0 {
+		b.WriteString("env ")
+	}
+	for _, word := range append(c.Env[:len(c.Env):len(c.Env)], c.Args...) {
+		b.WriteString(quote(word) + " ")
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
 func (s *Service) become(ctx context.Context, running bool, c host.Command, verb string) error {
 	is, err := s.Running(ctx)
 	if err != nil || is == running {

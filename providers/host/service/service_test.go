@@ -47,10 +47,29 @@ const systemctl = `#!/bin/sh
 echo "$*" >>log
 case $1 in
 is-active) if [ -e up ]; then echo active; else echo inactive; exit 3; fi ;;
-start) touch up ;;
+start|restart) touch up ;;
 stop) rm -f up ;;
 esac
 `
+
+// Whoever is killed while he restarts the server has started it again all the same.
+func TestRestart(t *testing.T) {
+	s, dir := server(t)
+	s.Start.Env = []string{"A='b c'"}
+	for range 2 { // it does not run, and is started; then it does
+		if err := s.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "log"))
+	if err != nil || string(log) != "started\nstopped\nstarted\n" {
+		t.Errorf("what was done: %q, %v", log, err)
+	}
+	s.Stop = host.Cmd("sh", "-c", "echo it clings to life >&2; exit 1")
+	if err := s.Restart(t.Context()); err == nil || !strings.Contains(err.Error(), "it clings to life") {
+		t.Errorf("the error is: %v", err)
+	}
+}
 
 func TestByItsUnit(t *testing.T) {
 	dir := t.TempDir()
@@ -61,7 +80,7 @@ func TestByItsUnit(t *testing.T) {
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	t.Chdir(dir)
 	s := &service.Service{Host: host.Local(), Unit: "mail@one.service"}
-	for _, step := range []func(context.Context) error{s.Begin, s.Renew, s.End} {
+	for _, step := range []func(context.Context) error{s.Begin, s.Renew, s.Restart, s.End} {
 		if err := step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +95,7 @@ func TestByItsUnit(t *testing.T) {
 			verbs = append(verbs, verb)
 		}
 	}
-	if got := strings.Join(verbs, " "); got != "start reload stop" {
+	if got := strings.Join(verbs, " "); got != "start reload restart stop" {
 		t.Errorf("systemctl was asked to %s", got)
 	}
 }
