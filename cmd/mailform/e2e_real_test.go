@@ -66,6 +66,7 @@ func TestReal(t *testing.T) {
 			r.changes()
 			before.alive(t)
 			r.killedHalfWay()
+			r.cannotWrite()
 		})
 	}
 }
@@ -75,6 +76,7 @@ type real struct {
 	*world
 	t           *testing.T
 	parts       []mailtest.System
+	smallDisks  bool // all that mailform writes lies on ones
 	swaks, curl string
 	count       int
 }
@@ -103,6 +105,7 @@ func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real
 		providers = strings.ReplaceAll(providers, "\n}\n", "\n  "+hosttest.SSHD(t).Block()+"\n}\n")
 	}
 	r.write("providers.mf.hcl", providers)
+	r.onSmallDisks()
 	r.env = append(r.env, "MF_VAR_mail="+mail)
 	out := r.apply()
 	if !strings.Contains(out, "Apply complete!") {

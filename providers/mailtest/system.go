@@ -12,9 +12,23 @@ import (
 type System interface {
 	// Block is the provider block for it, in the language of the files.
 	Block() string
+	// Own is the directory that mailform has to itself; it is not there at first.
+	Own() string
 	// Check has the server's own programs judge its configuration, as it lies there.
 	Check() error
 }
+
+// Own implements System.
+func (p *PostfixInstance) Own() string { return filepath.Join(p.ConfigDir, "mailform") }
+
+// Own implements System.
+func (d *DovecotInstance) Own() string { return filepath.Join(d.ConfigDir, "mailform") }
+
+// Own implements System.
+func (s *SendmailInstance) Own() string { return filepath.Join(s.ConfigDir, "mailform") }
+
+// Own implements System.
+func (c *CyrusInstance) Own() string { return filepath.Join(c.ConfigDir, "mailform-cyrus") }
 
 // Check implements System: all that Postfix itself looks at, and whether main.cf and
 // master.cf can be read.
