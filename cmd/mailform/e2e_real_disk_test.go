@@ -26,7 +26,7 @@ func (r *real) onSmallDisks() {
 		// The servers end after that, and let go of what they hold there.
 		r.t.Cleanup(func() { _ = unix.Unmount(p.Own(), unix.MNT_DETACH) })
 	}
-	r.smallDisks = true
+	r.smallDisks = len(r.parts) > 0
 }
 
 // cannotWrite has each part in turn unable to write, as its disk is full or may only
