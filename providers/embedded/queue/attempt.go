@@ -1,14 +1,13 @@
 package queue
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 
+	"github.com/mailform/mailform/providers/embedded/dsn"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -126,7 +125,7 @@ func newMessage(j *job, body store.Body) (*message, error) {
 	for _, e := range j.entries {
 		m.utf8 = m.utf8 || !isASCII(e.To)
 	}
-	head, err := readHeader(body)
+	head, err := dsn.Header(body)
 	m.header8 = !isASCII(string(head))
 	return m, err
 }
@@ -135,7 +134,7 @@ func newMessage(j *job, body store.Body) (*message, error) {
 // reason of the host's; everything after that is an outcome.
 func (m *message) send(ctx context.Context, c *client) ([]outcome, error) {
 	entries := m.job.entries
-	if err := c.mail(entries[0].From, m); err != nil {
+	if err := c.mail(entries[0], m); err != nil {
 		var re *replyError
 		if errors.As(err, &re) && re.code/100 == 5 {
 			return same(m.job, outcomeOf(c.host, err)), nil
@@ -145,7 +144,7 @@ func (m *message) send(ctx context.Context, c *client) ([]outcome, error) {
 	outcomes := make([]outcome, len(entries))
 	taken := 0
 	for i, e := range entries {
-		err := c.rcpt(e.To)
+		err := c.rcpt(e)
 		if err == nil {
 			outcomes[i].kind = delivered
 			taken++
@@ -163,7 +162,7 @@ func (m *message) send(ctx context.Context, c *client) ([]outcome, error) {
 		return outcomes, nil
 	}
 	text, err := c.data(reader(m.body))
-	o := outcome{kind: delivered, status: "2.0.0", host: c.host, text: text}
+	o := outcome{kind: delivered, status: "2.0.0", host: c.host, text: text, reports: c.has("DSN")}
 	if err != nil {
 		o = outcomeOf(c.host, err)
 	} else {
@@ -201,23 +200,6 @@ func outcomeOf(host string, err error) outcome {
 		o.kind = failed
 	}
 	return o
-}
-
-// maxHeader is how much of a message is looked at for its header, in bytes.
-const maxHeader = 64 << 10
-
-// readHeader returns the header of a message, or its beginning.
-func readHeader(body store.Body) ([]byte, error) {
-	b := make([]byte, min(maxHeader, body.Size()))
-	n, err := body.ReadAt(b, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read header: %w", err)
-	}
-	b = b[:n]
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return b[:i+2], nil
-	}
-	return b[:bytes.LastIndexByte(b, '\n')+1], nil
 }
 
 func isASCII(s string) bool {

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mailform/mailform/providers/embedded/dsn"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 // A client speaks SMTP with one server. It is not go-smtp's, which greets with
@@ -135,8 +138,8 @@ func (c *client) sizeLimit() int64 {
 	return n
 }
 
-func (c *client) mail(from string, m *message) error {
-	line := "MAIL FROM:<" + from + ">"
+func (c *client) mail(e store.QueueEntry, m *message) error {
+	line := "MAIL FROM:<" + e.From + ">"
 	if c.has("SIZE") {
 		line += " SIZE=" + strconv.FormatInt(m.body.Size(), 10)
 	}
@@ -146,12 +149,29 @@ func (c *client) mail(from string, m *message) error {
 	if (m.utf8 || m.header8) && c.has("SMTPUTF8") {
 		line += " SMTPUTF8"
 	}
+	if c.has("DSN") {
+		if e.Return != "" {
+			line += " RET=" + e.Return
+		}
+		if e.EnvelopeID != "" {
+			line += " ENVID=" + dsn.Xtext(e.EnvelopeID)
+		}
+	}
 	_, err := c.command(250, c.times.Command, line)
 	return err
 }
 
-func (c *client) rcpt(to string) error {
-	_, err := c.command(25, c.times.Command, "RCPT TO:<"+to+">")
+func (c *client) rcpt(e store.QueueEntry) error {
+	line := "RCPT TO:<" + e.To + ">"
+	if c.has("DSN") {
+		if e.Asked.Notify != "" {
+			line += " NOTIFY=" + e.Asked.Notify
+		}
+		if o := e.Asked.OriginalParameter(); o != "" {
+			line += " ORCPT=" + o
+		}
+	}
+	_, err := c.command(25, c.times.Command, line)
 	return err
 }
 

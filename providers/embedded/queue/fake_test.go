@@ -70,6 +70,25 @@ func (f *fakeStore) add(now time.Time, from, text string, to ...string) {
 	}
 }
 
+// put queues one entry as it is; its numbers are found here.
+func (f *fakeStore) put(e store.QueueEntry, text string) { f.putAll(text, e) }
+
+// putAll queues entries of one message.
+func (f *fakeStore) putAll(text string, es ...store.QueueEntry) {
+	f.mu.Lock()
+	body := int64(len(f.bodies) + 1)
+	f.bodies[body] = text
+	for _, e := range es {
+		e.ID, e.Body, e.Size, e.Envelope = int64(len(f.entries)+1), body, int64(len(text)), fmt.Sprintf("TX%d", body)
+		f.entries[e.ID] = &e
+	}
+	f.mu.Unlock()
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
 func (f *fakeStore) QueueDue(_ context.Context, now time.Time, limit int) ([]store.QueueEntry, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -103,6 +122,7 @@ func (f *fakeStore) QueueFinish(_ context.Context, results []store.QueueResult) 
 		}
 		e.Attempts++
 		e.Next, e.LastErr = r.Next, r.Err
+		e.Warned = e.Warned || r.Warned
 		if r.Done {
 			delete(f.entries, r.ID)
 		}
@@ -186,6 +206,7 @@ type sink struct {
 
 	mu       sync.Mutex
 	messages []sunk
+	wishes   []string // parameters of MAIL and RCPT, as far as they are about reports
 	conns    int
 	peak     int // most transactions at a time
 	current  int
@@ -263,13 +284,31 @@ func (x *sinkSession) Mail(from string, o *gosmtp.MailOptions) error {
 	x.s.mu.Unlock()
 	_, secure := x.c.TLSConnectionState()
 	x.m = sunk{from: from, tls: secure, helo: x.c.Hostname(), utf8: o.UTF8}
+	if o.Return != "" || o.EnvelopeID != "" {
+		x.s.wish(fmt.Sprintf("RET=%s ENVID=%s", o.Return, o.EnvelopeID))
+	}
 	if f != nil {
 		return f(from)
 	}
 	return nil
 }
 
-func (x *sinkSession) Rcpt(to string, _ *gosmtp.RcptOptions) error {
+func (s *sink) wish(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wishes = append(s.wishes, text)
+}
+
+func (s *sink) wished() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.wishes)
+}
+
+func (x *sinkSession) Rcpt(to string, o *gosmtp.RcptOptions) error {
+	if o.Notify != nil || o.OriginalRecipient != "" {
+		x.s.wish(fmt.Sprintf("NOTIFY=%s ORCPT=%s;%s", o.Notify, o.OriginalRecipientType, o.OriginalRecipient))
+	}
 	x.s.mu.Lock()
 	f := x.s.onRcpt
 	x.s.mu.Unlock()

@@ -40,6 +40,21 @@ type Settings struct {
 	// Retry holds the waiting times between attempts. When an attempt fails after
 	// the last of them, the message bounces. Empty: DefaultRetry.
 	Retry []time.Duration
+	// DelayWarning is how long a message waits until its sender is told that it
+	// does; zero: DefaultDelayWarning; negative: nobody is told.
+	DelayWarning time.Duration
+}
+
+// DefaultDelayWarning is in the middle of what RFC 5321 §4.5.4.1 and custom have.
+const DefaultDelayWarning = 4 * time.Hour
+
+// warns says whether the sender of an entry that waits is to be told so now.
+func (s *Settings) warns(e store.QueueEntry, now time.Time) bool {
+	after := s.DelayWarning
+	if after == 0 {
+		after = DefaultDelayWarning
+	}
+	return after > 0 && !e.Warned && e.Asked.Delay() && now.Sub(e.Created) >= after
 }
 
 // DefaultRetry tries for a bit more than three days.

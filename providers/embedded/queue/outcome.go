@@ -3,8 +3,10 @@ package queue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/dsn"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -18,6 +20,9 @@ type outcome struct {
 	text, diagnostic string
 	// host is the other server's name.
 	host string
+	// reports: that server tells the sender itself what becomes of the message
+	// from there (RFC 3461 §5.2.1).
+	reports bool
 }
 
 type kind int
@@ -79,16 +84,17 @@ func (q *Queue) record(ctx context.Context, j *job, outcomes []outcome) {
 	}
 }
 
-// results turns outcomes into what the store keeps, with one report for all
-// recipients of the job that failed.
+// results turns outcomes into what the store keeps, with a report for each thing
+// that became of some recipients of the job and that the sender wants to know.
 func (q *Queue) results(ctx context.Context, j *job, outcomes []outcome) []store.QueueResult {
-	retry := q.o.Settings().Retry
+	settings := q.o.Settings()
+	retry := settings.Retry
 	if len(retry) == 0 {
 		retry = DefaultRetry
 	}
 	now := q.o.Now()
 	var results []store.QueueResult
-	var lost []failure
+	about := map[dsn.Action][]told{}
 	for i, e := range j.entries {
 		o := outcomes[i]
 		if o.kind == deferred && e.Attempts >= len(retry) {
@@ -96,49 +102,67 @@ func (q *Queue) results(ctx context.Context, j *job, outcomes []outcome) []store
 			o.text = "gave up after " + now.Sub(e.Created).Round(time.Minute).String() + "; " + o.text
 		}
 		log := q.o.Logger.With("id", e.Envelope, "to", e.To, "host", o.host)
+		r := store.QueueResult{ID: e.ID, Done: true}
 		switch o.kind {
 		case interrupted:
 			continue
 		case delivered:
 			log.Info("delivered", "reply", o.text)
-			results = append(results, store.QueueResult{ID: e.ID, Done: true})
+			if e.Asked.Success() && !o.reports {
+				about[dsn.Relayed] = append(about[dsn.Relayed], told{entry: e, outcome: o})
+			}
 		case failed:
 			log.Warn("delivery failed", "status", o.status, "error", o.String())
-			results = append(results, store.QueueResult{ID: e.ID, Done: true, Err: o.String()})
-			lost = append(lost, failure{e, o})
+			r.Err = o.String()
+			if e.Asked.Failure() {
+				about[dsn.Failed] = append(about[dsn.Failed], told{entry: e, outcome: o})
+			}
 		default:
-			next := now.Add(retry[e.Attempts])
-			log.Info("delivery deferred", "status", o.status, "error", o.String(), "next", next)
-			results = append(results, store.QueueResult{ID: e.ID, Next: next, Err: o.String()})
+			r.Done, r.Err, r.Next = false, o.String(), now.Add(retry[e.Attempts])
+			log.Info("delivery deferred", "status", o.status, "error", o.String(), "next", r.Next)
+			if settings.warns(e, now) {
+				about[dsn.Delayed] = append(about[dsn.Delayed], told{e, o, until(r.Next, retry[e.Attempts+1:])})
+			}
 		}
+		results = append(results, r)
 	}
-	if len(lost) == 0 {
-		return results
-	}
-	bounce, err := q.bounce(ctx, lost)
-	if err != nil {
-		// The sender must hear of it, so the entries stay until that can be written.
-		q.o.Logger.Error("queue: write report", "id", lost[0].entry.Envelope, "error", err)
-		return putOff(results, lost, now.Add(retry[0]))
-	}
-	for i := range results {
-		if results[i].ID == lost[0].entry.ID {
-			results[i].Bounce = bounce
+	for _, action := range []dsn.Action{dsn.Failed, dsn.Delayed, dsn.Relayed} {
+		if len(about[action]) > 0 {
+			q.attach(ctx, results, action, about[action], now.Add(retry[0]))
 		}
 	}
 	return results
 }
 
-// putOff makes failed results deferred ones.
-func putOff(results []store.QueueResult, lost []failure, next time.Time) []store.QueueResult {
+// until is when the last of the attempts is made that follow next.
+func until(next time.Time, rest []time.Duration) time.Time {
+	for _, d := range rest {
+		next = next.Add(d)
+	}
+	return next
+}
+
+// attach makes a report and puts it beside the first result that it is about. When
+// a report of a loss cannot be written, those entries stay until it can: the sender
+// must hear of it.
+func (q *Queue) attach(ctx context.Context, results []store.QueueResult, action dsn.Action, about []told, later time.Time) {
+	e, err := q.report(ctx, action, about)
+	if err != nil {
+		q.o.Logger.Error("queue: write report", "id", about[0].entry.Envelope, "error", err)
+	}
 	for i := range results {
-		for _, f := range lost {
-			if results[i].ID == f.entry.ID {
-				results[i].Done, results[i].Next = false, next
-			}
+		r := &results[i]
+		if !slices.ContainsFunc(about, func(t told) bool { return t.entry.ID == r.ID }) {
+			continue
+		}
+		switch {
+		case err != nil && action == dsn.Failed:
+			r.Done, r.Next = false, later
+		case err == nil:
+			r.Warned = action == dsn.Delayed
+			r.Bounce, e = e, nil
 		}
 	}
-	return results
 }
 
 func closeDrafts(results []store.QueueResult) {

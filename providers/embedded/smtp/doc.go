@@ -27,5 +27,6 @@
 // Mail that is forwarded elsewhere keeps its envelope sender (no SRS); loops
 // are cut by the number of Received fields (RFC 5321 §6.3).
 //
-// DSN (RFC 3461) is not offered, since the queue does not keep NOTIFY yet.
+// What senders ask to be told (DSN, RFC 3461) goes into the queue with the
+// message; that mail has arrived in a mailbox is told here.
 package smtp

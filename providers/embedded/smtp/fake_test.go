@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/auth"
+	"github.com/mailform/mailform/providers/embedded/dsn"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -43,6 +44,9 @@ type delivery struct {
 	remote     []string
 	text       string // for accounts
 	remoteText string // for remote
+	wishes     store.Wishes
+	asked      map[string]dsn.Asked
+	reports    []delivery
 }
 
 func (f *fakeStore) Resolve(_ context.Context, rcpt string) (store.Resolution, error) {
@@ -114,22 +118,37 @@ func (f *fakeStore) Accept(ctx context.Context, e *store.Envelope) error {
 	if slices.Contains(e.Accounts, 3) {
 		return store.ErrOverQuota
 	}
-	d := delivery{id: e.ID, from: e.From, accounts: e.Accounts, remote: e.Remote}
-	text, err := io.ReadAll(e.Draft.Reader())
+	d, err := f.read(e)
 	if err != nil {
 		return err
 	}
-	d.text, d.remoteText = string(text), string(text)
-	if e.RemoteDraft != nil {
-		if text, err = io.ReadAll(e.RemoteDraft.Reader()); err != nil {
+	for _, r := range e.Reports {
+		rd, err := f.read(r)
+		if err != nil {
 			return err
 		}
-		d.remoteText = string(text)
+		d.reports = append(d.reports, rd)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.accepted = append(f.accepted, d)
 	return nil
+}
+
+func (f *fakeStore) read(e *store.Envelope) (delivery, error) {
+	d := delivery{id: e.ID, from: e.From, accounts: e.Accounts, remote: e.Remote, wishes: e.Wishes, asked: e.Asked}
+	text, err := io.ReadAll(e.Draft.Reader())
+	if err != nil {
+		return d, err
+	}
+	d.text, d.remoteText = string(text), string(text)
+	if e.RemoteDraft != nil {
+		if text, err = io.ReadAll(e.RemoteDraft.Reader()); err != nil {
+			return d, err
+		}
+		d.remoteText = string(text)
+	}
+	return d, nil
 }
 
 func (f *fakeStore) deliveries() []delivery {

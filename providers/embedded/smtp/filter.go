@@ -185,7 +185,7 @@ func (s *session) readdress(tx *transaction, m *milter.Message) *gosmtp.SMTPErro
 		m.Discard = true
 		return nil
 	}
-	tx.recipients, tx.accounts, tx.remote = nil, nil, nil
+	tx.recipients, tx.accounts, tx.remote, tx.asked, tx.arrivals = nil, nil, nil, nil, nil
 	for _, to := range m.Recipients {
 		a, err := parseAddress(to)
 		if err != nil {
@@ -218,6 +218,8 @@ func (tx *transaction) obey(e *store.Envelope) {
 	for _, a := range tx.recipients {
 		e.Remote = append(e.Remote, a.path())
 	}
+	// Nothing has arrived yet.
+	e.Asked, tx.arrivals = tx.wanted, nil
 }
 
 // became says for the log what has become of a message that was accepted.

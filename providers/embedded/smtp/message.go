@@ -130,6 +130,7 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 	e := &store.Envelope{
 		Draft: d, From: tx.from.path(), ID: tx.id, Received: s.srv.o.Now(),
 		Accounts: tx.accounts, Remote: tx.remote,
+		Wishes: tx.wishes, Asked: tx.asked,
 	}
 	tx.obey(e)
 	received := s.received(tx, e.Received)
@@ -143,6 +144,12 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 			}
 		}
 		d.Prepend([]byte("Return-Path: <" + e.From + ">\r\n"))
+	}
+	if err := s.tell(ctx, tx, e); err != nil {
+		return err
+	}
+	for _, r := range e.Reports {
+		defer r.Draft.Close()
 	}
 	return s.srv.o.Store.Accept(ctx, e)
 }

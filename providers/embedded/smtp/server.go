@@ -142,6 +142,7 @@ func (s *Server) converse(w *wire) {
 	engine.MaxRecipients = s.o.Limits.Recipients
 	engine.MaxLineLength = 0 // the wire and the session look at lines
 	engine.EnableSMTPUTF8 = true
+	engine.EnableDSN = true
 	engine.AllowInsecureAuth = true // the session knows better: go-smtp cannot see the wire's TLS
 	if w.tls == nil {
 		engine.TLSConfig = w.tlsConf // only to have STARTTLS announced

@@ -12,6 +12,7 @@ import (
 
 	gosmtp "github.com/emersion/go-smtp"
 
+	"github.com/mailform/mailform/providers/embedded/dsn"
 	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
@@ -46,9 +47,13 @@ type transaction struct {
 	recipients []address
 	accounts   []int64
 	remote     []string
-	own        []string       // addresses that the sender may use (Submission)
-	begun      chan struct{}  // closed when the content begins to be taken
-	verdict    milter.Message // of the filters, without the content
+	wishes     store.Wishes
+	wanted     map[string]dsn.Asked // what is to be told, by addresses of recipients
+	asked      map[string]dsn.Asked // the same by addresses of remote
+	arrivals   []dsn.Recipient      // here, whose sender wants to be told
+	own        []string             // addresses that the sender may use (Submission)
+	begun      chan struct{}        // closed when the content begins to be taken
+	verdict    milter.Message       // of the filters, without the content
 }
 
 // Answers. They are never wrapped: go-smtp looks at the bare type, and answers
@@ -90,6 +95,7 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 		id: rand.Text()[:16], helo: s.conn.Hostname(), esmtp: s.w.esmtp,
 		utf8: opts.UTF8, size: opts.Size, maxSize: s.w.maxSize, begun: make(chan struct{}),
 	}
+	tx.wishes = store.Wishes{Return: string(opts.Return), EnvelopeID: opts.EnvelopeID, RequireTLS: opts.RequireTLS}
 	if opts.Size > tx.maxSize {
 		return errTooBig
 	}
@@ -133,7 +139,7 @@ func (tx *transaction) owns(a address) bool {
 }
 
 // Rcpt adds a recipient.
-func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
+func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 	tx := s.current()
 	if tx == nil {
 		return errSequence
@@ -163,6 +169,7 @@ func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 	if err := s.filterRcpt(a); err != nil {
 		return err
 	}
+	tx.wants(a, opts)
 	tx.add(a, r)
 	s.w.begun = tx.begun
 	return nil
@@ -175,7 +182,7 @@ func (tx *transaction) add(a address, r store.Resolution) {
 			tx.accounts = append(tx.accounts, id)
 		}
 	}
-	for _, f := range r.Forwards {
+	for _, f := range tx.ask(a, r) {
 		if !slices.Contains(tx.remote, f) {
 			tx.remote = append(tx.remote, f)
 		}

@@ -19,7 +19,16 @@ func (s *Store) Accept(ctx context.Context, e *Envelope) error {
 		if err := t.checkRoom(e); err != nil {
 			return err
 		}
-		return t.deliver(e)
+		if err := t.deliver(e); err != nil {
+			return err
+		}
+		for _, r := range e.Reports {
+			// Whom a report is for may be gone: nobody misses it then.
+			if err := t.deliver(r); err != nil && !errors.Is(err, ErrUnknownUser) {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("accept message: %w", err)

@@ -15,6 +15,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/mailform/mailform/providers/embedded/dsn"
 )
 
 // Errors that callers test for with errors.Is.
@@ -88,6 +90,24 @@ type Envelope struct {
 	// ID is the transaction's id, as in the Received field and the 250 answer.
 	ID       string
 	Received time.Time
+	// Wishes say how the message is to be sent on.
+	Wishes
+	// Asked is what the sender asked to be told about Remote recipients, by their
+	// address; those that are not there, nothing in particular.
+	Asked map[string]dsn.Asked
+	// Reports are delivered together with the message, all or nothing.
+	Reports []*Envelope
+}
+
+// Wishes are what the sender of a message asks of every server on its way.
+type Wishes struct {
+	// Return is RET (RFC 3461 §4.3): "FULL", "HDRS" or empty.
+	Return string
+	// EnvelopeID is ENVID (RFC 3461 §4.4), decoded.
+	EnvelopeID string
+	// RequireTLS: the message goes only to servers that are known by their
+	// certificates and promise the same (RFC 8689).
+	RequireTLS bool
 }
 
 // SpecialUse values (RFC 6154) as a mailbox has them: `\Sent`, `\Drafts`, …
@@ -160,6 +180,10 @@ type QueueEntry struct {
 	Attempts int
 	LastErr  string
 	Held     bool
+	Wishes
+	Asked dsn.Asked
+	// Warned: the sender has been told that the message waits.
+	Warned bool
 }
 
 // A QueueResult is the outcome of one attempt.
@@ -170,6 +194,8 @@ type QueueResult struct {
 	// Next attempt, when not Done.
 	Next time.Time
 	Err  string
+	// Warned: Bounce tells the sender that the message waits.
+	Warned bool
 	// Bounce is committed together with the result; nil for none.
 	Bounce *Envelope
 }

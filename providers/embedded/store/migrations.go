@@ -190,6 +190,17 @@ var migrations = [][]string{
 			roll_zsk BOOLEAN NOT NULL
 		) {clustered}`,
 	},
+	{
+		// What senders ask of the servers on the way of a message: to be told
+		// (RFC 3461), to be sent over TLS (RFC 8689). warned: the sender knows that
+		// the message waits.
+		`ALTER TABLE queue ADD COLUMN ret TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE queue ADD COLUMN envid TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE queue ADD COLUMN require_tls BOOLEAN NOT NULL DEFAULT FALSE`,
+		`ALTER TABLE queue ADD COLUMN notify TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE queue ADD COLUMN orcpt TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE queue ADD COLUMN warned BOOLEAN NOT NULL DEFAULT FALSE`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.

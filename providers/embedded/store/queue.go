@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-const selectQueue = `SELECT id, envelope, sender, recipient, body, size, created_at, next_at, attempts, last_error, held FROM queue `
+const selectQueue = `SELECT id, envelope, sender, recipient, body, size, created_at, next_at, attempts, last_error, held,
+	ret, envid, require_tls, notify, orcpt, warned FROM queue `
 
 // enqueue adds a queue entry for each remote recipient of a message.
 func (t *tx) enqueue(e *Envelope, body, size int64, at time.Time) error {
@@ -17,8 +18,11 @@ func (t *tx) enqueue(e *Envelope, body, size int64, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`INSERT INTO queue (id, envelope, sender, recipient, body, size, created_at, next_at, attempts, last_error, held)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`, id, e.ID, e.From, to, body, size, micros(at), micros(at), e.Hold, e.Hold != ""); err != nil {
+		asked := e.Asked[to]
+		if _, err := t.exec(`INSERT INTO queue (id, envelope, sender, recipient, body, size, created_at, next_at, attempts, last_error, held,
+			ret, envid, require_tls, notify, orcpt, warned) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, e.ID, e.From, to, body, size, micros(at), micros(at), e.Hold, e.Hold != "",
+			e.Return, e.EnvelopeID, e.RequireTLS, asked.Notify, asked.Original, false); err != nil {
 			return fmt.Errorf("queue message: %w", err)
 		}
 	}
@@ -30,7 +34,8 @@ func (s *Store) queue(ctx context.Context, where string, args ...any) (es []Queu
 	err = s.read.rows(ctx, selectQueue+where, args, func(r *sql.Rows) error {
 		var e QueueEntry
 		var created, next int64
-		if err := r.Scan(&e.ID, &e.Envelope, &e.From, &e.To, &e.Body, &e.Size, &created, &next, &e.Attempts, &e.LastErr, &e.Held); err != nil {
+		if err := r.Scan(&e.ID, &e.Envelope, &e.From, &e.To, &e.Body, &e.Size, &created, &next, &e.Attempts, &e.LastErr, &e.Held,
+			&e.Return, &e.EnvelopeID, &e.RequireTLS, &e.Asked.Notify, &e.Asked.Original, &e.Warned); err != nil {
 			return err
 		}
 		e.Created, e.Next = fromMicros(created), fromMicros(next)
@@ -176,6 +181,11 @@ func (t *tx) queueFinish(r QueueResult) error {
 		}
 	} else if _, err := t.exec(`UPDATE queue SET next_at = ?, attempts = attempts + 1, last_error = ? WHERE id = ?`, micros(r.Next), r.Err, r.ID); err != nil {
 		return fmt.Errorf("write queue entry: %w", err)
+	}
+	if r.Warned && !r.Done {
+		if _, err := t.exec(`UPDATE queue SET warned = ? WHERE id = ?`, true, r.ID); err != nil {
+			return fmt.Errorf("write queue entry: %w", err)
+		}
 	}
 	if r.Bounce == nil {
 		return nil

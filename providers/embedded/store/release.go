@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/mailform/mailform/providers/embedded/dsn"
 )
 
 // release lets go of entries that were held. An entry whose recipient has an
@@ -64,7 +66,11 @@ func (s *Store) releaseHome(ctx context.Context, id int64) (bool, error) {
 		return false, fmt.Errorf("release entry %d: %w", id, err)
 	}
 	d.Prepend([]byte("Return-Path: <" + e.From + ">\r\n"))
-	deliver := &Envelope{Draft: d, From: e.From, ID: e.Envelope, Accounts: to.Accounts, Remote: to.Forwards, RemoteDraft: away}
+	deliver := &Envelope{Draft: d, From: e.From, ID: e.Envelope, Accounts: to.Accounts, Remote: to.Forwards, RemoteDraft: away,
+		Wishes: e.Wishes, Asked: map[string]dsn.Asked{}}
+	for _, f := range to.Forwards {
+		deliver.Asked[f] = e.Asked
+	}
 	gone := false
 	err = s.write(ctx, func(t *tx) error {
 		gone = false // it may be tried again
