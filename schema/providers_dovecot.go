@@ -36,7 +36,7 @@ var dovecotProvider = &BlockType{
 		{Attribute: "mailbox.quota", As: "`userdb_quota_rule`, from Dovecot 2.4 on `userdb_quota_storage_size`, by the `quota` plugin"},
 		{Attribute: "mailbox.protocols", As: "a `passdb` with `deny = yes` for each service"},
 		{Attribute: "mailbox.mail", As: "`disabled`: refused by that `passdb` for every service, and unknown to the server that takes mail. `forward`: the other server does it"},
-		{Attribute: "mailbox.sieve", As: "no script", Refuses: refuseScript},
+		{Attribute: "mailbox.sieve", As: "a file that `sieve_before` names, from Dovecot 2.4 on `sieve_script`: it is run before the scripts that the user keeps himself"},
 		{Attribute: "mailbox.messages", As: "`doveadm mailbox status`, for what a plan removes"},
 		{Attribute: "mailbox.bytes", As: "`doveadm mailbox status`, for what a plan removes"},
 		{Attribute: "listener.owner", As: "a comment"},

@@ -39,12 +39,23 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	for _, o := range p.observe(st, asked) {
 		before[schema.ID{Kind: o.Kind, Key: o.Key}] = o
 	}
-	e := &edit{p: p, st: st}
+	e := &edit{p: p, st: st, scripts: map[string]string{}}
 	errs := make([]error, len(batch))
 	failed := false
 	for i := range batch {
 		errs[i] = e.change(&batch[i], before)
 		failed = failed || errs[i] != nil
+	}
+	if !failed {
+		var wrong scriptError
+		if err := e.putScripts(ctx); errors.As(err, &wrong) {
+			failed = true
+			for i := range batch {
+				errs[i] = wrong.of(&batch[i].Resource)
+			}
+		} else if err != nil {
+			return err
+		}
 	}
 	if failed { // nothing of it is done
 		for i := range batch {
@@ -86,6 +97,8 @@ type edit struct {
 	stop    bool
 	purge   []string // addresses whose mail goes for good
 	added   string   // the last of those who were not there before
+	// scripts of users that are wanted, by their names.
+	scripts map[string]string
 }
 
 // change takes in a change. before is what there was at the beginning of the
@@ -165,6 +178,9 @@ func (e *edit) put(w *wanted, owner string) error {
 
 func (e *edit) putUser(w *wanted, owner string) error {
 	u := w.user
+	if u.script != "" {
+		e.scripts[u.script] = w.script
+	}
 	u.note.User, u.note.Owner, u.note.Lineage = u.address, owner, e.p.lineage
 	f := e.st.list
 	i, there := f.find(u.address)

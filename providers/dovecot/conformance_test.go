@@ -167,7 +167,7 @@ func mailboxes() providertest.Sample {
 		Needs: []schema.Resource{store()},
 		Good:  mailbox("alice@example.com", nil),
 		Changed: attrs{
-			"password_hash": list(anotherHash, aCrypt), "protocols": list("pop3"), "mail": str("disabled"),
+			"password_hash": list(anotherHash, aCrypt), "protocols": list("pop3"), "mail": str("disabled"), "sieve": str("keep;\n"),
 		},
 		Odd: map[string]schema.Resource{
 			"no password":              mailbox("no@example.com", attrs{"password_hash": list()}),
@@ -177,6 +177,7 @@ func mailboxes() providertest.Sample {
 			"disabled, with protocols": mailbox("off@example.com", attrs{"mail": str("disabled"), "protocols": list("imap")}),
 			"disabled, without":        mailbox("off2@example.com", attrs{"mail": str("disabled"), "protocols": list()}),
 			"mail goes elsewhere":      mailbox("fwd@example.com", attrs{"mail": str("forward")}),
+			"a script":                 mailbox("script@example.com", attrs{"sieve": str("# für Zoë: \"x\" $y %u\r\ndiscard;")}),
 			"no quota":                 mailbox("all@example.com", attrs{"quota": num(0)}),
 			"odd characters":           mailbox("a+b=c&d'e~f#g@example.com", nil),
 		},
@@ -184,7 +185,7 @@ func mailboxes() providertest.Sample {
 			"password_hash": {list("plain"), list("$pbkdf2-sha256$1$a$b"), list("$6$a$b:root")},
 			"protocols":     {list("nntp"), list("pop3", "imap")},
 			"mail":          {str("lost")},
-			"sieve":         {str("keep;")},
+			"sieve":         {str(""), str("keep"), str("a\x00b")},
 		},
 		Many: many,
 	}

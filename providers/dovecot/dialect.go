@@ -31,8 +31,14 @@ type dialect struct {
 	// none stands for no protocols at all.
 	none string
 
+	// ourScripts tells what has Dovecot run the Sieve scripts of users; empty:
+	// nothing does.
+	ourScripts func(*tree) string
+
 	store func(b *strings.Builder, s mailstore)
 	users func(b *strings.Builder, e environment)
+	// sieve has the scripts of users run.
+	sieve func(b *strings.Builder, e environment)
 }
 
 // dialects are those that mailform writes, the newest first.
@@ -40,10 +46,12 @@ var dialects = []*dialect{
 	{
 		since: "2.4", certificate: "ssl_server_cert_file", key: "ssl_server_key_file", address: "listen",
 		quota: "userdb_quota_storage_size=", socketDirs: true, store: writeStore24, users: writeUsers24,
+		sieve: scriptSettings24, ourScripts: ourScripts24,
 	},
 	{
 		since: "2.3", certificate: "ssl_cert", key: "ssl_key", file: "<", address: "address",
 		quota: "userdb_quota_rule=*:bytes=", none: "none", retention: true, store: writeStore23, users: writeUsers23,
+		sieve: scriptSettings23, ourScripts: ourScripts23,
 	},
 }
 
@@ -72,24 +80,15 @@ func (p *Provider) dialectOf(ctx context.Context) *dialect {
 	return spoken(string(out.Stdout))
 }
 
-// outgrown reports whether Dovecot cannot read our settings because it is of
-// another version than the one that they were written for. Then none of them is in
-// force, and what is written next is in its own dialect.
-func (st *state) outgrown(now *dialect) bool {
-	if now == nil || len(st.settings.marks) == 0 {
-		return false
-	}
-	was := dialects[len(dialects)-1]
+// writtenFor is the dialect of our settings. Where it is not Dovecot's any more,
+// none of them is in force, and what is written next is in its own.
+func (st *state) writtenFor() *dialect {
 	for line := range strings.Lines(string(st.conf.Content)) {
 		if version, ok := strings.CutPrefix(strings.TrimSpace(line), dialectPrefix); ok {
-			was = spoken(version)
+			return spoken(version)
 		}
 	}
-	if was == now {
-		return false
-	}
-	st.dialect = now
-	return true
+	return dialects[len(dialects)-1]
 }
 
 func writeStore23(b *strings.Builder, s mailstore) {

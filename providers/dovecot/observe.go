@@ -39,7 +39,7 @@ func (p *Provider) observe(st *state, asked func(kind, key string) bool) []provi
 			continue
 		}
 		o := providers.Observed{Kind: schema.KindMailbox, Key: r.Address, Retained: true, Revision: "retained until " + r.Until.UTC().Format("2006-01-02T15:04:05Z")}
-		o.Attrs = schema.KindByName(o.Kind).Object(mailboxAttrs(r.Address, nil, r.Quota, nil, "enabled"))
+		o.Attrs = schema.KindByName(o.Kind).Object(mailboxAttrs(r.Address, nil, r.Quota, nil, "enabled", cty.NullVal(cty.String)))
 		out = append(out, o)
 	}
 	return out
@@ -121,20 +121,21 @@ func (p *Provider) observeUser(st *state, u *user) providers.Observed {
 	if st.denied["smtp"][u.address] && len(protocols) == 0 {
 		mail, protocols = "disabled", u.note.Protocols
 	}
+	script := st.script(u)
 	hashes := taken(u.password, u.note)
 	o := p.observed(schema.KindMailbox, u.address, u.note.Owner, u.note.Lineage, u.note.Gen,
-		mailboxAttrs(u.address, hashes, u.quota, protocols, mail))
+		mailboxAttrs(u.address, hashes, u.quota, protocols, mail, script))
 	// What others have added is not ours to show, but to notice.
-	o.Revision = revision(fmt.Appendf(nil, "%q %q %d %q %q %q %q %d %q %q",
-		u.address, hashes, u.quota, protocols, mail, u.note.Owner, u.note.Lineage, u.note.Gen, u.unix, u.extra))
+	o.Revision = revision(fmt.Appendf(nil, "%q %q %d %q %q %q %q %d %q %q %q %v",
+		u.address, hashes, u.quota, protocols, mail, u.note.Owner, u.note.Lineage, u.note.Gen, u.unix, u.extra, st.scripts[u.script], script.IsNull()))
 	return o
 }
 
-func mailboxAttrs(address string, hashes []string, quota int64, protocols []string, mail string) map[string]cty.Value {
+func mailboxAttrs(address string, hashes []string, quota int64, protocols []string, mail string, script cty.Value) map[string]cty.Value {
 	return map[string]cty.Value{
 		"address": cty.StringVal(address), "password_hash": schema.StringList(hashes), "quota": cty.NumberIntVal(quota),
 		"protocols": schema.StringList(protocols), "mail": cty.StringVal(mail),
-		"sieve": cty.NullVal(cty.String), "messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
+		"sieve": script, "messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
 	}
 }
 

@@ -134,6 +134,11 @@ type state struct {
 	list     *userFile
 	denied   map[string]map[string]bool // by service and address
 	running  bool
+	// scripts of users, by their names, and whether Dovecot runs them.
+	scripts map[string]string
+	runs    bool
+	// outgrown: the settings were written for another version.
+	outgrown bool
 }
 
 // load reads what there is. Without a dovecot.conf there is nothing.
@@ -160,9 +165,15 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	if !st.main.Exists {
 		return st, nil
 	}
+	if st.list.wantsScripts() {
+		if st.scripts, err = p.loadScripts(ctx); err != nil {
+			return nil, err
+		}
+	}
 	out, err := host.Must(ctx, p.host, host.Cmd(p.program("doveconf"), "-c", p.mainFile(), "-a", "-P"))
 	if err != nil {
-		if st.outgrown(p.dialectOf(ctx)) {
+		if now := p.dialectOf(ctx); st.writtenFor() != now && now != nil && len(st.settings.marks) > 0 {
+			st.dialect, st.outgrown = now, true
 			return st, nil
 		}
 		// Where mailform was killed before it could put back what Dovecot refuses,
@@ -175,7 +186,7 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	}
 	st.tree, st.dialect = parseTree(string(out.Stdout)), spoken(string(out.Stdout))
 	store, listeners := inForce(st.tree, st.dialect, st.settings.marks, certificateFile(p.ours()))
-	st.was = maps.Clone(listeners)
+	st.was, st.runs = maps.Clone(listeners), runsScripts(st.tree, st.dialect)
 	st.settings.store = store
 	for id := range st.settings.marks { // where Dovecot listens by itself is none of ours
 		if _, service := splitListener(id.Key); id.Kind == schema.KindListener {

@@ -165,6 +165,9 @@ type environment struct {
 	// protocols that others have Dovecot serve, beyond ours.
 	protocols []string
 	own       struct{ certificate, key string }
+	// sieve has the scripts of users run, by scriptSetting where that is one.
+	sieve         bool
+	scriptSetting string
 }
 
 // usernameChars are those that Dovecot lets a user name have. A slash is not among
@@ -191,6 +194,9 @@ func (s *settings) format(e environment) []byte {
 	b.WriteString("\n")
 	s.writeStore(&b, e)
 	s.writeUsers(&b, e)
+	if e.sieve {
+		e.dialect.sieve(&b, e)
+	}
 	s.writeListeners(&b, e)
 	for _, id := range ids {
 		if m := s.marks[id]; m.Kind == schema.KindParameter {

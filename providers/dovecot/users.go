@@ -16,6 +16,8 @@ type user struct {
 	// password as Dovecot writes it: {SCHEME}hash.
 	password string
 	quota    int64 // bytes; 0: none
+	// script is the name of his Sieve script; empty: he has none.
+	script string
 	// unix are the fields uid, gid, gecos, home and shell, and extra are further
 	// ones, where somebody else has written any.
 	unix  [5]string
@@ -138,9 +140,14 @@ func parseUser(line string) (user, error) {
 		return u, nil
 	}
 	for _, e := range strings.Fields(fields[7]) {
-		if n := quotaOf(e); n > 0 {
+		n := quotaOf(e)
+		script, ours := strings.CutPrefix(e, scriptField)
+		switch {
+		case n > 0:
 			u.quota = n
-		} else {
+		case ours && plainScript(script):
+			u.script = script
+		default:
 			u.extra = append(u.extra, e)
 		}
 	}
@@ -174,6 +181,9 @@ func (f *userFile) format(d *dialect) []byte {
 		var extra []string
 		if u.quota > 0 {
 			extra = append(extra, d.quota+strconv.FormatInt(u.quota, 10))
+		}
+		if u.script != "" {
+			extra = append(extra, scriptField+u.script)
 		}
 		fields := append([]string{escaped(u.address), u.password}, u.unix[:]...)
 		fields = append(fields, strings.Join(append(extra, u.extra...), " "))

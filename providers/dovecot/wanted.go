@@ -27,6 +27,7 @@ type wanted struct {
 	value string
 	// of a mailbox
 	user      user
+	script    string
 	mail      string
 	protocols []string
 }
@@ -210,9 +211,7 @@ func (w *wanted) readMailbox(r *reader) {
 	address := r.text("address")
 	hashes := r.list("password_hash")
 	w.user = user{address: address, quota: r.whole("quota")}
-	if script := r.attrs.GetAttr("sieve"); r.err == nil && (!script.IsKnown() || !script.IsNull()) {
-		r.err = errors.New("sieve is a script, which this provider has no place for")
-	}
+	w.readScript(r)
 	w.mail, w.protocols = r.text("mail"), r.list("protocols")
 	if r.err != nil {
 		return
@@ -250,6 +249,26 @@ func (w *wanted) readMailbox(r *reader) {
 	}
 }
 
+// longestScript bounds Sieve scripts, as Dovecot does by itself.
+const longestScript = 1 << 20
+
+func (w *wanted) readScript(r *reader) {
+	v := r.attrs.GetAttr("sieve")
+	switch {
+	case r.err != nil:
+	case !v.IsKnown():
+		r.err = errors.New("sieve is not known")
+	case v.IsNull():
+	case v.AsString() == "":
+		r.err = errors.New("sieve is empty: leave it out")
+	case len(v.AsString()) > longestScript || strings.ContainsRune(v.AsString(), 0):
+		r.err = errors.New("sieve is longer than 1 MiB, or holds a zero byte")
+	default:
+		w.script = v.AsString()
+		w.user.script = scriptName(w.script)
+	}
+}
+
 // checkAddress refuses an address that Dovecot cannot have as the name of a user.
 func checkAddress(address string) error {
 	a, err := schema.ParseAddress(address)
@@ -280,7 +299,7 @@ func plainName(address string) bool {
 var derived = []string{
 	"hostname", "protocols", "ssl", "ssl_cert", "ssl_key", "ssl_server_cert_file", "ssl_server_key_file", "mail_plugins", "auth_mechanisms", "auth_username_format", "auth_username_chars",
 	"first_valid_uid", "first_valid_gid", "passdb", "userdb", "plugin/quota", "plugin/quota_vsizes", "plugin/quota_grace", "plugin/mailform_retention",
-	"protocol imap/mail_plugins", "mail_plugins/quota", "protocol imap/mail_plugins/imap_quota", "quota User quota/driver", "quota_storage_grace",
+	"protocol imap/mail_plugins", "protocol lmtp/mail_plugins", "protocol lmtp/mail_plugins/sieve", "mail_plugins/quota", "protocol imap/mail_plugins/imap_quota", "quota User quota/driver", "quota_storage_grace",
 }
 
 func checkParameter(name, value string) error {
@@ -299,7 +318,7 @@ func checkParameter(name, value string) error {
 }
 
 // Validate implements providers.Validator.
-func (p *Provider) Validate(_ context.Context, resources []schema.Resource) ([]providers.Problem, error) {
+func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([]providers.Problem, error) {
 	var problems []providers.Problem
 	stores := ""
 	for i := range resources {
@@ -318,7 +337,8 @@ func (p *Provider) Validate(_ context.Context, resources []schema.Resource) ([]p
 			problems = append(problems, providers.Problem{Address: r.Address, Attribute: strings.TrimSuffix(attribute, ":"), Detail: "Dovecot cannot hold it: " + err.Error() + "."})
 		}
 	}
-	return problems, nil
+	more, err := p.validateScripts(ctx, resources)
+	return append(problems, more...), err
 }
 
 func seconds(n int64) time.Duration {

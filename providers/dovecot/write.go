@@ -27,6 +27,8 @@ func (e *edit) write(ctx context.Context) error {
 		e.purge = append(e.purge, r.Address)
 		return true
 	})
+	sieve := st.list.wantsScripts()
+	e.touched = e.touched || len(st.settings.marks) > 0 && sieve != st.runs
 	users, err := e.userFiles()
 	if err != nil {
 		return err
@@ -61,6 +63,9 @@ func (e *edit) write(ctx context.Context) error {
 		return err
 	}
 	if err := e.erase(ctx); err != nil {
+		return err
+	}
+	if err := e.dropScripts(ctx); err != nil {
 		return err
 	}
 	return e.wait(ctx)
@@ -141,7 +146,7 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ours(), Mode: 0o755}); err != nil {
 		return err
 	}
-	env := environment{dialect: st.dialect, dir: p.ours(), mailDir: p.mailDir}
+	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), dir: p.ours(), mailDir: p.mailDir}
 	if len(st.settings.marks) > 0 {
 		var err error
 		if env.uid, env.gid, err = p.mailOwner(ctx); err != nil {
@@ -281,16 +286,17 @@ func (p *Provider) mailOwner(ctx context.Context) (uid, gid string, err error) {
 
 // erase removes mail for good.
 func (e *edit) erase(ctx context.Context) error {
-	args := []string{"rm", "-rf", "--"}
+	var dirs []string
 	for _, address := range e.purge {
 		local, domain, ok := strings.Cut(address, "@")
 		if ok && plainName(address) && domain != "" && local != "" { // parts of a path
-			args = append(args, path.Join(e.p.mailDir, domain, local))
+			dirs = append(dirs, path.Join(e.p.mailDir, domain, local))
 		}
 	}
-	if len(args) == 3 {
-		return nil
+	for some := range slices.Chunk(dirs, 200) { // arguments of a program have a limit
+		if _, err := host.Must(ctx, e.p.host, host.Command{Args: append([]string{"rm", "-rf", "--"}, some...)}); err != nil {
+			return err
+		}
 	}
-	_, err := host.Must(ctx, e.p.host, host.Command{Args: args})
-	return err
+	return nil
 }
