@@ -75,6 +75,10 @@ func (c *conn) dispatchMailbox(ctx context.Context, cmd *command.Command) (resul
 		return c.expunge(ctx, a)
 	case *command.Search:
 		return c.search(ctx, cmd.Tag, a)
+	case *command.Sort:
+		return c.sort(ctx, cmd.Tag, a)
+	case *command.Thread:
+		return c.thread(ctx, a)
 	case *command.Fetch:
 		return c.fetch(ctx, a)
 	case *command.Store:
@@ -89,7 +93,7 @@ func (c *conn) dispatchMailbox(ctx context.Context, cmd *command.Command) (resul
 // command: not where sequence numbers are under way (RFC 9051 §7.5.1).
 func mayExpunge(cmd *command.Command) bool {
 	switch cmd.Name {
-	case "FETCH", "STORE", "SEARCH":
+	case "FETCH", "STORE", "SEARCH", "SORT", "THREAD":
 		return false
 	}
 	return true

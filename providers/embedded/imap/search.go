@@ -17,22 +17,10 @@ import (
 // search is SEARCH and UID SEARCH.
 func (c *conn) search(ctx context.Context, tag string, cmd *command.Search) (result, error) {
 	v, o := c.view, &cmd.Options
-	switch cmd.Charset {
-	case "", "US-ASCII", "UTF-8":
-	default:
-		if o.ReturnSave {
-			v.saved = nil // RFC 5182 §2.1: a search that fails saves nothing
-		}
-		return result{}, no("BADCHARSET (US-ASCII UTF-8)", "Charset is not supported")
-	}
-	if cmd.ModSeq {
-		c.condstore = true
-	}
-	s := &searcher{c: c, in: prepare(v, &cmd.Criteria)}
-	found, err := s.run(ctx)
+	found, err := c.find(ctx, cmd)
 	if err != nil {
 		if o.ReturnSave {
-			v.saved = nil
+			v.saved = nil // RFC 5182 §2.1: a search that fails saves nothing
 		}
 		return result{}, err
 	}
@@ -52,6 +40,20 @@ func (c *conn) search(ctx context.Context, tag string, cmd *command.Search) (res
 	}
 	c.w.End()
 	return result{}, nil
+}
+
+// find looks for the messages that a search is about.
+func (c *conn) find(ctx context.Context, cmd *command.Search) ([]int, error) {
+	switch cmd.Charset {
+	case "", "US-ASCII", "UTF-8":
+	default:
+		return nil, no("BADCHARSET (US-ASCII UTF-8)", "Charset is not supported")
+	}
+	if cmd.ModSeq {
+		c.condstore = true
+	}
+	s := &searcher{c: c, in: prepare(c.view, &cmd.Criteria)}
+	return s.run(ctx)
 }
 
 // toSave is what SAVE keeps: with MIN or MAX alone, only those (RFC 5182 §2.4).

@@ -75,6 +75,8 @@ var commands = map[string]spec{
 	"UNSELECT":     {Selected, bare(Unselect{})},
 	"EXPUNGE":      {Selected, parseExpunge},
 	"SEARCH":       {Selected, parseSearch},
+	"SORT":         {Selected, parseSort},
+	"THREAD":       {Selected, parseThread},
 	"FETCH":        {Selected, parseFetch},
 	"STORE":        {Selected, parseStore},
 	"COPY":         {Selected, parseCopy(false)},
@@ -83,7 +85,7 @@ var commands = map[string]spec{
 
 // withUID holds the commands that have a UID form.
 var withUID = map[string]bool{
-	"EXPUNGE": true, "SEARCH": true, "FETCH": true, "STORE": true, "COPY": true, "MOVE": true,
+	"EXPUNGE": true, "SEARCH": true, "SORT": true, "THREAD": true, "FETCH": true, "STORE": true, "COPY": true, "MOVE": true,
 }
 
 // Parse parses the command that r stands at, after [wire.Reader.Next]. utf8 says

@@ -33,13 +33,7 @@ func parseSearch(p *parser) Args {
 	p.Space()
 	word := p.searchWord()
 	if word == "RETURN" {
-		cmd.Extended = true
-		p.Space()
-		p.List(func() { p.searchReturn(&cmd.Options) })
-		if o := &cmd.Options; !o.ReturnMin && !o.ReturnMax && !o.ReturnCount && !o.ReturnAll && !o.ReturnSave {
-			o.ReturnAll = true
-		}
-		p.Space()
+		p.returnOptions(cmd)
 		word = p.searchWord()
 	} else {
 		cmd.Options.ReturnAll = true
@@ -50,12 +44,28 @@ func parseSearch(p *parser) Args {
 		p.Space()
 		word = p.searchWord()
 	}
+	p.searchKeys(word, cmd)
+	return cmd
+}
+
+// returnOptions reads what stands after RETURN, and the space behind it.
+func (p *parser) returnOptions(cmd *Search) {
+	cmd.Extended = true
+	p.Space()
+	p.List(func() { p.searchReturn(&cmd.Options) })
+	if o := &cmd.Options; !o.ReturnMin && !o.ReturnMax && !o.ReturnCount && !o.ReturnAll && !o.ReturnSave {
+		o.ReturnAll = true
+	}
+	p.Space()
+}
+
+// searchKeys reads the keys up to the end of the command; word begins the first.
+func (p *parser) searchKeys(word string, cmd *Search) {
 	p.searchKey(word, &cmd.Criteria)
 	for p.Err() == nil && p.Accept(' ') {
 		p.searchKey(p.searchWord(), &cmd.Criteria)
 	}
 	cmd.ModSeq = asksModSeq(&cmd.Criteria)
-	return cmd
 }
 
 func (p *parser) searchReturn(o *imap.SearchOptions) {
