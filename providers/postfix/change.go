@@ -181,7 +181,7 @@ func (w *world) change(c providers.Change) error {
 }
 
 // ledgerKinds are the kinds that are held by main.cf and master.cf.
-var ledgerKinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindParameter, schema.KindService}
+var ledgerKinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindService}
 
 func (w *world) drop(id schema.ID) {
 	if i := slices.Index(tableKinds[:], id.Kind); i >= 0 {

@@ -254,6 +254,8 @@ type entry struct {
 	options []option
 	// other arguments of the command, before the options of their place.
 	other []string
+	// service is what a listener of ours offers there; empty of what was read.
+	service string
 }
 
 // An option is a parameter of one service, "-o name=value".

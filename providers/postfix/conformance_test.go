@@ -17,7 +17,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	untried := providertest.Others("it is none of a server that takes mail", schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindParameter,
+	untried := providertest.Others("it is none of a server that takes mail", schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter,
 		schema.KindMailDomain, schema.KindRecipient, schema.KindRoute)
 	untried[schema.KindService] = "there is one in an instance, with tests of its own"
 	providertest.Run(t, providertest.Harness{
@@ -65,6 +65,15 @@ func (i *instance) tamper(t *testing.T, r schema.Resource) {
 				i.Tool(t, "postconf", "-Pe", name+"/inet/myhostname="+value("hostname"))
 			}
 		}
+	case schema.KindFilter:
+		if gone {
+			i.Tool(t, "postconf", "-X", "mailform_smtp_milters")
+			return
+		}
+		position, _ := r.Attrs.GetAttr("position").AsBigFloat().Int64()
+		timeout := r.Attrs.GetAttr("timeout").AsBigFloat().Text('f', 0) + "s"
+		i.Tool(t, "postconf", "-e", "mailform_smtp_milters="+strings.Repeat("inet:192.0.2.1:1, ", int(position)-1)+
+			"{ inet:"+value("address")+", default_action="+value("on_failure")+", connect_timeout="+timeout+", command_timeout="+timeout+", content_timeout="+timeout+" }")
 	case schema.KindMailDomain:
 		i.editMap(t, "domains", func(text string) string { return without(text, r.Key) })
 	case schema.KindRoute:

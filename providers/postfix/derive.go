@@ -30,6 +30,7 @@ var derivedNames = []string{
 	"minimal_backoff_time", "maximal_backoff_time", "queue_run_delay", "maximal_queue_lifetime", "bounce_queue_lifetime", "smtpd_relay_restrictions",
 	"virtual_transport", "virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps",
 	"smtpd_sasl_type", "smtpd_sasl_path", "cyrus_sasl_config_path", "inet_interfaces",
+	milterParameter("smtp"), milterParameter("submission"),
 }
 
 // derive says what Postfix has to have for a resource of the ledger. former is what
@@ -44,6 +45,9 @@ func (p *Provider) derive(kind string, a attrs, former func(string) string) (nat
 		return p.deriveListener(a)
 	case schema.KindParameter:
 		return deriveParameter(a)
+	case schema.KindFilter: // all of a service come together, in settleFilters
+		_, err := milter(a)
+		return native{}, err
 	}
 	return native{}, nil
 }
@@ -256,7 +260,7 @@ func (p *Provider) deriveListener(a attrs) (native, error) {
 				n.params["inet_interfaces"] = "all"
 			}
 			n.services = append(n.services, &entry{name: name, typ: "inet", columns: [5]string{"n", "-", "n", "-", "-"},
-				command: "smtpd", options: slices.Concat(tls, options)})
+				command: "smtpd", options: slices.Concat(tls, options), service: a.Str("service")})
 		}
 	}
 	return n, nil

@@ -220,6 +220,8 @@ func (w *world) live(kind string, a attrs) (map[string]cty.Value, bool) {
 		return vals, ok
 	case schema.KindListener:
 		return vals, w.liveListener(n, a, vals)
+	case schema.KindFilter:
+		return vals, w.liveFilter(a, vals)
 	}
 	return nil, false
 }
@@ -314,10 +316,7 @@ func (w *world) liveListener(n native, a attrs, vals map[string]cty.Value) bool 
 	listens := map[string][]string{}
 	there := len(n.services) == 0
 	for _, e := range n.services {
-		have := w.services[e.key()]
-		if have == nil {
-			have = w.services[w.named(e.name)]
-		}
+		have := w.serviceOf(e)
 		if have == nil || have.command != "smtpd" && have.command != "postscreen" {
 			continue
 		}

@@ -93,6 +93,13 @@ func listener(service string, listen, listenTLS cty.Value) schema.Resource {
 	})
 }
 
+func filter(service, name string, position int64, address string) schema.Resource {
+	return resource(schema.KindFilter, "main/"+service+"/"+name, map[string]cty.Value{
+		"owner": cty.StringVal("main"), "service": cty.StringVal(service), "name": cty.StringVal(name), "position": cty.NumberIntVal(position),
+		"type": cty.StringVal("rspamd"), "address": cty.StringVal(address), "on_failure": cty.StringVal("tempfail"), "timeout": cty.NumberIntVal(60), "junk": strs("X-Spam: Yes"),
+	})
+}
+
 func parameter(name, value string) schema.Resource {
 	return resource(schema.KindParameter, name, map[string]cty.Value{"name": cty.StringVal(name), "value": cty.StringVal(value)})
 }
@@ -170,6 +177,23 @@ func (i *instance) samples() map[string]providertest.Sample {
 				"hostname": {cty.StringVal("a b"), cty.StringVal("a\n-o x=y")},
 				"listen":   {strs("host:25"), strs("127.0.0.1:25 -o x=y"), strs("25")},
 				"service":  {cty.StringVal("imap")},
+			},
+		},
+		schema.KindFilter: {
+			Good: filter("smtp", "spam", 1, "127.0.0.1:11332"),
+			Changed: map[string]cty.Value{"position": cty.NumberIntVal(2), "type": cty.StringVal("milter"), "address": cty.StringVal("[2001:db8::1]:11332"),
+				"on_failure": cty.StringVal("accept"), "timeout": cty.NumberIntVal(5), "junk": strs()},
+			Odd: map[string]schema.Resource{
+				"a socket":           filter("submission", "sock", 1, "unix:/run/clamav/clamav-milter.ctl"),
+				"one of a module":    filter("smtp", `module.a.spam["x"]`, 3, "127.0.0.1:1"),
+				"without a listener": filter("submission", "spam", 7, "milter.example.com:11332"),
+			},
+			Refused: map[string][]cty.Value{
+				"service":    {cty.StringVal("imap")},
+				"position":   {cty.NumberIntVal(0)},
+				"address":    {cty.StringVal(""), cty.StringVal("127.0.0.1"), cty.StringVal("127.0.0.1:1 }, { inet:x:1"), cty.StringVal("unix:/a b"), cty.StringVal("unix:/a\nb = c")},
+				"on_failure": {cty.StringVal("quarantine"), cty.StringVal("accept }")},
+				"timeout":    {cty.NumberIntVal(0), cty.NumberIntVal(3601)},
 			},
 		},
 		schema.KindParameter: {

@@ -32,6 +32,9 @@ func (w *world) settle() error {
 		maps.Copy(lists, n.lists)
 		services = append(services, n.services...)
 	}
+	if err := w.settleFilters(params, services); err != nil {
+		return err
+	}
 	if err := w.settleMain(params, lists); err != nil {
 		return err
 	}
@@ -205,14 +208,17 @@ func (w *world) setService(key string, there, want *entry) error {
 	if slices.Contains([]string{"smtpd", "postscreen"}, there.command) {
 		e.options = nil
 		for _, o := range there.options {
-			if _, ours := want.option(o.name); !ours {
+			if _, ours := want.option(o.name); !ours && !o.filters() {
 				e.options = append(e.options, o)
 			}
 		}
 	} else {
 		e.command, e.options = want.command, nil
 	}
-	complete := there != want
+	complete := there != want && !slices.ContainsFunc(there.options, func(o option) bool {
+		_, wanted := want.option(o.name)
+		return o.filters() && !wanted
+	})
 	for _, o := range want.options {
 		v, ok := there.option(o.name)
 		complete = complete && ok && same(v, o.value)

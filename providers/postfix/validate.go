@@ -24,7 +24,12 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	if err != nil {
 		return nil, err
 	}
-	v := &validation{w: w}
+	v := &validation{w: w, filters: map[string][]string{}}
+	for i := range wanted {
+		if a, err := attributes.Check(wanted[i].Kind, wanted[i].Attrs); err == nil && wanted[i].Kind == schema.KindFilter {
+			v.filters[a.Str("service")] = append(v.filters[a.Str("service")], a.Str("address"))
+		}
+	}
 	if err := v.ask(ctx); err != nil {
 		return nil, err
 	}
@@ -54,6 +59,8 @@ type validation struct {
 	// effective are the values of parameters with everything that they refer to.
 	effective map[string]string
 	hostname  string
+	// filters are the addresses of those that are declared, by service.
+	filters map[string][]string
 	// names of parameters that are declared, by address.
 	names, addresses []string
 }
@@ -91,6 +98,8 @@ func (v *validation) judge(r *schema.Resource, a attrs) {
 		}
 	case schema.KindDelivery:
 		v.judgeDelivery(r, a)
+	case schema.KindFilter:
+		v.judgeFilter(r, a)
 	case schema.KindMailDomain:
 		for _, name := range []string{"mydestination", "virtual_alias_domains", "relay_domains"} {
 			if slices.Contains(splitList(strings.ToLower(v.effective[name])), r.Key) {
