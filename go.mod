@@ -3,6 +3,7 @@ module github.com/mailform/mailform
 go 1.26.0
 
 require (
+	blitiri.com.ar/go/spf v1.5.1
 	filippo.io/age v1.3.2
 	github.com/agext/levenshtein v1.2.1
 	github.com/apparentlymart/go-cidr v1.1.1

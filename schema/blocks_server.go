@@ -46,6 +46,8 @@ var serverBlock = &BlockType{
 				{Name: "key", Type: cty.String, Required: true, Form: FormPath,
 					Doc: "PEM file with the private key."},
 			}},
+		inboundBlock,
+		resolverBlock,
 		{Type: "relay", Doc: "A server that all mail for elsewhere is handed to. Left out: mail goes to the MX of its domain.",
 			Attributes: []Attribute{
 				{Name: "host", Type: cty.String, Required: true, Form: FormHostPort,

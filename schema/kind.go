@@ -54,6 +54,8 @@ const (
 	KindRoute      = "route"
 	KindFilter     = "filter"
 	KindListener   = "listener"
+	KindInbound    = "inbound"
+	KindResolver   = "resolver"
 	KindSecondary  = "secondary"
 	KindRateLimit  = "ratelimit"
 	KindDNSSEC     = "dnssec"
@@ -150,6 +152,19 @@ var kinds = append([]*Kind{
 			{Name: "relay_host", Type: cty.String, Doc: "host:port that all mail for elsewhere is handed to; empty: delivery by MX."},
 			{Name: "retry", Type: cty.List(cty.Number), Doc: "Seconds between attempts to deliver to another server; after the last the message bounces."},
 		},
+	},
+	{
+		Name: KindResolver, Rank: 22,
+		Doc: "Whom a mail server asks for what the DNS says.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
+			{Name: "servers", Type: cty.List(cty.String), Doc: "host:port of resolvers, in the order in which they are asked."},
+		},
+	},
+	{
+		Name: KindInbound, Rank: 24,
+		Doc:        "How a mail server treats mail from other servers.",
+		Attributes: inboundAttributes,
 	},
 	{
 		Name: KindMailDomain, Rank: 30,

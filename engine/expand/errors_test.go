@@ -101,6 +101,15 @@ nameserver "b" {
   rate_limit { exempt = ["192.0.2.0/24"] }
 }`, summary: "Name server that others run", at: "rate_limit",
 		},
+		"checks of mail at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  inbound { dmarc = "report" }
+}`, summary: "Server that others make", detail: []string{"a block inbound says"}, at: "inbound",
+		},
 		"keys of its own in a signed zone": {
 			hcl: "!" + strings.Replace(base, "nameserver = nameserver.ns1\n", "nameserver = nameserver.ns1\n  dnssec {}\n", 1) + `
 record "key" {

@@ -64,6 +64,7 @@ func (e *expander) readServers() {
 			e.addService(s, srv, p.service, p.plain, p.tls, addresses, af)
 		}
 		e.addPair(s, srv)
+		e.addInbound(s, srv)
 	}
 }
 
@@ -296,10 +297,7 @@ func (e *expander) addRateLimit(ns *nameserver, section section) {
 			"The server at %s is not run by mailform, and its own configuration says how much it answers. Leave out rate_limit.", ns.target)
 		return
 	}
-	exempt, f := readList(s.attr("exempt"), func(text string) (string, error) {
-		p, err := schema.ParseNetwork(text)
-		return p.String(), err
-	})
+	exempt, f := readList(s.attr("exempt"), network)
 	e.add(ns.block, ".rate_limit", schema.KindRateLimit, ns.target, ns.label(), map[string]cty.Value{
 		"owner":                cty.StringVal(ns.label()),
 		"responses_per_second": e.val(s.attr("responses_per_second").integer(0)),

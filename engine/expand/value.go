@@ -228,6 +228,12 @@ func (v value) integer(otherwise int64) number {
 // readList is a list of parsed strings, sorted, each once. It is unknown if one
 // of its elements is.
 func readList(v value, parse func(string) (string, error)) ([]string, fact) {
+	out, f := readInOrder(v, parse)
+	return sorted(out), f
+}
+
+// readInOrder is readList in the order written.
+func readInOrder(v value, parse func(string) (string, error)) ([]string, fact) {
 	elems, f := v.list()
 	if f != known {
 		return nil, f
@@ -240,7 +246,7 @@ func readList(v value, parse func(string) (string, error)) ([]string, fact) {
 		}
 		out = append(out, s)
 	}
-	return sorted(out), known
+	return out, known
 }
 
 // sorted sorts in place and takes out what is there twice.

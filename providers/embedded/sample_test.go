@@ -47,6 +47,8 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindRoute:      routes(),
 		schema.KindListener:   listeners(t),
 		schema.KindFilter:     filters(),
+		schema.KindResolver:   resolvers(),
+		schema.KindInbound:    inbound(),
 		schema.KindSecondary:  secondaries(),
 		schema.KindRateLimit:  rateLimits(),
 		schema.KindDNSSEC:     signings(),

@@ -61,6 +61,7 @@ type daemon struct {
 	sockets   *sockets
 	live      live
 	limiters  limiters
+	inbound   inbound
 	// applying is held from the preparation of a batch to its end.
 	applying sync.Mutex
 }
@@ -151,7 +152,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
 	d.queue = queue.New(queue.Options{Store: d.store, Settings: d.queueSettings, Logger: d.log})
 	d.sockets = newSockets(d.log, d.makeService)
-	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLimits(ctx)); err != nil {
+	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLimits(ctx), d.loadInbound(ctx)); err != nil {
 		return err
 	}
 	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Transfers: d.transfers, Logger: d.log})

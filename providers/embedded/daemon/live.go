@@ -153,7 +153,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
-	settings, filters, secondaries, limits := false, false, false, false
+	settings, filters, secondaries, limits, inbound := false, false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -165,6 +165,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			secondaries = true
 		case schema.KindRateLimit:
 			limits = true
+		case schema.KindInbound, schema.KindResolver:
+			inbound = true
 		case schema.KindZone, schema.KindDNSSEC:
 			zones[c.Key] = true
 		case schema.KindRRset:
@@ -189,6 +191,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if limits {
 		if err := d.loadLimits(ctx); err != nil {
 			d.log.Error("load rate limits", "error", err)
+		}
+	}
+	if inbound {
+		if err := d.loadInbound(ctx); err != nil {
+			d.log.Error("load how mail is treated", "error", err)
 		}
 	}
 	for _, name := range sortedKeys(zones) {

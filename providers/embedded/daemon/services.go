@@ -12,6 +12,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/pop3"
 	"github.com/mailform/mailform/providers/embedded/smtp"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/verify"
 )
 
 // makeService builds the service of a listener.
@@ -24,8 +25,11 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 			Store: d.store, Auth: d.auth, Signer: d.signer, Logger: log,
 			Filters: func() []milter.Filter { return d.live.filtersOf(l.Owner, l.Service) },
 			Settings: func() smtp.Settings {
-				return smtp.Settings{Hostname: l.Hostname, TLS: tlsConfig(), MaxSize: d.live.setting(l.Owner).MessageSizeLimit}
+				s := smtp.Settings{Hostname: l.Hostname, TLS: tlsConfig(), MaxSize: d.live.setting(l.Owner).MessageSizeLimit}
+				d.inbound.treat(l.Owner, &s)
+				return s
 			},
+			Checker: &verify.Checker{Resolver: d.inbound.resolver(l.Owner)},
 		}
 		if l.Service == "submission" {
 			o.Mode = smtp.Submission

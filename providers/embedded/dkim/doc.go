@@ -3,6 +3,6 @@
 // The public half of each key stands at SELECTOR._domainkey.DOMAIN as a TXT
 // record, which mailform makes from the same key.
 //
-// Start at [New] and [Signer.Sign]. Checking the signatures of others is not
-// done here.
+// Start at [New] and [Signer.Sign]. Package verify checks the
+// signatures of others.
 package dkim

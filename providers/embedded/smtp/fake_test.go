@@ -40,6 +40,7 @@ type fakeStore struct {
 
 type delivery struct {
 	id, from   string
+	mailbox    string
 	accounts   []int64
 	remote     []string
 	text       string // for accounts
@@ -136,7 +137,7 @@ func (f *fakeStore) Accept(ctx context.Context, e *store.Envelope) error {
 }
 
 func (f *fakeStore) read(e *store.Envelope) (delivery, error) {
-	d := delivery{id: e.ID, from: e.From, accounts: e.Accounts, remote: e.Remote, wishes: e.Wishes, asked: e.Asked}
+	d := delivery{id: e.ID, from: e.From, accounts: e.Accounts, remote: e.Remote, mailbox: e.SpecialUse, wishes: e.Wishes, asked: e.Asked}
 	text, err := io.ReadAll(e.Draft.Reader())
 	if err != nil {
 		return d, err

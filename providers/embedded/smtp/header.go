@@ -3,7 +3,10 @@ package smtp
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
+
+	"github.com/mailform/mailform/providers/embedded/verify"
 )
 
 // A header is the header of a message, as fields that keep their bytes.
@@ -15,6 +18,10 @@ type header struct {
 	length int
 	// hops is the number of Received fields.
 	hops int
+	// authors are the domains in From, signed and sealed say whether there are
+	// DKIM signatures and ARC sets. They outlive the bytes of the fields.
+	authors        []string
+	signed, sealed bool
 }
 
 // A field is one field with its folded lines and CRLF.
@@ -49,6 +56,9 @@ func parseHeader(b []byte) *header {
 		h.fields = append(h.fields, field{name, line})
 		h.length += len(line)
 	}
+	h.authors = authorDomains(h.all("from"))
+	h.signed = h.has("dkim-signature")
+	h.sealed = h.has("arc-seal", "arc-message-signature", "arc-authentication-results")
 	return h
 }
 
@@ -85,6 +95,11 @@ func (h *header) all(name string) []field {
 	return fs
 }
 
+// has says whether there is a field of one of some names.
+func (h *header) has(names ...string) bool {
+	return slices.ContainsFunc(h.fields, func(f field) bool { return slices.Contains(names, f.name) })
+}
+
 // remove takes away the fields of a name.
 func (h *header) remove(name string) {
 	h.removeIf(func(f field) bool { return f.name == name })
@@ -108,9 +123,7 @@ func (h *header) clean(hostname string) {
 		case "return-path":
 			return true
 		case "authentication-results":
-			id, _, _ := strings.Cut(f.value(), ";")
-			id, _, _ = strings.Cut(strings.TrimSpace(id), " ")
-			return strings.EqualFold(id, hostname)
+			return verify.ClaimedBy(f.value(), hostname)
 		}
 		return false
 	})

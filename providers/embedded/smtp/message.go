@@ -43,6 +43,10 @@ func (s *session) receive(ctx context.Context, tx *transaction, r io.Reader) (in
 	if err != nil {
 		return 0, s.contentError(err)
 	}
+	// Before the filters, which may change what was signed.
+	if refusal := s.check(ctx, tx, h, d); refusal != nil {
+		return 0, refusal
+	}
 	filtered, h, refusal := s.filterMessage(ctx, tx, h, d)
 	if filtered != d {
 		defer filtered.Close()
@@ -132,9 +136,15 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 		Accounts: tx.accounts, Remote: tx.remote,
 		Wishes: tx.wishes, Asked: tx.asked,
 	}
+	if tx.junk {
+		e.SpecialUse = junk
+	}
 	tx.obey(e)
 	received := s.received(tx, e.Received)
 	d.Prepend(received)
+	if tx.results != "" {
+		d.Prepend([]byte(tx.results))
+	}
 	if len(e.Accounts) > 0 {
 		if len(e.Remote) > 0 {
 			e.RemoteDraft = s.srv.o.Store.NewDraft(tx.maxSize + slack)

@@ -6,10 +6,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/verify"
 )
 
 // Mode is what a server is for.
@@ -55,6 +57,11 @@ type Settings struct {
 	TLS *tls.Config
 	// MaxSize is the largest message accepted, in bytes; 0: DefaultMaxSize.
 	MaxSize int64
+	// Checks say how the senders of mail are looked at, in MTA mode.
+	Checks verify.Policy
+	// Exempt are networks whose clients are taken at their word: none of the
+	// checks is made.
+	Exempt []netip.Prefix
 	// PostmasterDomain is the domain of a bare <postmaster> (RFC 5321 §4.5.1);
 	// empty: Hostname or the nearest domain above it that is local.
 	PostmasterDomain string
@@ -106,7 +113,9 @@ type Options struct {
 	Auth     Authenticator
 	Signer   Signer // nil: nothing is signed
 	// Filters are asked for at the first message of a connection; nil: there are none.
-	Filters  func() []milter.Filter
+	Filters func() []milter.Filter
+	// Checker looks at senders; nil: nothing does.
+	Checker  Checker
 	Logger   *slog.Logger
 	Limits   Limits
 	Timeouts Timeouts

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
@@ -19,6 +20,7 @@ import (
 type Server struct {
 	o     Options
 	group *sessions.Group
+	work  sync.WaitGroup // look-ups on behalf of sessions
 }
 
 // New makes a server. It does nothing until Serve.
@@ -53,7 +55,11 @@ func (s *Server) Connections() int { return s.group.Len() }
 // Shutdown closes the listeners, tells idle clients 421, and waits for
 // transactions under way. When ctx ends first, it cuts them off and returns
 // ctx's error. No goroutine of the server is left when it returns.
-func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.group.Shutdown(ctx)
+	s.work.Wait() // their sessions have ended, and stopped them
+	return err
+}
 
 func (s *Server) serve(l net.Listener, handle func(*Server, *wire)) error {
 	err := s.group.Serve(l, func(raw net.Conn) sessions.Session {

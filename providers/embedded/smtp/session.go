@@ -15,6 +15,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/dsn"
 	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/verify"
 )
 
 // A session decides about the commands of one conversation. go-smtp calls it
@@ -54,6 +55,10 @@ type transaction struct {
 	own        []string             // addresses that the sender may use (Submission)
 	begun      chan struct{}        // closed when the content begins to be taken
 	verdict    milter.Message       // of the filters, without the content
+	junk       bool                 // it is to lie apart
+	results    string               // of checks, as a field of the header
+	spf        chan verify.SPF      // gets the result; nil: nobody looks
+	stop       func()               // gives that up; nil as spf
 }
 
 // Answers. They are never wrapped: go-smtp looks at the bare type, and answers
@@ -171,6 +176,7 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 	}
 	tx.wants(a, opts)
 	tx.add(a, r)
+	s.startSPF(tx)
 	s.w.begun = tx.begun
 	return nil
 }
@@ -256,16 +262,14 @@ func (s *session) Data(r io.Reader) error {
 	}
 	s.srv.o.Logger.Info(tx.became(), "id", tx.id, "from", tx.from.path(),
 		"remote", s.w.RemoteAddr().String(), "size", size,
-		"local", len(tx.accounts), "queued", len(tx.remote))
+		"local", len(tx.accounts), "queued", len(tx.remote), "junk", tx.junk)
 	return reply(250, 2, 0, 0, "OK: queued as "+tx.id)
 }
 
 // Reset ends the transaction. A BDAT message that is still being read keeps
 // its own pointer to it, and fails.
 func (s *session) Reset() {
-	s.mu.Lock()
-	s.tx = nil
-	s.mu.Unlock()
+	s.drop()
 	s.filters.reset()
 	s.w.transaction.Store(false)
 	s.w.chunked, s.w.begun = false, nil
@@ -274,11 +278,19 @@ func (s *session) Reset() {
 
 // Logout ends the session.
 func (s *session) Logout() error {
-	s.mu.Lock()
-	s.tx = nil
-	s.mu.Unlock()
+	s.drop()
 	s.filters.close()
 	return nil
+}
+
+// drop lets go of the transaction, if there is one.
+func (s *session) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tx != nil && s.tx.stop != nil {
+		s.tx.stop()
+	}
+	s.tx = nil
 }
 
 func (s *session) current() *transaction {

@@ -88,10 +88,8 @@ func (s *session) sign(ctx context.Context, tx *transaction, h *header, d *store
 		return nil
 	}
 	var domains []string
-	if from := h.all("from"); len(from) == 1 {
-		if as, err := parseFrom(from[0]); err == nil {
-			domains = append(domains, as[0].Domain)
-		}
+	if len(h.authors) > 0 {
+		domains = append(domains, h.authors[0])
 	}
 	if tx.from.Domain != "" && (len(domains) == 0 || domains[0] != tx.from.Domain) {
 		domains = append(domains, tx.from.Domain)

@@ -58,6 +58,10 @@ func newAttributes(kind string) attributes {
 		return &filterAttrs{}
 	case schema.KindListener:
 		return &listenerAttrs{}
+	case schema.KindInbound:
+		return &inboundAttrs{}
+	case schema.KindResolver:
+		return &resolverAttrs{}
 	case schema.KindRateLimit:
 		return &rateLimitAttrs{}
 	case schema.KindSecondary:

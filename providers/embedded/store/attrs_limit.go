@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/mailform/mailform/schema"
 )
@@ -29,18 +28,7 @@ func (a *rateLimitAttrs) check() error {
 	if a.ResponsesPerSecond < 0 || a.ResponsesPerSecond > maxResponses {
 		return fmt.Errorf("responses_per_second is %d: expected 0 to %d", a.ResponsesPerSecond, maxResponses)
 	}
-	if a.Exempt == nil {
-		return errors.New("exempt is null")
-	}
-	for _, s := range a.Exempt {
-		if p, err := netip.ParsePrefix(s); err != nil || p != p.Masked() {
-			return fmt.Errorf("exempt has %q: expected networks", s)
-		}
-	}
-	if !slices.IsSorted(a.Exempt) {
-		return errors.New("exempt is not sorted")
-	}
-	return nil
+	return checkNetworks("exempt", a.Exempt)
 }
 
 // A RateLimit is how many answers a network gets from a name server, as in the
@@ -54,12 +42,7 @@ type RateLimit struct {
 // RateLimits lists the limits of name servers that have any of their own.
 func (s *Store) RateLimits(ctx context.Context) (list []RateLimit, err error) {
 	err = declaredAs(s.readRows(ctx), `kind = ?`, []any{schema.KindRateLimit}, func(_ string, a rateLimitAttrs) {
-		l := RateLimit{Owner: a.Owner, ResponsesPerSecond: a.ResponsesPerSecond}
-		for _, text := range a.Exempt {
-			p, _ := netip.ParsePrefix(text) // checked when it was stored
-			l.Exempt = append(l.Exempt, p)
-		}
-		list = append(list, l)
+		list = append(list, RateLimit{Owner: a.Owner, ResponsesPerSecond: a.ResponsesPerSecond, Exempt: networks(a.Exempt)})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list rate limits: %w", err)
