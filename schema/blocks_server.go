@@ -39,6 +39,8 @@ var serverBlock = &BlockType{
 		service("pop3", "Access to the inbox (RFC 1939).", "[\":110\"]", "[\":995\"]"),
 		inner("lmtp", "Where the server that keeps mail takes it from the one that receives it (RFC 2033), where two providers share the work. It has no log-in: only the other server may reach it. Without effect where one provider does both.", "127.0.0.1:24"),
 		inner("auth", "Where the server that keeps mail tells the one that receives it whether a user who submits mail is who he says he is, where the providers are Postfix and Dovecot. Only the other server may reach it. Without effect with other providers.", "127.0.0.1:12345"),
+		locationBlock("storage", "Where the server that keeps mail has it. Left out: where it is. Another path moves all mail there; see [locations](../operation.md#locations)."),
+		locationBlock("queue", "Where the server that takes mail has what is on its way. Left out: where it is. Another path moves all of it there."),
 		{Type: "tls", Doc: "A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory.",
 			Attributes: []Attribute{
 				{Name: "certificate", Type: cty.String, Required: true, Form: FormPath,
@@ -76,6 +78,14 @@ func service(name, doc, listen, listenTLS string) NestedBlock {
 func filtered(b NestedBlock) NestedBlock {
 	b.Attributes = append(b.Attributes, filtersAttribute("Programs that judge the mail which the service takes, in place of those of the server. An empty list: none."))
 	return b
+}
+
+// locationBlock says where something of a server lies.
+func locationBlock(name, doc string) NestedBlock {
+	return NestedBlock{Type: name, Doc: doc, Attributes: []Attribute{
+		{Name: "path", Type: cty.String, Required: true, Form: FormPath, Sets: []string{"location.path"},
+			Doc: "Directory on the machine of the server, which is made where it is missing. Nothing else may lie in it. A relative path starts from the directory of the configuration."},
+	}}
 }
 
 // inner describes a service between two servers that share the work of one.

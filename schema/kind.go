@@ -53,6 +53,7 @@ const (
 	KindRecipient  = "recipient"
 	KindRoute      = "route"
 	KindFilter     = "filter"
+	KindLocation   = "location"
 	KindListener   = "listener"
 	KindInbound    = "inbound"
 	KindResolver   = "resolver"

@@ -35,6 +35,17 @@ var pairKinds = []*Kind{
 		},
 	},
 	{
+		Name: KindLocation, Rank: 24, // what is begun afterwards finds it there
+		Doc: "Where a server has what it keeps. Another path moves all of it; without a block it stays where it is.",
+		Attributes: []KindAttribute{
+			{Name: "content", Type: cty.String, Immutable: true, Doc: "What lies there: \"storage\" or \"queue\"."},
+			{Name: "path", Type: cty.String, Doc: "Absolute path of the directory."},
+			{Name: "messages", Type: cty.Number, Computed: true, Info: true, Doc: "Messages there."},
+			{Name: "bytes", Type: cty.Number, Computed: true, Info: true, Doc: "Bytes that are moved."},
+			{Name: "free", Type: cty.Number, Computed: true, Info: true, Doc: "Bytes free where it is to lie."},
+		},
+	},
+	{
 		Name: KindService, Rank: 25, // with its settings, and before what is made through it
 		Doc: "A server that the machine has, running.",
 		Attributes: []KindAttribute{

@@ -49,6 +49,19 @@ domain "x" {
   directory = directory.staff
 }`, summary: "Users in two places", detail: []string{"server.main", "directory.staff"}, at: "directory.staff",
 		},
+		"a queue of the embedded server elsewhere": {
+			hcl: `!server "main" {
+  hostname = "mail.example.com"
+  queue { path = "/vol/queue" }
+}`, summary: "Setting that the provider does not have", detail: []string{"queue.path of server.main", "has its queue in its store"}, at: `"/vol/queue"`,
+		},
+		"mail that nobody moves": {
+			hcl: `!server "main" {
+  hostname = "mail.example.com"
+  provider = [postfix, cyrus]
+  storage { path = "/vol/mail" }
+}`, summary: "Setting that the provider does not have", detail: []string{"storage.path of server.main", "cyrus is not moved by mailform"}, at: `"/vol/mail"`,
+		},
 		"a filter named twice": {
 			hcl: `!filter "f" { type = "rspamd" }
 server "main" {

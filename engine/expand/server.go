@@ -65,6 +65,7 @@ func (e *expander) readServers() {
 		}
 		e.addPair(s, srv)
 		e.addInbound(s, srv)
+		e.addLocations(s, srv)
 	}
 }
 

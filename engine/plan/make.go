@@ -172,6 +172,7 @@ func (m *maker) want(r *schema.Resource, is *comparison) {
 	if r.Kind == schema.KindProcess && c.Action != NoOp && isFalse(have.GetAttr("running")) {
 		c.Notes = append(c.Notes, "the daemon is not running; apply starts it")
 	}
+	m.room(r, &c, changed)
 	m.plan.Changes = append(m.plan.Changes, c)
 }
 

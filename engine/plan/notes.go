@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/mailform/mailform/providers"
@@ -16,6 +17,8 @@ func (m *maker) deleteNotes(id schema.ID, obs *providers.Observed) []string {
 		return m.mailboxNotes(id, obs)
 	case schema.KindProcess:
 		return []string{"the daemon is stopped; its data directory stays"}
+	case schema.KindLocation:
+		return []string{"what lies there stays there"}
 	case schema.KindService:
 		return []string{"it is stopped; its files, its mail and what it has in its queue stay"}
 	}
@@ -44,6 +47,28 @@ func (m *maker) mailboxNotes(id schema.ID, obs *providers.Observed) []string {
 		return []string{fmt.Sprintf("%s %s deleted for good: the server's retention time is 0", what, is)}
 	}
 	return []string{fmt.Sprintf("%s %s kept for %s; putting the block back until then brings %s back", what, is, Duration(retention), them)}
+}
+
+// spareRoom is what has to stay free on a volume that something is moved to.
+const spareRoom = 64 << 20
+
+// room says what is moved where a location changes, and refuses to move it where
+// there is no room.
+func (m *maker) room(r *schema.Resource, c *Change, changed []string) {
+	if r.Kind != schema.KindLocation || !slices.Contains(changed, "path") {
+		return
+	}
+	bytes, _ := number(c.Observed.Attrs, "bytes")
+	free, known := number(c.Observed.Attrs, "free")
+	if known && bytes+spareRoom > free {
+		m.errorf(r, "Not enough room", "%s: %s are to be moved to %s, where %s are free, and %s have to stay so.",
+			r.Address, Size(bytes), text(r.Attrs, "path"), Size(free), Size(spareRoom))
+	}
+	what := Size(bytes)
+	if n, counted := number(c.Observed.Attrs, "messages"); counted {
+		what = Count(n, "message") + ", " + what
+	}
+	c.Notes = append(c.Notes, fmt.Sprintf("%s, moved to where %s are free; the old place is left once the new one is in use", what, Size(free)))
 }
 
 // ttlOnly says where of a record set nothing changes but how long it is kept.

@@ -132,7 +132,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	live, err := p.live(ctx, ids)
 	switch {
 	case err == nil:
-		return p.observe(scope, live.Resources, true, live.Version)
+		return p.observe(ctx, scope, live.Resources, true, live.Version)
 	case !errors.Is(err, admin.ErrNotRunning):
 		return nil, fmt.Errorf("read from the daemon of %s: %w", p.key, err)
 	}
@@ -143,7 +143,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	if err != nil {
 		return nil, fmt.Errorf("read the store in %s: %w", p.key, err)
 	}
-	return p.observe(scope, lying, false, p.Version)
+	return p.observe(ctx, scope, lying, false, p.Version)
 }
 
 // fewEnough is up to how many resources are looked for one by one. All of them
@@ -176,7 +176,7 @@ func (p *Provider) live(ctx context.Context, ids []admin.ID) (*admin.Resources, 
 // observe converts what the daemon or the store lists, and adds the process. A
 // store that holds nothing but the mail of closed accounts is one that a
 // destroy left behind: then there is no process to speak of.
-func (p *Provider) observe(scope providers.Scope, rs []admin.Resource, running bool, version string) ([]providers.Observed, error) {
+func (p *Provider) observe(ctx context.Context, scope providers.Scope, rs []admin.Resource, running bool, version string) ([]providers.Observed, error) {
 	out := make([]providers.Observed, 0, len(rs)+1)
 	var attrs attrjson.Reader
 	for i := range rs {
@@ -190,7 +190,7 @@ func (p *Provider) observe(scope providers.Scope, rs []admin.Resource, running b
 	if running || inUse(rs) {
 		out = append(out, p.process(scope, running, version))
 	}
-	return out, nil
+	return p.located(ctx, scope, out)
 }
 
 // inUse reports whether anything is there that a daemon serves.
@@ -353,6 +353,11 @@ func (p *Provider) stop(ctx context.Context, changes []providers.Change) ([]prov
 func (p *Provider) store(ctx context.Context, batch []providers.Change) ([]providers.Observed, error) {
 	changes := make([]admin.Change, len(batch))
 	for i, c := range batch {
+		if c.Resource.Kind == schema.KindLocation && c.Action != providers.Delete {
+			if err := p.move(ctx, c.Resource.Attrs.GetAttr("path").AsString()); err != nil {
+				return nil, &admin.Error{Code: "internal", Kind: c.Resource.Kind, Key: c.Resource.Key, Message: err.Error()}
+			}
+		}
 		ac, err := p.adminChange(c)
 		if err != nil {
 			return nil, &admin.Error{Code: "invalid", Kind: c.Resource.Kind, Key: c.Resource.Key, Message: err.Error()}
@@ -392,7 +397,9 @@ func (p *Provider) adminChange(c providers.Change) (admin.Change, error) {
 		Owner: c.Resource.Address, Lineage: p.lineage,
 	}
 	if c.Prior != nil && !c.Prior.Retained {
-		ac.Revision = c.Prior.Revision
+		if ac.Revision = c.Prior.Revision; ac.Revision == unstated {
+			ac.Action, ac.Revision = string(providers.Create), ""
+		}
 	}
 	if c.Action == providers.Delete {
 		return ac, nil

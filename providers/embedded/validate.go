@@ -10,7 +10,7 @@ import (
 
 // Validate implements providers.Validator.
 func (p *Provider) Validate(_ context.Context, wanted []schema.Resource) ([]providers.Problem, error) {
-	var problems []providers.Problem
+	problems := p.unmoved(wanted)
 	for i := range wanted {
 		r := &wanted[i]
 		if r.Kind != schema.KindMailbox {

@@ -54,6 +54,8 @@ func newAttributes(kind string) attributes {
 		return &mailboxAttrs{}
 	case schema.KindRoute:
 		return &routeAttrs{}
+	case schema.KindLocation:
+		return &locationAttrs{}
 	case schema.KindFilter:
 		return &filterAttrs{}
 	case schema.KindListener:

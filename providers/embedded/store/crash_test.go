@@ -3,12 +3,14 @@ package store
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,11 +24,20 @@ import (
 // the data directory.
 const (
 	childVar = "MAILFORM_STORE_TEST_CHILD"
+	moveVar  = "MAILFORM_STORE_TEST_MOVE"  // where the child moves the store
 	limitVar = "MAILFORM_STORE_TEST_LIMIT" // bytes that a file of the child may have
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childVar); dir != "" {
+		if to := os.Getenv(moveVar); to != "" {
+			runtime.LockOSThread() // whose calls are counted
+			if err := errors.Join(CopyTo(dir, to), MoveTo(context.Background(), dir, to)); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
 		if err := deliverForEver(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

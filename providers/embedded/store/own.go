@@ -19,8 +19,20 @@ var ErrRemoved = errors.New("the files of the store have been removed or replace
 
 // Exists reports whether there is a store in a directory.
 func Exists(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, databaseFile))
+	_, err := os.Lstat(filepath.Join(dir, databaseFile)) // it may be away
 	return err == nil
+}
+
+// reachable is the error of a database that lies elsewhere and is not there.
+func reachable(dir string) error {
+	link, err := os.Readlink(filepath.Join(dir, databaseFile))
+	if err != nil {
+		return nil
+	}
+	if _, err = os.Stat(link); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the store of %s lies in %s, and is not there: %w", dir, filepath.Dir(link), ErrAway)
+	}
+	return err
 }
 
 // ownFiles is what may lie in a data directory before its database is there: a
@@ -74,12 +86,20 @@ func identify(dir string) (*identity, error) {
 	}
 	id := &identity{root: root}
 	if id.lock, err = root.Stat(lockFile); err == nil {
-		id.database, err = root.Stat(databaseFile)
+		id.database, err = statIn(root, databaseFile)
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return id, nil
+}
+
+// statIn is the file of a name, which may lie elsewhere.
+func statIn(root *os.Root, name string) (fs.FileInfo, error) {
+	if link, err := root.Readlink(name); err == nil && filepath.IsAbs(link) {
+		return os.Stat(link)
+	}
+	return root.Stat(name)
 }
 
 // Intact returns [ErrRemoved] where the store's files have been removed or
@@ -91,7 +111,7 @@ func (s *Store) Intact() error {
 		return nil
 	}
 	for name, was := range map[string]fs.FileInfo{lockFile: s.identity.lock, databaseFile: s.identity.database} {
-		switch now, err := s.identity.root.Stat(name); {
+		switch now, err := statIn(s.identity.root, name); {
 		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("%s: %w", filepath.Join(s.dir, name), ErrRemoved)
 		case err != nil:

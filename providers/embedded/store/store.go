@@ -67,6 +67,9 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		o.Now = time.Now
 	}
 	s := &Store{dir: dir, now: o.Now, queueWake: make(chan struct{}, 1), drops: map[int64]bool{}}
+	if err = reachable(dir); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	if o.ReadOnly {
 		if _, err := os.Stat(filepath.Join(dir, databaseFile)); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
@@ -120,7 +123,10 @@ func (s *Store) openOwner(ctx context.Context) error {
 		return err
 	}
 	s.writer = w
-	return s.openReaders(ctx)
+	if err := s.openReaders(ctx); err != nil {
+		return err
+	}
+	return s.finishMove()
 }
 
 // takeLock makes this process the owner until the file is closed or the process
