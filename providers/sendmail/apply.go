@@ -17,7 +17,7 @@ import (
 )
 
 // kinds are those that Sendmail holds.
-var kinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindParameter, schema.KindService,
+var kinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindService,
 	schema.KindMailDomain, schema.KindRecipient, schema.KindRoute}
 
 // serviceKey is the key of the one service.
@@ -170,6 +170,8 @@ func (p *Provider) judgeResource(kind, key string, a attrs) error {
 		_, err = p.deliveryLines(a, "hash")
 	case schema.KindListener:
 		_, err = listenerOptions(a)
+	case schema.KindFilter:
+		_, err = filterLine(1, a)
 	case schema.KindParameter:
 		if a.Str("name") != key {
 			return fmt.Errorf("name: it is not %q", key)

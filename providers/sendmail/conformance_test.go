@@ -68,6 +68,11 @@ func listener(service string, listen, tls []string) schema.Resource {
 		"listen": list(listen...), "listen_tls": list(tls...)})
 }
 
+func filter(service, name string, position int64, address string) schema.Resource {
+	return resource(schema.KindFilter, "main/"+service+"/"+name, attrs{"owner": str("main"), "service": str(service), "name": str(name), "position": num(position),
+		"type": str("rspamd"), "address": str(address), "on_failure": str("tempfail"), "timeout": num(60), "junk": list("X-Spam: Yes")})
+}
+
 func service() schema.Resource {
 	return resource(schema.KindService, "sendmail", attrs{"name": str("sendmail"), "running": cty.True})
 }
@@ -94,6 +99,13 @@ func samples() map[string]providertest.Sample {
 		schema.KindListener: {Good: listener("submission", []string{"127.0.0.1:2587"}, []string{"127.0.0.1:2465"}),
 			Changed: attrs{"hostname": str("mx.example.com"), "listen": list("127.0.0.2:2587", "[::1]:2587"), "listen_tls": list()},
 			Refused: map[string][]cty.Value{"service": {str("imap")}, "listen": {list("mail.example.com:25"), list("x")}}},
+		schema.KindFilter: {Good: filter("smtp", "spam", 1, "127.0.0.1:11332"),
+			Changed: attrs{"position": num(2), "type": str("milter"), "address": str("[2001:db8::1]:11332"), "on_failure": str("accept"), "timeout": num(5), "junk": list()},
+			Odd: map[string]schema.Resource{
+				"a socket": filter("submission", "sock", 1, "unix:/run/clamav/clamav-milter.ctl"), "without a listener": filter("submission", "other", 4, "192.0.2.1:1"),
+			},
+			Refused: map[string][]cty.Value{"service": {str("imap")}, "position": {num(0)}, "on_failure": {str("quarantine")}, "timeout": {num(0)},
+				"address": {str(""), str("127.0.0.1"), str("unix:/a, F=R"), str("unix:/a`b"), str("unix:/a\nO X=1")}}},
 		schema.KindParameter: {Good: resource(schema.KindParameter, "SmtpGreetingMessage", attrs{"name": str("SmtpGreetingMessage"), "value": str("$j ESMTP")}),
 			Changed: attrs{"value": str("$j here")},
 			Refused: map[string][]cty.Value{"name": {str("a b")}, "value": newlines[:2]}},

@@ -78,14 +78,19 @@ type native struct {
 	options map[string]string // effective ones
 	lines   map[string]bool   // all, outside of comments
 	mailer  string            // our mailer's host and port
+	listens map[string]bool   // lines of DaemonPortOptions, without filters
 }
 
 func newNative(text string) native {
-	n := native{options: effective(text), lines: map[string]bool{}}
+	n := native{options: effective(text), lines: map[string]bool{}, listens: map[string]bool{}}
 	_, section, _, _ := cutSection(text)
 	for line := range strings.Lines(section) {
 		line = strings.TrimRight(line, "\n")
 		n.lines[line] = true
+		if strings.HasPrefix(line, "O DaemonPortOptions=") {
+			bare, _, _ := strings.Cut(line, inputKey)
+			n.listens[bare] = true
+		}
 		if strings.HasPrefix(line, "Mmailform,") {
 			if _, at, ok := strings.Cut(line, "A=TCP "); ok {
 				n.mailer = at
@@ -119,11 +124,13 @@ func (w *world) native(h *holding, cf native) (map[string]cty.Value, bool) {
 			return nil, false
 		}
 		for _, o := range list {
-			if !cf.lines[o.String()] {
+			if !cf.listens[o.String()] {
 				return nil, false
 			}
 		}
 		return vals, true
+	case schema.KindFilter:
+		return vals, w.filter(h, cf, vals)
 	case schema.KindParameter:
 		v, ok := cf.options[strings.ToLower(h.Key)]
 		vals["value"] = cty.StringVal(v)

@@ -38,6 +38,11 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 		} else if r.Kind == schema.KindListener && a.Str("service") == "submission" && !judges {
 			problems = append(problems, providers.Problem{Address: r.Address, Detail: "Nobody tells Sendmail who may submit mail: the delivery has no auth."})
 		}
+		if r.Kind == schema.KindFilter {
+			if err := w.judgeFilters(wanted); err != nil {
+				problems = append(problems, providers.Problem{Address: r.Address, Detail: err.Error() + "."})
+			}
+		}
 		if r.Kind == schema.KindSetting {
 			why, err := w.openRelay(ctx)
 			if err != nil {

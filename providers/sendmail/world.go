@@ -205,9 +205,14 @@ func (w *world) section() (string, map[string]bool, error) {
 		}
 		for _, o := range list {
 			ports[portOf(o.value)] = true
-			line(o.String())
+			line(o.String() + w.inputFilters(h.attrs.Str("service")))
 		}
 	}
+	filters, err := w.filterLines()
+	if err != nil {
+		return "", nil, err
+	}
+	b.WriteString(filters)
 	for _, h := range w.ledger.all(schema.KindMailDomain) { // R: whose mail is taken in
 		line("C{Mailform}" + h.Key)
 		line("CR" + h.Key)
