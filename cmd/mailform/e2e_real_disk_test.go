@@ -17,7 +17,7 @@ func (r *real) onSmallDisks() {
 	for _, p := range r.parts {
 		err := os.Mkdir(p.Own(), 0o755)
 		if err == nil {
-			err = unix.Mount("tmpfs", p.Own(), "tmpfs", 0, "size=4m,mode=755")
+			err = unix.Mount("tmpfs", p.Own(), "tmpfs", 0, "size=64m,mode=755")
 		}
 		if err != nil {
 			r.t.Logf("SKIPPED: a small disk cannot be mounted: %v", err)
@@ -87,7 +87,7 @@ func fill(dir string) (off func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for size := 1 << 16; size > 0; { // a whole page more has to find no room
+	for size := 1 << 20; size > 0; { // a whole page more has to find no room
 		if _, err = f.Write(make([]byte, size)); err != nil {
 			size /= 2
 		}

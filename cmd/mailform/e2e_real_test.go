@@ -46,6 +46,7 @@ var setups = map[string]setup{
 	"postfix-dovecot":        {"postfix-dovecot", false, postfixDovecot},
 	"postfix-dovecot by ssh": {"postfix-dovecot", true, postfixDovecot},
 	"postfix-cyrus":          {"postfix-cyrus", false, postfixCyrus},
+	"postfix-cyrus by ssh":   {"postfix-cyrus", true, postfixCyrus},
 	"sendmail-cyrus":         {"sendmail-cyrus", false, sendmailCyrus},
 	"sendmail-dovecot":       {"sendmail-dovecot", false, sendmailDovecot},
 }

@@ -91,6 +91,7 @@ func commands() []command {
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},
 		{"serve", "", "Run the daemon in the foreground", (*app).serve},
 		{"admin-bridge", "", "Speak for a data directory to a mailform on another machine, which starts it by SSH", (*app).adminBridge},
+		{"bridge", "unix|tcp ADDRESS", "Lead to what listens here, for a mailform on another machine, which starts it by SSH", (*app).bridge},
 		{"backup", "FILE", "Copy what a data directory holds into one file, also while it is in use", (*app).backup},
 		{"restore", "FILE", "Make a data directory of a backup", (*app).restore},
 		{"check-store", "", "Look for damage in what is stored, and mend it", (*app).checkStore},
@@ -144,7 +145,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	}
 	for _, c := range commands() {
 		if c.name == name {
-			if c.name != "serve" && c.name != "authd" && c.name != "admin-bridge" { // which has no end to wait for
+			if c.name != "serve" && c.name != "authd" && c.name != "admin-bridge" && c.name != "bridge" { // which has no end to wait for
 				boundMemory()
 			}
 			return c.run(a, ctx, args[1:])

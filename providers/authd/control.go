@@ -2,8 +2,12 @@ package authd
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
 
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/binary"
 )
 
 // A Control is the daemon of a directory on a host, as a provider sees it.
@@ -11,7 +15,7 @@ type Control struct {
 	Host host.Host
 	// Dir is its directory, which is the daemon's alone.
 	Dir string
-	// Executable is mailform's path on the host.
+	// Executable is mailform's path on this machine.
 	Executable string
 	// Group can look into the directory and so may ask: the number or the name of
 	// the group that the mail server runs as.
@@ -43,20 +47,64 @@ func (c *Control) Write(ctx context.Context, was host.File, users []User) error 
 	return c.Host.Write(ctx, f)
 }
 
+// Program is mailform's path on the host: on another machine than this one beside
+// the daemon's directory, where [Control.Install] puts it.
+func (c *Control) Program() string {
+	if c.far() {
+		return filepath.Join(filepath.Dir(c.Dir), "bin", "mailform")
+	}
+	return c.Executable
+}
+
+func (c *Control) far() bool {
+	_, far := c.Host.(host.Talker)
+	return far
+}
+
+// Install puts mailform on the host, where that is another machine and it is not
+// there.
+func (c *Control) Install(ctx context.Context) error {
+	if !c.far() {
+		return nil
+	}
+	b := &binary.Binary{Host: c.Host, Source: c.Executable, Path: c.Program()}
+	if err := b.Install(ctx); err != nil {
+		return fmt.Errorf("put mailform on %s, for authd: %w", c.Host, err)
+	}
+	return nil
+}
+
 // Begin starts the daemon, if it does not run.
-func (c *Control) Begin(ctx context.Context) error { return c.run(ctx, "-start") }
+func (c *Control) Begin(ctx context.Context) error {
+	if err := c.Install(ctx); err != nil {
+		return err
+	}
+	return c.run(ctx, "-start")
+}
 
 // End stops it.
 func (c *Control) End(ctx context.Context) error { return c.run(ctx, "-stop") }
 
 func (c *Control) run(ctx context.Context, what string) error {
-	_, err := host.Must(ctx, c.Host, host.Cmd(c.Executable, "authd", "-dir", c.Dir, what))
+	_, err := host.Must(ctx, c.Host, c.command(what))
 	return err
+}
+
+// command runs mailform on the host. Where it is not there, no daemon runs.
+func (c *Control) command(what string) host.Command {
+	if !c.far() {
+		return host.Cmd(c.Executable, "authd", "-dir", c.Dir, what)
+	}
+	absent := "0"
+	if what == "-status" {
+		absent = strconv.Itoa(StatusStopped)
+	}
+	return host.Cmd("sh", "-c", `[ -x "$1" ] || exit $0; exec "$@"`, absent, c.Program(), "authd", "-dir", c.Dir, what)
 }
 
 // Running reports whether it runs.
 func (c *Control) Running(ctx context.Context) (bool, error) {
-	cmd := host.Cmd(c.Executable, "authd", "-dir", c.Dir, "-status")
+	cmd := c.command("-status")
 	out, err := c.Host.Run(ctx, cmd)
 	if err != nil || out.Code == StatusStopped {
 		return false, err

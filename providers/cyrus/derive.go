@@ -112,7 +112,7 @@ func (p *Provider) readStore(f *optionsFile) (aSetting, bool) {
 // those that say nothing, hundred years.
 func (p *Provider) storeServices() map[string][]string {
 	return map[string][]string{
-		sectionStart: {fmt.Sprintf(`%s cmd="%s authd -dir %s -start"`, startAuthd, p.Executable, p.authDir())},
+		sectionStart: {fmt.Sprintf(`%s cmd="%s authd -dir %s -start"`, startAuthd, p.control("").Program(), p.authDir())},
 		sectionServices: {fmt.Sprintf(`%s cmd="%s -C %s -p 256" listen="%s" prefork=0 maxchild=8`,
 			adminService, p.program("imapd"), p.optionsPath(), p.adminSocket())},
 		sectionEvents: {fmt.Sprintf(`%s cmd="%s -C %s -D 36500" at=0417`, expireEvent, p.program("cyr_expire"), p.optionsPath())},

@@ -47,9 +47,6 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 	if p.host, err = host.Open(ctx, value, cfg.Dir); err != nil {
 		return fault(err)
 	}
-	if _, ok := p.host.(dialer); !ok && p.host != host.Local() {
-		return fault(errors.New("mailboxes are made over IMAP, and that does not go through a connection: run mailform on the machine that Cyrus runs on"))
-	}
 	p.dir = cmp.Or(text(value, "config_dir"), "/etc")
 	if !filepath.IsAbs(p.dir) {
 		p.dir = filepath.Join(cfg.Dir, p.dir)
@@ -175,20 +172,12 @@ func (p *Provider) control(group string) *authd.Control {
 	return &authd.Control{Host: p.host, Dir: p.authDir(), Executable: p.Executable, Group: group}
 }
 
-// A dialer is a host that connects to what listens on it.
-type dialer interface {
-	Dial(ctx context.Context, network, address string) (net.Conn, error)
-}
-
 // dial connects to what listens on the host.
 func (p *Provider) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if d, ok := p.host.(dialer); ok {
-		return d.Dial(ctx, network, address)
-	}
-	d := net.Dialer{Timeout: dialTimeout}
-	return d.DialContext(ctx, network, address)
+	return host.Dial(ctx, p.host, p.control("").Program(), network, address)
 }
 
+// dialTimeout is how long a listener may take to greet.
 const dialTimeout = 10 * time.Second
 
 // connect opens the administrator's session.

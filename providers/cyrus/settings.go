@@ -203,6 +203,9 @@ func (p *Provider) prepare(ctx context.Context, s aSetting) error {
 		return err
 	}
 	control := p.control(group)
+	if err := control.Install(ctx); err != nil {
+		return err
+	}
 	users, usersFile, err := control.Read(ctx)
 	if err != nil {
 		return err

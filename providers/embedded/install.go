@@ -1,96 +1,19 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"debug/elf"
-	"encoding/hex"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/binary"
 )
-
-// machines are the names by which uname knows the processors that a binary may
-// be for.
-var machines = map[elf.Machine][]string{
-	elf.EM_X86_64:  {"x86_64"},
-	elf.EM_AARCH64: {"aarch64"},
-	elf.EM_386:     {"i386", "i486", "i586", "i686"},
-	elf.EM_ARM:     {"armv6l", "armv7l", "armv8l"},
-	elf.EM_RISCV:   {"riscv64"},
-	elf.EM_PPC64:   {"ppc64le", "ppc64"},
-	elf.EM_S390:    {"s390x"},
-}
 
 // install puts the binary where it has to be, unless it is there.
 func (f *far) install(ctx context.Context) error {
-	binary, err := os.ReadFile(f.binary)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(binary)
-	// What is there is neither read nor sent.
-	out, err := host.Must(ctx, f.host, host.Cmd("sh", "-c", `uname -s; uname -m; [ ! -f "$1" ] || sha256sum <"$1"`, "sh", f.program))
-	if err != nil {
-		return err
-	}
-	words := strings.Fields(string(out.Stdout))
-	if len(words) < 2 {
-		return fmt.Errorf("it does not say what machine it is: %q", out.Stdout)
-	}
-	if len(words) > 2 && words[2] == hex.EncodeToString(sum[:]) {
-		return f.checkVersion(ctx, f.program)
-	}
-	if err := f.fits(binary, words[0], words[1]); err != nil {
-		return err
-	}
-	if err := f.host.Mkdir(ctx, host.Dir{Path: path.Dir(f.program)}); err != nil {
-		return err
-	}
-	// One that does not say that it is what it should be is never put in its place.
-	trial := f.program + ".new"
-	if err := f.host.Write(ctx, host.File{Path: trial, Content: binary, Mode: 0o755}); err != nil {
-		return err
-	}
-	if err := f.checkVersion(ctx, trial); err != nil {
-		_ = f.host.Remove(ctx, trial) // the error that counts is the other
-		return err
-	}
-	_, err = host.Must(ctx, f.host, host.Cmd("mv", "-f", "--", trial, f.program))
-	return err
-}
-
-// checkVersion refuses a binary there that is of another version than this one.
-func (f *far) checkVersion(ctx context.Context, program string) error {
-	out, err := host.Must(ctx, f.host, host.Cmd(program, "version"))
-	if err != nil {
-		return err
-	}
-	if line, _, _ := strings.Cut(string(out.Stdout), "\n"); line != "mailform v"+f.version {
-		return fmt.Errorf("%s is %q, and this is mailform v%s. Give binary_file one of the same version", f.binary, line, f.version)
-	}
-	return nil
-}
-
-// fits refuses a binary for another machine.
-func (f *far) fits(binary []byte, system, machine string) error {
-	if system != "Linux" {
-		return fmt.Errorf("it runs %s, and mailform's servers run on Linux alone", system)
-	}
-	e, err := elf.NewFile(bytes.NewReader(binary))
-	if err != nil {
-		return fmt.Errorf("%s is no program for Linux: %w", f.binary, err)
-	}
-	for _, name := range machines[e.Machine] {
-		if name == machine {
-			return nil
-		}
-	}
-	return fmt.Errorf("its processor is %s, and %s is for %s. Give binary_file a mailform v%s for that machine", machine, f.binary, strings.TrimPrefix(e.Machine.String(), "EM_"), f.version)
+	b := &binary.Binary{Host: f.host, Source: f.binary, Path: f.program, Version: f.version}
+	return b.Install(ctx)
 }
 
 // supervised reports whether systemd is in charge of the machine.
