@@ -44,6 +44,9 @@ func (r *real) cannotWrite() {
 		why string
 		on  func(dir string) (off func() error, err error)
 	}{{"no space left on device", fill}, {"read-only file system", readOnly}} {
+		if r.far && count > 0 {
+			break // one reason is enough there
+		}
 		for _, p := range r.parts {
 			count++
 			users += fmt.Sprintf(`

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// realKills is how often an apply to each of the systems is killed.
-const realKills = 4
+// realKills is how often an apply to each of the systems is killed, and how often
+// one by SSH.
+const realKills, farKills = 4, 2
 
 // killedHalfWay kills applies at random instants, with the signal that nothing can
 // catch. Each of them has users to add and to take away, and settings of every part
@@ -40,10 +41,13 @@ user "round" {
 	r.ok(apply...)
 	whole := time.Since(began)
 
-	rng := rand.New(rand.NewPCG(5, 6))
+	rng, kills := rand.New(rand.NewPCG(5, 6)), realKills
+	if r.far {
+		kills = farKills
+	}
 	interrupted := 0
 	var sent []string
-	for i := range realKills {
+	for i := range kills {
 		declare()
 		cmd := r.command(context.Background(), binary, apply...)
 		if err := cmd.Start(); err != nil {
@@ -58,13 +62,13 @@ user "round" {
 		}
 		for _, p := range r.parts {
 			if err := p.Check(); err != nil {
-				r.t.Errorf("after kill %d of %d: %v", i+1, realKills, err)
+				r.t.Errorf("after kill %d of %d: %v", i+1, kills, err)
 			}
 		}
 		var res result
 		r.t.Cleanup(func() {
 			if res.code != 0 {
-				r.t.Logf("after kill %d of %d mail is answered: %v", i+1, realKills, res)
+				r.t.Logf("after kill %d of %d mail is answered: %v", i+1, kills, res)
 			}
 		})
 		eventually(r.t, "mail is taken after a kill", func() bool { // a server may be about to begin anew
@@ -75,10 +79,10 @@ user "round" {
 			return res.code == 0
 		})
 		if res := r.mailform("plan", "-detailed-exitcode"); res.code != 0 && res.code != 2 {
-			r.t.Fatalf("plan after kill %d of %d: %v", i+1, realKills, res)
+			r.t.Fatalf("plan after kill %d of %d: %v", i+1, kills, res)
 		}
 	}
-	r.t.Logf("%d of %d kills came before the end of the apply", interrupted, realKills)
+	r.t.Logf("%d of %d kills came before the end of the apply", interrupted, kills)
 	r.ok(apply...)
 	r.noChanges()
 	for _, subject := range sent {

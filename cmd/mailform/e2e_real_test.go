@@ -77,6 +77,7 @@ type real struct {
 	*world
 	t           *testing.T
 	parts       []mailtest.System
+	far         bool
 	smallDisks  bool // all that mailform writes lies on ones
 	swaks, curl string
 	count       int
@@ -84,7 +85,7 @@ type real struct {
 
 func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real {
 	t.Helper()
-	r := &real{world: newWorld(t, nil), t: t, parts: parts, swaks: need(t, "swaks"), curl: need(t, "curl")}
+	r := &real{world: newWorld(t, nil), t: t, parts: parts, far: far, swaks: need(t, "swaks"), curl: need(t, "curl")}
 	text := readFile(t, "../../examples/real/main.mf.hcl")
 	for name, sample := range map[string]string{"smtps": "2465", "imaps": "2993", "pop3s": "2995"} {
 		r.port[name] = porttest.Port(t)
