@@ -19,6 +19,8 @@ import (
 	"github.com/mailform/mailform/providers/embedded/certs"
 	"github.com/mailform/mailform/providers/embedded/dkim"
 	"github.com/mailform/mailform/providers/embedded/dns"
+	"github.com/mailform/mailform/providers/embedded/fulltext"
+	"github.com/mailform/mailform/providers/embedded/imap"
 	"github.com/mailform/mailform/providers/embedded/primary"
 	"github.com/mailform/mailform/providers/embedded/queue"
 	"github.com/mailform/mailform/providers/embedded/store"
@@ -58,10 +60,12 @@ type daemon struct {
 	// transfers hands zones out to secondaries.
 	transfers *transfer.Server
 	queue     *queue.Queue
-	sockets   *sockets
-	live      live
-	limiters  limiters
-	inbound   inbound
+	// index narrows searches; nil where it cannot be kept.
+	index    *fulltext.Index
+	sockets  *sockets
+	live     live
+	limiters limiters
+	inbound  inbound
 	// applying is held from the preparation of a batch to its end.
 	applying sync.Mutex
 }
@@ -79,11 +83,11 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d := &daemon{opts: o, log: log, started: time.Now(), stop: stop, store: st}
 	if err := d.setUp(ctx); err != nil {
-		return errors.Join(err, st.Close())
+		return errors.Join(err, d.closeIndex(), st.Close())
 	}
 	l, err := admin.Listen(o.DataDir)
 	if err != nil {
-		return errors.Join(fmt.Errorf("open the admin socket: %w", err), d.sockets.close(ctx), st.Close())
+		return errors.Join(fmt.Errorf("open the admin socket: %w", err), d.sockets.close(ctx), d.closeIndex(), st.Close())
 	}
 	srv := &http.Server{Handler: admin.NewServer(d, shownStore{st, d.sockets}, log), ReadHeaderTimeout: 10 * time.Second}
 	var wg sync.WaitGroup
@@ -101,6 +105,9 @@ func Run(ctx context.Context, o Options) error {
 		}
 	})
 	work.Go(func() { d.lookAfter(ctx) })
+	if d.index != nil {
+		work.Go(func() { d.index.Follow(ctx, indexed{st}, log) })
+	}
 	work.Go(func() { d.primary.Run(ctx) })
 	work.Go(func() { d.transfers.Run(ctx) })
 	log.Info("started", "version", o.Version, "pid", os.Getpid(), "data", o.DataDir)
@@ -113,10 +120,24 @@ func Run(ctx context.Context, o Options) error {
 	work.Wait()
 	// The admin socket goes last: who asks for a stop takes its absence as the
 	// end, and may open the store at once.
-	err = errors.Join(err, st.Close(), srv.Shutdown(grace))
+	err = errors.Join(err, d.closeIndex(), st.Close(), srv.Shutdown(grace))
 	wg.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// indexed is the store as the search index sees it.
+type indexed struct{ *store.Store }
+
+func (s indexed) Text(ctx context.Context, body int64) (string, bool, error) {
+	return imap.Text(ctx, s.Store, body)
+}
+
+func (d *daemon) closeIndex() error {
+	if d.index == nil {
+		return nil
+	}
+	return d.index.Close()
 }
 
 // openStore opens the store of a data directory, and waits a little for a
@@ -146,6 +167,11 @@ func (d *daemon) setUp(ctx context.Context) error {
 		return fmt.Errorf("set up certificates: %w", err)
 	}
 	d.auth = auth.New(d.store, auth.Options{Log: d.log})
+	if d.index, err = fulltext.Open(ctx, d.opts.DataDir, indexed{d.store}); err != nil {
+		// Searches take longer without it; the mail need not wait for that.
+		d.log.Error("open the search index", "error", err)
+		d.index = nil
+	}
 	d.signer = dkim.New(d.store)
 	keys := &tsig.Ring{}
 	d.transfers = transfer.New(transfer.Options{Keys: keys, Logger: d.log})

@@ -38,7 +38,7 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 	case "imap":
 		return imapService{imap.New(imap.Options{
 			Hostname: l.Hostname, Version: d.opts.Version, TLS: tlsConfig,
-			Store: d.store, Auth: d.auth, Log: log,
+			Store: d.store, Auth: d.auth, Log: log, Index: d.index,
 			MessageSize: func() int64 { return d.live.setting(l.Owner).MessageSizeLimit },
 		})}, nil
 	case "pop3":

@@ -4,8 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/mailform/mailform/providers/embedded/fulltext"
+	"github.com/mailform/mailform/providers/embedded/imap"
 )
 
 // benchWorld has a mailbox of n messages of 2 KiB, selected.
@@ -63,12 +68,58 @@ func BenchmarkSelect10000(b *testing.B) {
 	}
 }
 
+// Each of 2,000 messages is different; one has the text.
 func BenchmarkSearch(b *testing.B) {
-	for _, keys := range []string{"UNSEEN", "SUBJECT nowhere", "TEXT nowhere"} {
-		b.Run(keys, func(b *testing.B) {
-			c := benchWorld(b, 2000)
+	var index *fulltext.Index
+	w := newWorld(b, func(o *imap.Options) {
+		var err error
+		if index, err = fulltext.Open(b.Context(), b.TempDir(), source{o.Store}); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = index.Close() })
+		o.Index = index
+	})
+	messages := make([]string, 2000)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range messages {
+		var text strings.Builder
+		for text.Len() < 4000 {
+			fmt.Fprintf(&text, "%x lorem %d ipsum\r\n", r.Uint32(), r.IntN(1000))
+		}
+		messages[i] = mail(fmt.Sprintf("number %d", i)) + text.String()
+	}
+	messages[1400] += "the treasure\r\n"
+	w.deliver("INBOX", messages...)
+	for _, name := range []string{"without the index", "with it"} {
+		if name == "with it" {
+			began := time.Now()
+			for n := 1; n > 0; {
+				var err error
+				if n, err = index.CatchUp(b.Context(), source{w.store}, 64); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.Logf("indexed in %v", time.Since(began))
+		}
+		c := w.login("alice")
+		c.br = bufio.NewReaderSize(c.conn, 256<<10)
+		c.ok("SELECT INBOX")
+		for _, keys := range []string{"TEXT treasure", "SUBJECT \"number 77\"", "UNSEEN"} {
+			b.Run(name+"/"+keys, func(b *testing.B) {
+				for b.Loop() {
+					c.drain("SEARCH " + keys)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkSort(b *testing.B) {
+	c := benchWorld(b, 10000)
+	for _, command := range []string{"SORT (ARRIVAL) UTF-8 ALL", "SORT (SUBJECT) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL"} {
+		b.Run(command, func(b *testing.B) {
 			for b.Loop() {
-				c.drain("SEARCH " + keys)
+				c.drain(command)
 			}
 		})
 	}

@@ -173,9 +173,10 @@ type searcher struct {
 
 func (s *searcher) run(ctx context.Context) ([]int, error) {
 	v := s.c.view
+	may := s.narrow(ctx)
 	var found []int
 	for i := range v.told {
-		if v.isGone(i) {
+		if v.isGone(i) || !may.May(v.msgs[i].Body) {
 			continue
 		}
 		if i%256 == 0 && ctx.Err() != nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/fulltext"
 	"github.com/mailform/mailform/providers/embedded/imap/internal/wire"
 	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
@@ -47,6 +48,8 @@ type Options struct {
 	Auth  Authenticator
 	// InsecureAuth allows LOGIN and AUTHENTICATE without TLS.
 	InsecureAuth InsecureAuth
+	// Index narrows searches for text; nil: there is none.
+	Index *fulltext.Index
 	// Log takes what an administrator wants to know; nil: nothing is logged.
 	Log *slog.Logger
 	// Limits that are zero are those of [DefaultLimits].

@@ -45,16 +45,21 @@ func (p *Part) BodyContains(r io.ReaderAt, needle string) (bool, error) {
 	case p.Type != "text":
 		return needle == "", nil
 	}
+	return contains(p.text(r), needle)
+}
+
+// text reads a text part, decoded as far as that can be done.
+func (p *Part) text(r io.ReaderAt) io.Reader {
 	text, err := p.Decoded(r)
 	if err != nil {
 		text = io.NewSectionReader(r, p.Body.Start, p.Body.Size())
 	}
 	if cs := param(p.Params, "charset"); cs != "" && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "us-ascii") {
 		if decoded, err := charset.Reader(cs, text); err == nil {
-			text = decoded
+			return decoded
 		}
 	}
-	return contains(text, needle)
+	return text
 }
 
 // Contain looks for a folded text in the fields.
@@ -122,4 +127,52 @@ func (fs Fields) Match(name, needle string) bool {
 		}
 	}
 	return false
+}
+
+// SearchText is all that [Fields.Contain] and [Part.BodyContains] look through,
+// folded. whole is false where it is longer than limit, in bytes, or has parts that
+// cannot be read.
+func (p *Part) SearchText(r io.ReaderAt, limit int) (text string, whole bool) {
+	t := &searchText{left: limit, whole: true}
+	t.fields(p.Fields)
+	t.part(p, r)
+	return t.b.String(), t.whole
+}
+
+type searchText struct {
+	b     strings.Builder
+	left  int
+	whole bool
+}
+
+func (t *searchText) add(s string) {
+	if len(s) > t.left {
+		s, t.whole = s[:t.left], false
+	}
+	t.left -= len(s)
+	t.b.WriteString(s)
+}
+
+func (t *searchText) fields(fs Fields) {
+	for _, f := range fs {
+		t.add(Fold(f.Name + ": " + Decode(f.Value())))
+		t.add("\n")
+	}
+}
+
+func (t *searchText) part(p *Part, r io.ReaderAt) {
+	for _, c := range p.Children {
+		t.part(c, r)
+	}
+	switch {
+	case p.Multipart():
+	case p.Message != nil:
+		t.fields(p.Message.Fields)
+		t.part(p.Message, r)
+	case p.Type == "text":
+		text, err := io.ReadAll(io.LimitReader(p.text(r), int64(t.left)+1))
+		t.whole = t.whole && err == nil
+		t.add(string(bytes.ToLower(text)))
+		t.add("\n")
+	}
 }
