@@ -209,6 +209,7 @@ func mailboxes() providertest.Sample {
 		Good:  mailbox("alice@example.com", nil),
 		Changed: attrs{
 			"password_hash": list(aHash, anotherHash), "protocols": list("imap"), "mail": str("disabled"),
+			"sieve": str("require \"fileinto\";\r\nfileinto \"Lists\"; # <&> é\n"),
 		},
 		Odd: map[string]schema.Resource{
 			"empty lists and no quota":  mailbox("empty@example.com", attrs{"password_hash": list(), "protocols": list(), "quota": num(0)}),
@@ -229,7 +230,7 @@ func mailboxes() providertest.Sample {
 			"password_hash": {list("correct horse battery staple"), list(aHash, "hunter2"), list(""), list("$argon2id$v=19$m=65536,t=3,p=1$incomplete")},
 			"protocols":     {list("imap", "smtp"), list("IMAP"), list("")},
 			"mail":          {str("on"), str("Enabled")},
-			"sieve":         {str("keep;")},
+			"sieve":         {str("kepe;"), str(`fileinto "Lists";`), str("keep")},
 		},
 		Many: many(1000, func(i int) schema.Resource { return mailbox(fmt.Sprintf("u%d@example.com", i), nil) }),
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/imap"
 	"github.com/mailform/mailform/providers/embedded/primary"
 	"github.com/mailform/mailform/providers/embedded/queue"
+	"github.com/mailform/mailform/providers/embedded/sorting"
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/providers/embedded/transfer"
 	"github.com/mailform/mailform/providers/embedded/tsig"
@@ -173,6 +174,9 @@ func (d *daemon) setUp(ctx context.Context) error {
 		d.index = nil
 	}
 	d.signer = dkim.New(d.store)
+	d.store.SetSorter(sorting.New(sorting.Options{
+		Store: d.store, Signer: d.signer, Log: d.log, Hostname: func() string { return d.queueSettings().Hostname },
+	}).Sort)
 	keys := &tsig.Ring{}
 	d.transfers = transfer.New(transfer.Options{Keys: keys, Logger: d.log})
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
@@ -260,6 +264,9 @@ func (d *daemon) lookAfter(ctx context.Context) {
 }
 
 func (d *daemon) purge(ctx context.Context, now time.Time) {
+	if err := d.store.ForgetTold(ctx, now); err != nil && ctx.Err() == nil {
+		d.log.Error("forget what was told", "error", err)
+	}
 	switch n, err := d.store.PurgeRetained(ctx, now); {
 	case err != nil && ctx.Err() == nil:
 		d.log.Error("purge the mail of closed accounts", "error", err)

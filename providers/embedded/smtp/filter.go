@@ -185,7 +185,7 @@ func (s *session) readdress(tx *transaction, m *milter.Message) *gosmtp.SMTPErro
 		m.Discard = true
 		return nil
 	}
-	tx.recipients, tx.accounts, tx.remote, tx.asked, tx.arrivals = nil, nil, nil, nil, nil
+	tx.recipients, tx.accounts, tx.remote, tx.scripted, tx.asked, tx.arrivals = nil, nil, nil, nil, nil, nil
 	for _, to := range m.Recipients {
 		a, err := parseAddress(to)
 		if err != nil {
@@ -214,7 +214,7 @@ func (tx *transaction) obey(e *store.Envelope) {
 	if tx.verdict.Quarantine == "" {
 		return
 	}
-	e.Hold, e.Accounts, e.Remote = tx.verdict.Quarantine, nil, nil
+	e.Hold, e.Accounts, e.Remote, e.Scripted = tx.verdict.Quarantine, nil, nil, nil
 	for _, a := range tx.recipients {
 		e.Remote = append(e.Remote, a.path())
 	}

@@ -133,11 +133,14 @@ func (s *session) contentError(err error) *gosmtp.SMTPError {
 func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) error {
 	e := &store.Envelope{
 		Draft: d, From: tx.from.path(), ID: tx.id, Received: s.srv.o.Now(),
-		Accounts: tx.accounts, Remote: tx.remote,
+		Accounts: tx.accounts, Remote: tx.remote, Scripted: tx.scripted,
 		Wishes: tx.wishes, Asked: tx.asked,
 	}
 	if tx.junk {
 		e.SpecialUse = junk
+	}
+	if s.account != nil {
+		e.Login = s.account.Address
 	}
 	tx.obey(e)
 	received := s.received(tx, e.Received)

@@ -48,6 +48,7 @@ type transaction struct {
 	recipients []address
 	accounts   []int64
 	remote     []string
+	scripted   map[int64]string // accounts with scripts, by the recipient that led to each
 	wishes     store.Wishes
 	wanted     map[string]dsn.Asked // what is to be told, by addresses of recipients
 	asked      map[string]dsn.Asked // the same by addresses of remote
@@ -188,6 +189,14 @@ func (tx *transaction) add(a address, r store.Resolution) {
 			tx.accounts = append(tx.accounts, id)
 		}
 	}
+	for _, id := range r.Scripted {
+		if tx.scripted == nil {
+			tx.scripted = map[int64]string{}
+		}
+		if _, ok := tx.scripted[id]; !ok {
+			tx.scripted[id] = a.path()
+		}
+	}
 	for _, f := range tx.ask(a, r) {
 		if !slices.Contains(tx.remote, f) {
 			tx.remote = append(tx.remote, f)
@@ -233,7 +242,30 @@ func (s *session) storeError(op string, err error) *gosmtp.SMTPError {
 	case errors.Is(err, store.ErrTooLarge):
 		return errTooBig
 	}
+	var rejected *store.RejectedError
+	if errors.As(err, &rejected) {
+		return reply(550, 5, 7, 1, reasonLine(rejected.Reason))
+	}
 	return s.internal(op, err)
+}
+
+// reasonLine makes of what a user has written one line that any client can read.
+func reasonLine(reason string) string {
+	reason = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\r', r == '\n', r == '\t':
+			return ' '
+		case r < ' ', r >= 0x7f:
+			return '?'
+		}
+		return r
+	}, reason)
+	const longest = 400 // RFC 5321 §4.5.3.1.5 has 512 for the whole line
+	reason = strings.Join(strings.Fields(reason), " ")
+	if reason == "" {
+		return "The recipient does not want this message"
+	}
+	return reason[:min(len(reason), longest)]
 }
 
 // internal logs what went wrong here and tells the client to try again: a 5xx

@@ -13,22 +13,19 @@ import (
 // message is on disk and a 250 may be answered.
 //
 // The error is [ErrOverQuota] when one of the accounts has no room, and
-// [ErrUnknownUser] when one of them has been closed since it was resolved.
+// [ErrUnknownUser] when one of them has been closed since it was resolved, and
+// [ErrRejected] when nobody wants it.
 func (s *Store) Accept(ctx context.Context, e *Envelope) error {
-	err := s.write(ctx, func(t *tx) error {
+	done, err := s.sort(ctx, e)
+	defer done()
+	if err != nil {
+		return fmt.Errorf("accept message: %w", err)
+	}
+	err = s.write(ctx, func(t *tx) error {
 		if err := t.checkRoom(e); err != nil {
 			return err
 		}
-		if err := t.deliver(e); err != nil {
-			return err
-		}
-		for _, r := range e.Reports {
-			// Whom a report is for may be gone: nobody misses it then.
-			if err := t.deliver(r); err != nil && !errors.Is(err, ErrUnknownUser) {
-				return err
-			}
-		}
-		return nil
+		return t.deliver(e)
 	})
 	if err != nil {
 		return fmt.Errorf("accept message: %w", err)
@@ -44,7 +41,12 @@ func (t *tx) checkRoom(e *Envelope) error {
 		if err != nil {
 			return err
 		}
-		if err := a.room(size); err != nil {
+		if err := a.room(size * int64(e.copies(id))); err != nil {
+			return err
+		}
+	}
+	for _, f := range e.Further {
+		if err := t.checkRoom(f); err != nil {
 			return err
 		}
 	}
@@ -62,6 +64,28 @@ func (t *tx) recipient(id int64) (*accountState, error) {
 
 // deliver stores a message for all that it is for, whatever their quota.
 func (t *tx) deliver(e *Envelope) error {
+	if due, err := t.tell(e.Once); err != nil || !due {
+		return err
+	}
+	if err := t.deliverHere(e); err != nil {
+		return err
+	}
+	for _, f := range e.Further {
+		if err := t.deliver(f); err != nil {
+			return err
+		}
+	}
+	for _, r := range e.Reports {
+		// Whom a report is for may be gone: nobody misses it then.
+		if err := t.deliver(r); err != nil && !errors.Is(err, ErrUnknownUser) {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliverHere is deliver without what else goes on its way.
+func (t *tx) deliverHere(e *Envelope) error {
 	at := e.Received
 	if at.IsZero() {
 		at = time.Now()
@@ -83,7 +107,10 @@ func (t *tx) deliver(e *Envelope) error {
 		accounts[i] = a
 	}
 	remote := e.RemoteDraft
-	refs := len(accounts)
+	refs := 0
+	for _, a := range accounts {
+		refs += e.copies(a.id)
+	}
 	if remote == nil || len(e.Remote) == 0 {
 		remote = e.Draft
 		refs += len(e.Remote)
@@ -99,6 +126,12 @@ func (t *tx) deliver(e *Envelope) error {
 		}
 	}
 	for _, a := range accounts {
+		if e.Sorted[a.id] != nil {
+			if err := t.deliverSorted(a, e, stored{body: body, size: size, internal: micros(at)}); err != nil {
+				return err
+			}
+			continue
+		}
 		m, err := t.deliverTo(a, e.Mailbox, e.SpecialUse)
 		if err != nil {
 			return err

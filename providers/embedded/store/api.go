@@ -35,6 +35,9 @@ var (
 	ErrOverQuota = errors.New("over quota")
 	// ErrTooLarge: a draft grew beyond its limit.
 	ErrTooLarge = errors.New("message too large")
+	// ErrRejected: the scripts of all that a message is for want none of it. The
+	// error is a [*RejectedError].
+	ErrRejected = errors.New("rejected")
 	// ErrConflict: something is no longer as the caller saw it.
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrLocked: another process has the data directory.
@@ -52,6 +55,8 @@ type Account struct {
 	Quota int64
 	// IMAP and POP3 say which protocols may read the mail.
 	IMAP, POP3 bool
+	// Scripted: a script sorts the mail.
+	Scripted bool
 	// Mail is "enabled", "disabled" or "forward".
 	Mail string
 }
@@ -62,6 +67,8 @@ type Resolution struct {
 	Accounts []int64
 	// Forwards are addresses elsewhere that get a copy.
 	Forwards []string
+	// Scripted are those of the accounts whose mail is sorted by a script.
+	Scripted []int64
 }
 
 // Usage is what an account holds.
@@ -95,8 +102,39 @@ type Envelope struct {
 	// Asked is what the sender asked to be told about Remote recipients, by their
 	// address; those that are not there, nothing in particular.
 	Asked map[string]dsn.Asked
-	// Reports are delivered together with the message, all or nothing.
+	// Scripted are accounts whose mail is sorted by a script, each with the
+	// recipient that led to it. The sorter of the store looks at them.
+	Scripted map[int64]string
+	// Login is the address of the account that had logged in; empty: nobody had.
+	Login string
+	// Sorted are places that go before Mailbox and SpecialUse, by account. An
+	// account without any place in it keeps nothing.
+	Sorted map[int64][]Place
+	// Further messages go on their way with this one, in the same transaction.
+	Further []*Envelope
+	// Once: the message is left out where the account has sent its like already.
+	Once *Once
+	// Reports are delivered together with the message, all or nothing; those whose
+	// recipient is gone are left out.
 	Reports []*Envelope
+}
+
+// A Place is a mailbox of an account, and how a message comes into it.
+type Place struct {
+	// Mailbox is its name; empty: where mail goes that nobody sorts.
+	Mailbox string
+	// SpecialUse goes before Mailbox where there is such a mailbox.
+	SpecialUse string
+	// Create: it is made where it is missing. Otherwise the inbox takes its mail.
+	Create bool
+	Flags  []string
+}
+
+// Once says that something is told once in an interval.
+type Once struct {
+	Account  int64
+	What     string // and to whom
+	Interval time.Duration
 }
 
 // Wishes are what the sender of a message asks of every server on its way.

@@ -25,13 +25,13 @@ type accountRow struct {
 	mailboxAttrs
 }
 
-const accountColumns = `id, address, owner, lineage, revision, hashes, quota, imap, pop3, mail, closed_at, purge_at, messages, bytes`
+const accountColumns = `id, address, owner, lineage, revision, hashes, quota, imap, pop3, mail, sieve, closed_at, purge_at, messages, bytes`
 
 // scan reads accountColumns.
 func (a *accountRow) scan(scan func(into ...any) error) error {
 	var hashes []byte
 	var imap, pop3 bool
-	if err := scan(&a.id, &a.Address, &a.owner, &a.lineage, &a.revision, &hashes, &a.Quota, &imap, &pop3, &a.Mail,
+	if err := scan(&a.id, &a.Address, &a.owner, &a.lineage, &a.revision, &hashes, &a.Quota, &imap, &pop3, &a.Mail, &a.Sieve,
 		&a.closedAt, &a.purgeAt, &a.Messages, &a.Bytes); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *accountRow) resource() (admin.Resource, error) {
 
 // sameAs compares what is declared.
 func (a *mailboxAttrs) sameAs(b *mailboxAttrs) bool {
-	return a.Quota == b.Quota && a.Mail == b.Mail && slices.Equal(a.PasswordHash, b.PasswordHash) &&
+	return a.Quota == b.Quota && a.Mail == b.Mail && a.Sieve == b.Sieve && slices.Equal(a.PasswordHash, b.PasswordHash) &&
 		slices.Contains(a.Protocols, "imap") == slices.Contains(b.Protocols, "imap") &&
 		slices.Contains(a.Protocols, "pop3") == slices.Contains(b.Protocols, "pop3")
 }
@@ -143,16 +143,16 @@ func (t *tx) writeAccount(a *accountRow) error {
 		if a.id, err = t.id("account"); err != nil {
 			return err
 		}
-		_, err = t.exec(`INSERT INTO account (`+accountColumns+`, folders) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?)`,
-			a.id, a.Address, a.owner, a.lineage, a.revision, string(hashes), a.Quota, imap, pop3, a.Mail, false)
+		_, err = t.exec(`INSERT INTO account (`+accountColumns+`, folders) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?)`,
+			a.id, a.Address, a.owner, a.lineage, a.revision, string(hashes), a.Quota, imap, pop3, a.Mail, a.Sieve, false)
 		return err
 	}
 	if err := t.forgetAccount(a.id); err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE account SET owner = ?, lineage = ?, revision = ?, hashes = ?, quota = ?, imap = ?, pop3 = ?, mail = ?,
+	_, err = t.exec(`UPDATE account SET owner = ?, lineage = ?, revision = ?, hashes = ?, quota = ?, imap = ?, pop3 = ?, mail = ?, sieve = ?,
 		closed_at = 0, purge_at = 0 WHERE id = ?`,
-		a.owner, a.lineage, a.revision, string(hashes), a.Quota, imap, pop3, a.Mail, a.id)
+		a.owner, a.lineage, a.revision, string(hashes), a.Quota, imap, pop3, a.Mail, a.Sieve, a.id)
 	return err
 }
 

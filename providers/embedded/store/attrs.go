@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/sieve"
 	"github.com/mailform/mailform/schema"
 	"github.com/mailform/mailform/schema/rdata"
 )
@@ -229,8 +230,8 @@ func (a *mailboxAttrs) check() error {
 			return fmt.Errorf("protocols has %q: expected imap or pop3", p)
 		}
 	}
-	if a.Sieve != "" {
-		return errors.New("sieve is a script, and this server runs none")
+	if _, err := sieve.Parse(a.Sieve); err != nil {
+		return fmt.Errorf("sieve: %w", err)
 	}
 	switch a.Mail {
 	case mailEnabled, mailDisabled, mailForward:

@@ -39,12 +39,12 @@ func canonicalDomain(name string) string {
 	return name
 }
 
-const selectAccount = `SELECT id, address, hashes, quota, imap, pop3, mail FROM account `
+const selectAccount = `SELECT id, address, hashes, quota, imap, pop3, mail, sieve <> '' OR script <> '' FROM account `
 
 func scanAccount(row func(q string, args []any, into ...any) error, where string, arg any) (*Account, error) {
 	var a Account
 	var hashes string
-	err := row(selectAccount+where, []any{arg}, &a.ID, &a.Address, &hashes, &a.Quota, &a.IMAP, &a.POP3, &a.Mail)
+	err := row(selectAccount+where, []any{arg}, &a.ID, &a.Address, &hashes, &a.Quota, &a.IMAP, &a.POP3, &a.Mail, &a.Scripted)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound
 	}
@@ -202,7 +202,7 @@ func (s *Store) Resolve(ctx context.Context, rcpt string) (Resolution, error) {
 		r = w.found
 		s.directory.put(rcpt, r, version)
 	}
-	return Resolution{Accounts: slices.Clone(r.Accounts), Forwards: slices.Clone(r.Forwards)}, nil
+	return Resolution{Accounts: slices.Clone(r.Accounts), Forwards: slices.Clone(r.Forwards), Scripted: slices.Clone(r.Scripted)}, nil
 }
 
 // maxExpanded bounds the addresses that one recipient expands to.
@@ -300,6 +300,9 @@ func (w *resolver) visit(address string) error {
 func (w *resolver) deliver(a *Account) {
 	if !slices.Contains(w.found.Accounts, a.ID) {
 		w.found.Accounts = append(w.found.Accounts, a.ID)
+		if a.Scripted {
+			w.found.Scripted = append(w.found.Scripted, a.ID)
+		}
 	}
 }
 

@@ -201,6 +201,30 @@ var migrations = [][]string{
 		`ALTER TABLE queue ADD COLUMN orcpt TEXT NOT NULL DEFAULT ''`,
 		`ALTER TABLE queue ADD COLUMN warned BOOLEAN NOT NULL DEFAULT FALSE`,
 	},
+	{
+		// sieve is the script that is declared; script names the one of the user's
+		// own that is active, where none is declared.
+		`ALTER TABLE account ADD COLUMN sieve TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE account ADD COLUMN script TEXT NOT NULL DEFAULT ''`,
+
+		// Scripts that users have put here themselves.
+		`CREATE TABLE script (
+			account BIGINT NOT NULL REFERENCES account (id),
+			name TEXT NOT NULL,
+			text TEXT NOT NULL,
+			PRIMARY KEY (account, name)
+		) {clustered}`,
+
+		// Whom an account has told something that is said once in a while, until
+		// when that is enough.
+		`CREATE TABLE told (
+			account BIGINT NOT NULL REFERENCES account (id),
+			what TEXT NOT NULL,
+			until_at BIGINT NOT NULL,
+			PRIMARY KEY (account, what)
+		) {clustered}`,
+		`CREATE INDEX told_until ON told (until_at)`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.

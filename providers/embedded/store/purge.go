@@ -92,6 +92,8 @@ func (t *tx) deleteAccount(id int64) error {
 	}
 	for _, q := range []string{
 		`DELETE FROM subscription WHERE account = ?`,
+		`DELETE FROM script WHERE account = ?`,
+		`DELETE FROM told WHERE account = ?`,
 		`DELETE FROM account WHERE id = ?`,
 	} {
 		if _, err := t.exec(q, id); err != nil {

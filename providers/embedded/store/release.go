@@ -67,9 +67,14 @@ func (s *Store) releaseHome(ctx context.Context, id int64) (bool, error) {
 	}
 	d.Prepend([]byte("Return-Path: <" + e.From + ">\r\n"))
 	deliver := &Envelope{Draft: d, From: e.From, ID: e.Envelope, Accounts: to.Accounts, Remote: to.Forwards, RemoteDraft: away,
-		Wishes: e.Wishes, Asked: map[string]dsn.Asked{}}
+		Wishes: e.Wishes, Asked: map[string]dsn.Asked{}, Scripted: scripted(to, e.To)}
 	for _, f := range to.Forwards {
 		deliver.Asked[f] = e.Asked
+	}
+	done, err := s.sort(ctx, deliver)
+	defer done()
+	if err != nil {
+		return false, fmt.Errorf("release entry %d: %w", id, err)
 	}
 	gone := false
 	err = s.write(ctx, func(t *tx) error {

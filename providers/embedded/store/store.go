@@ -43,6 +43,7 @@ type Store struct {
 	identity *identity
 
 	directory directoryCache
+	sorter    Sorter
 	watches   watches
 	queueWake chan struct{}
 
