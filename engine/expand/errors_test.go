@@ -55,6 +55,14 @@ domain "x" {
   queue { path = "/vol/queue" }
 }`, summary: "Setting that the provider does not have", detail: []string{"queue.path of server.main", "has its queue in its store"}, at: `"/vol/queue"`,
 		},
+		"a catch-all that would take the mail of a disabled user": {
+			hcl: `!` + strings.Replace(strings.Replace(base, "server \"main\" {", "server \"main\" {\n  provider = [postfix, dovecot]", 1), `mx { server`, "catch_all = \"all@elsewhere.example\"\n  mx { server", 1) + `
+user "off" {
+  domain = domain.example
+  name   = "off"
+  mail   = "disabled"
+}`, summary: "Setting that the provider does not have", detail: []string{`mail = "disabled" of user.off`, "off@example.com", "domain.example", "postfix"}, at: `"disabled"`,
+		},
 		"mail that nobody moves": {
 			hcl: `!server "main" {
   hostname = "mail.example.com"

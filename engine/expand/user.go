@@ -72,6 +72,7 @@ func (e *expander) addUser(s section, d *domain) {
 	})
 	if home.server != nil {
 		e.addRecipient(s, home.server, mail)
+		e.checkCaught(s, d, home.server, mail)
 	}
 	for _, local := range aliases {
 		e.addRoute(b, indexed("alias", local), home.routes, local+"@"+d.host, "alias", list([]string{b.mail}, known), false)
