@@ -80,3 +80,46 @@ filter "held" {
 		t.Errorf("INBOX has %q, want plain, odd and unseen", got)
 	}
 }
+
+// The same with Postfix and Dovecot: Postfix has the filters, and a script of the
+// user files what they have marked.
+func TestFiltersOfAPair(t *testing.T) {
+	t.Parallel()
+	r := newReal(t, "postfix-dovecot", false, postfixDovecot(t))
+	r.write("filters.mf.hcl", `
+filter "spam" {
+  type    = "rspamd"
+  address = "`+mailtest.Rspamd(t)+`"
+}
+filter "viruses" {
+  type    = "clamav"
+  address = "`+mailtest.Clamav(t, "Reject")+`"
+}
+locals {
+  junk = <<-EOT
+    require ["fileinto", "mailbox"];
+    if header :matches "X-Spam" "Yes*" {
+      fileinto :create "Junk";
+    }
+  EOT
+}
+`)
+	r.edit("main.mf.hcl", `server "main" {`, "server \"main\" {\n  filters = [filter.spam, filter.viruses]")
+	r.edit("main.mf.hcl", `user "alice" {`, "user \"alice\" {\n  sieve = local.junk")
+	r.apply()
+	r.noChanges()
+	r.delivered("alice@example.com", "alice")
+	subject, res := r.send("alice@example.com", "--body", mailtest.GtubeAddHeader)
+	if res.code != 0 {
+		t.Errorf("spam: %v", res)
+	}
+	eventually(t, "spam is in Junk", func() bool {
+		out := r.run(r.curl, "-sS", "-u", "alice@example.com:quickstart", "imap://"+r.addr("imap")+"/Junk", "-X", "SEARCH SUBJECT "+subject)
+		return out.code == 0 && strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(out.stdout), "* SEARCH")) != ""
+	})
+	for line, want := range map[string]string{mailtest.GtubeReject: "554 5.7.1", mailtest.Eicar: "550 5.7.1 Virus found"} {
+		if _, res := r.send("alice@example.com", "--body", line); res.code == 0 || !strings.Contains(res.stdout, want) {
+			t.Errorf("%.20s: %v", line, res)
+		}
+	}
+}

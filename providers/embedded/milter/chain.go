@@ -3,7 +3,6 @@ package milter
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
 )
 
@@ -91,13 +90,4 @@ func (c *Chain) Close() {
 	for _, p := range c.peers {
 		p.close()
 	}
-}
-
-// Names are those of the filters, in their order.
-func (c *Chain) Names() []string {
-	var names []string
-	for _, p := range c.peers {
-		names = append(names, p.filter.Name)
-	}
-	return slices.Clip(names)
 }

@@ -3,6 +3,7 @@ package smtp_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -12,7 +13,9 @@ import (
 	"testing"
 
 	gomilter "github.com/d--j/go-milter"
+	msgauth "github.com/emersion/go-msgauth/dkim"
 
+	"github.com/mailform/mailform/providers/embedded/dkim"
 	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/smtp"
 	"github.com/mailform/mailform/providers/embedded/store"
@@ -232,5 +235,42 @@ func TestFilterThatIsDown(t *testing.T) {
 	}
 	if got := mailboxOf(t, s, "alice@d.test", "INBOX"); len(got) != 1 {
 		t.Errorf("%d messages, want the one of accept", len(got))
+	}
+}
+
+// What users send is judged before it is signed: the signature is of what goes out.
+func TestSubmissionIsFilteredBeforeItIsSigned(t *testing.T) {
+	t.Parallel()
+	s, record := openStore(t)
+	logins := make(chan string, 1)
+	at := startFilter(t, func(_ string, m gomilter.Modifier) (*gomilter.Response, error) {
+		logins <- m.Get("{auth_authen}")
+		if err := m.AddHeader("X-Seen", "yes"); err != nil {
+			return nil, err
+		}
+		return gomilter.RespAccept, m.ReplaceBody(strings.NewReader("mended\n"))
+	})
+	conf := certificate(t)
+	addr := serve(t, smtp.Options{Mode: smtp.Submission, Store: s, Auth: anyone{s}, Signer: dkim.New(s),
+		Filters:  func() []milter.Filter { return []milter.Filter{{Name: "f", Address: at}} },
+		Settings: func() smtp.Settings { return smtp.Settings{Hostname: "mail.d.test", TLS: conf} }})
+	err := send(t, addr, "alice@d.test", []string{"x@far.test"}, "From: alice@d.test\r\nTo: x@far.test\r\nSubject: s\r\n\r\nhello\r\n", &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := <-logins; got != "alice@d.test" {
+		t.Errorf("the filter heard that %q has logged in", got)
+	}
+	queued, err := s.QueueList(context.Background())
+	if err != nil || len(queued) != 1 {
+		t.Fatalf("queue: %+v, %v", queued, err)
+	}
+	text := bodyOf(t, s, queued[0].Body)
+	if !strings.Contains(text, "\r\nX-Seen: yes\r\n") || !strings.HasSuffix(text, "\r\n\r\nmended\r\n") {
+		t.Errorf("what goes out is %q", text)
+	}
+	verified, err := msgauth.VerifyWithOptions(strings.NewReader(text), &msgauth.VerifyOptions{LookupTXT: func(string) ([]string, error) { return []string{record}, nil }})
+	if err != nil || len(verified) != 1 || verified[0].Err != nil {
+		t.Errorf("the signature: %+v, %v", verified, err)
 	}
 }

@@ -16,21 +16,22 @@ import (
 func (s *Store) release(ctx context.Context, ids []int64) (int, error) {
 	n := 0
 	var away []int64
+	var failed error
 	for _, id := range ids {
 		home, err := s.releaseHome(ctx, id)
-		if err != nil {
-			return n, err
-		}
-		if home {
+		switch {
+		case err != nil: // it stays held, and the others do not wait for it
+			failed = errors.Join(failed, err)
+		case home:
 			n++
-		} else {
+		default:
 			away = append(away, id)
 		}
 	}
 	m, err := s.changeQueue(ctx, away, func(t *tx, id int64) (int64, error) {
 		return t.exec(`UPDATE queue SET held = ? WHERE id = ?`, false, id)
 	})
-	return n + m, err
+	return n + m, errors.Join(failed, err)
 }
 
 // releaseHome delivers a held entry to those who have it here. It reports false
