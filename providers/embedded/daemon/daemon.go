@@ -90,7 +90,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("open the admin socket: %w", err), d.sockets.close(ctx), d.closeIndex(), st.Close())
 	}
-	srv := &http.Server{Handler: admin.NewServer(d, shownStore{st, d.sockets}, log), ReadHeaderTimeout: 10 * time.Second}
+	closed := make(chan struct{})
+	srv := &http.Server{Handler: untilClosed(ctx, closed, admin.NewServer(d, shownStore{st, d.sockets}, log)), ReadHeaderTimeout: 10 * time.Second}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -121,7 +122,9 @@ func Run(ctx context.Context, o Options) error {
 	work.Wait()
 	// The admin socket goes last: who asks for a stop takes its absence as the
 	// end, and may open the store at once.
-	err = errors.Join(err, d.closeIndex(), st.Close(), srv.Shutdown(grace))
+	err = errors.Join(err, d.closeIndex(), st.Close())
+	close(closed)
+	err = errors.Join(err, srv.Shutdown(grace))
 	wg.Wait()
 	log.Info("stopped")
 	return err
