@@ -30,7 +30,7 @@ var domainBlock = &BlockType{
 		{Name: "server", Type: RefType, Refs: []string{"server"},
 			Doc: "The server that holds the mailboxes. Left out: the server of the `mx` block with the lowest preference that names one."},
 		{Name: "directory", Type: RefType, Refs: []string{"directory"},
-			Doc: "The directory that holds the users and aliases of a domain that no server of this configuration takes mail for: those that do look there. Left out: there are none."},
+			Doc: "The directory that holds the users and aliases of a domain that no server of this configuration takes mail for: those that do look there. Left out: that of its server, if it has one."},
 		{Name: "postmaster", Type: cty.DynamicPseudoType, Refs: []string{"user", "alias"}, Target: OneTarget, Form: FormAddress,
 			Doc: "Who receives mail for `postmaster`, which every domain has to accept (RFC 5321 §4.5.1)."},
 		{Name: "catch_all", Type: cty.DynamicPseudoType, Refs: []string{"user", "alias"}, Target: OneTarget, Form: FormAddress,

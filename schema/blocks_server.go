@@ -22,6 +22,8 @@ var serverBlock = &BlockType{
 			Doc: "Name of the server in the DNS, in its greetings and in its certificate. MX records point at it."},
 		addressesAttribute,
 		providerAttribute,
+		{Name: "directory", Type: RefType, Refs: []string{"directory"},
+			Doc: "The directory that the server finds its users and aliases in. They are then kept there, and there alone. Left out: the server keeps them itself. See [directories](../directories.md#mail-servers-that-look-there)."},
 		{Name: "retention", Sets: []string{"setting.retention"}, Type: cty.String, Default: cty.StringVal("30d"), Form: FormDuration,
 			Doc: "How long the mail of a removed user is kept."},
 		{Name: "message_size_limit", Sets: []string{"setting.message_size_limit"}, Type: cty.String, Default: cty.StringVal("50MiB"), Form: FormSize,

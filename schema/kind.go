@@ -47,6 +47,7 @@ const (
 	KindParameter  = "parameter"
 	KindMailStore  = "mailstore"
 	KindDelivery   = "delivery"
+	KindLookup     = "lookup"
 	KindService    = "service"
 	KindMailDomain = "maildomain"
 	KindMailbox    = "mailbox"

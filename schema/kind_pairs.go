@@ -46,6 +46,30 @@ var pairKinds = []*Kind{
 		},
 	},
 	{
+		Name: KindLookup, Rank: 23, // with the settings: whoever is let in is to be found
+		Doc: "Where a mail server finds its users and aliases: a directory that it asks, by LDAP.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
+			{Name: "url", Type: cty.String, Doc: "URL of the directory: ldap, ldaps or ldapi."},
+			{Name: "start_tls", Type: cty.Bool, Doc: "Whether TLS is begun before anything else is said."},
+			{Name: "ca_file", Type: cty.String, Doc: "Absolute path, on the machine of the server, of a PEM file with the authorities that are believed; empty: those of the machine."},
+			{Name: "bind_dn", Type: cty.String, Doc: "Name of the entry that the server asks as; empty: nobody."},
+			{Name: "bind_password", Type: cty.String, Sensitive: true, Doc: "Password of that entry."},
+			{Name: "users_base", Type: cty.String, Doc: "Name of the entry that users are below."},
+			{Name: "users_filter", Type: cty.String, Doc: "Which entries are users, as a filter (RFC 4515)."},
+			{Name: "user_address", Type: cty.String, Doc: "Attribute with the address of a user."},
+			{Name: "user_quota", Type: cty.String, Doc: "Attribute with the quota, in bytes; empty: nobody has one."},
+			{Name: "user_protocols", Type: cty.String, Doc: "Attribute with the protocols; empty: all have all."},
+			{Name: "user_mail", Type: cty.String, Doc: "Attribute that says who is disabled; empty: nobody is."},
+			{Name: "aliases_base", Type: cty.String, Doc: "Name of the entry that aliases, forwards and catch-all addresses are below."},
+			{Name: "aliases_filter", Type: cty.String, Doc: "Which entries are such, as a filter."},
+			{Name: "alias_address", Type: cty.String, Doc: "Attribute with the address of an alias."},
+			{Name: "alias_members", Type: cty.String, Doc: "Attribute with its members: addresses, or names of entries of users."},
+			{Name: "alias_external", Type: cty.String, Doc: "Attribute with the members that are addresses, where the others are names of entries; else empty."},
+			{Name: "alias_keep_copy", Type: cty.String, Doc: "Attribute that is TRUE for a forward that keeps a copy; empty: none does."},
+		},
+	},
+	{
 		Name: KindService, Rank: 25, // with its settings, and before what is made through it
 		Doc: "A server that the machine has, running.",
 		Attributes: []KindAttribute{

@@ -83,7 +83,8 @@ type real struct {
 	count       int
 }
 
-func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real {
+// newReal applies it, as others have changed its text.
+func newReal(t *testing.T, mail string, far bool, parts []mailtest.System, change ...func(string) string) *real {
 	t.Helper()
 	r := &real{world: newWorld(t, nil), t: t, parts: parts, far: far, swaks: need(t, "swaks"), curl: need(t, "curl")}
 	text := readFile(t, "../../examples/real/main.mf.hcl")
@@ -97,6 +98,9 @@ func newReal(t *testing.T, mail string, far bool, parts []mailtest.System) *real
 		inner += fmt.Sprintf("\n  %s { listen = [%q] }", name, r.addr(name))
 	}
 	text = strings.Replace(text, "\n  submission {", inner+"\n  submission {", 1)
+	for _, c := range change {
+		text = c(text)
+	}
 	r.write("main.mf.hcl", text)
 	var blocks strings.Builder
 	for _, p := range parts {

@@ -23,8 +23,11 @@ func (e *expander) readDomainDirectory(d *domain) {
 	case f == absent:
 	case f == unknown || e.directories[b] == nil:
 		d.unsure = true
+	case d.primary() != nil && d.primary().directory == e.directories[b]:
+	case d.primary() != nil && d.primary().directory != nil:
+		v.errorf("Users in two places", "%s takes mail for %s and finds its users in %s, not in %s. Leave out directory here, or name the same one.", d.primary().addr, d.host, d.primary().directory.addr, b.addr)
 	case d.primary() != nil:
-		v.errorf("Users in two places", "%s takes mail for %s and holds its users itself: it does not look for them in %s. Leave out directory, or the server.", d.primary().addr, d.host, b.addr)
+		v.errorf("Users in two places", "%s takes mail for %s and holds its users itself: it does not look for them in %s. Leave out directory here and write it in the block of the server, or leave out the server.", d.primary().addr, d.host, b.addr)
 	case !d.unsure:
 		d.directory = e.directories[b]
 	}
@@ -34,12 +37,16 @@ func (e *expander) readDomainDirectory(d *domain) {
 type home struct {
 	// mailboxes and routes are targets.
 	mailboxes, routes string
-	// server keeps them; nil where a directory does.
+	// server keeps them; nil where a directory does, whether a server of ours looks
+	// there or not.
 	server *server
 }
 
 // home is that which a server of ours gives.
 func (srv *server) home() home {
+	if srv.directory != nil {
+		return home{mailboxes: srv.directory.target, routes: srv.directory.target}
+	}
 	return home{mailboxes: srv.roles[roleStore], routes: srv.roles[roleMTA], server: srv}
 }
 

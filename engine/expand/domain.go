@@ -157,6 +157,11 @@ func (e *expander) readDomainServers(d *domain) {
 				p.addr, p.roles[roleStore], x.server.addr, x.server.roles[roleStore])
 			continue
 		}
+		if p := d.primary(); p != nil && p.directory != x.server.directory {
+			x.section.attr("server").errorf("Mail of one domain in two places",
+				"%s and %s find their users in different places. Each would refuse those that only the other knows: they have to have the same directory, or none.", p.addr, x.server.addr)
+			continue
+		}
 		d.servers = append(d.servers, x.server)
 	}
 }

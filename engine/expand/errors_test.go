@@ -70,6 +70,110 @@ user "off" {
   storage { path = "/vol/mail" }
 }`, summary: "Setting that the provider does not have", detail: []string{"storage.path of server.main", "cyrus is not moved by mailform"}, at: `"/vol/mail"`,
 		},
+		"a server that cannot look into its directory": {
+			hcl: `!provider "ldap" { url = "ldap://127.0.0.1" }
+directory "staff" {}
+server "main" {
+  hostname  = "mail.example.com"
+  provider  = [sendmail, dovecot]
+  directory = directory.staff
+}`, summary: "Setting that the provider does not have", detail: []string{"directory of server.main", "sendmail cannot", "postfix can"}, at: "directory.staff",
+		},
+		"a directory without credentials that read": {
+			hcl: `!provider "ldap" {
+  url           = "ldap://127.0.0.1"
+  base          = "dc=example"
+  bind_dn       = "cn=writer"
+  bind_password = "secret"
+}
+directory "staff" {}
+server "main" {
+  hostname  = "mail.example.com"
+  provider  = [postfix, dovecot]
+  directory = directory.staff
+}`, summary: "Directory that a server cannot look in", detail: []string{"block read of the provider ldap"}, at: "directory.staff",
+		},
+		"a directory without a base": {
+			hcl: `!provider "ldap" {
+  url = "ldap://127.0.0.1"
+  read {
+    bind_dn       = "cn=reader"
+    bind_password = "secret"
+  }
+}
+directory "staff" {}
+server "main" {
+  hostname  = "mail.example.com"
+  provider  = [postfix, dovecot]
+  directory = directory.staff
+}`, summary: "Directory that a server cannot look in", detail: []string{"Give it a base"}, at: "directory.staff",
+		},
+		"a directory on this machine, and a server on another": {
+			hcl: `!provider "ldap" { url = "ldap://127.0.0.1" }
+provider "postfix" {
+  connection {
+    type = "ssh"
+    host = "mx.example.com"
+  }
+}
+directory "staff" {}
+server "main" {
+  hostname  = "mail.example.com"
+  provider  = [postfix, dovecot]
+  directory = directory.staff
+}`, summary: "Directory that a server cannot look in", detail: []string{"postfix is on another machine"}, at: "directory.staff",
+		},
+		"a domain and its server with different directories": {
+			hcl: `!provider "ldap" {
+  url  = "ldap://127.0.0.1"
+  base = "dc=example"
+  read {
+    bind_dn       = "cn=reader"
+    bind_password = "secret"
+  }
+}
+directory "staff" {}
+directory "pupils" {}
+server "main" {
+  hostname  = "mail.example.com"
+  provider  = [postfix, dovecot]
+  directory = directory.staff
+}
+domain "x" {
+  name      = "example.com"
+  server    = server.main
+  directory = directory.pupils
+}`, summary: "Users in two places", detail: []string{"directory.staff, not in directory.pupils"}, at: "directory.pupils",
+		},
+		"servers of a domain with users in different places": {
+			hcl: `!provider "ldap" {
+  url  = "ldap://127.0.0.1"
+  base = "dc=example"
+  read {
+    bind_dn       = "cn=reader"
+    bind_password = "secret"
+  }
+}
+directory "staff" {}
+server "one" {
+  hostname  = "mx1.example.com"
+  provider  = [postfix, dovecot]
+  directory = directory.staff
+  smtp { listen = ["127.0.0.1:25"] }
+  lmtp { listen = ["127.0.0.1:24"] }
+}
+server "two" {
+  hostname = "mx2.example.com"
+  provider = [postfix, dovecot]
+  smtp { listen = ["127.0.0.2:25"] }
+  lmtp { listen = ["127.0.0.2:24"] }
+}
+domain "x" {
+  name = "example.com"
+  mx { server = server.one }
+  mx { server = server.two }
+}`, summary: "Mail of one domain in two places", detail: []string{"server.one and server.two find their users in different places"}, at: "server.two",
+		},
 		"a filter named twice": {
 			hcl: `!filter "f" { type = "rspamd" }
 server "main" {

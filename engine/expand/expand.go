@@ -71,8 +71,8 @@ type NameServer struct {
 // diagnostics have errors; they are sorted by their place in the files.
 func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e := newExpander(cfg, opts)
-	e.readServers()
 	e.readDirectories()
+	e.readServers()
 	e.readNameservers()
 	e.readZones()
 	e.readDomains()

@@ -45,7 +45,7 @@ func (e *expander) addPair(s section, srv *server) {
 			delivery["auth"] = cty.StringVal("dovecot:" + at.AsString())
 		}
 	case srv.submits:
-		srv.judges = true
+		srv.judges = srv.directory == nil
 		delivery["auth"] = cty.StringVal("authd")
 	}
 	e.add(srv.block, ".delivery", schema.KindDelivery, srv.roles[roleMTA], srv.label(), delivery)

@@ -19,6 +19,8 @@ type server struct {
 	submits bool
 	// judges is set where the server that takes mail knows the users' passwords.
 	judges bool
+	// directory is where it finds its users; nil: it keeps them itself.
+	directory *directory
 	// misfiltered is set once something is wrong with its filters.
 	misfiltered bool
 }
@@ -58,6 +60,7 @@ func (e *expander) readServers() {
 		}
 		srv := &server{block: b, host: host, roles: roles}
 		e.servers[b] = srv
+		e.readServerDirectory(s, srv)
 		addresses, af := s.addresses()
 		e.addSetting(s, srv, addresses, af)
 		for _, p := range standardPorts {

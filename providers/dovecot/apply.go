@@ -167,6 +167,16 @@ func (e *edit) put(w *wanted, owner string) error {
 		}
 		e.st.settings.listeners[w.service] = w.listener
 		m.Hostname = w.hostname
+	case schema.KindLookup:
+		for other := range e.st.settings.marks {
+			if other.Kind == w.kind && other.Key != w.key {
+				return fmt.Errorf("this Dovecot finds the users of the server %s already; each server needs a Dovecot of its own", other.Key)
+			}
+		}
+		if e.st.dialect.lookup == nil {
+			return errNoLookup
+		}
+		e.st.settings.lookup, m.Lookup = w.lookup, declared(*w.lookup)
 	case schema.KindParameter:
 		m.Value = w.value
 	case schema.KindService:
@@ -229,6 +239,8 @@ func (e *edit) remove(id schema.ID) error {
 	switch id.Kind {
 	case schema.KindMailStore:
 		e.st.settings.store = mailstore{}
+	case schema.KindLookup:
+		e.st.settings.lookup = nil
 	case schema.KindListener:
 		_, service := splitListener(id.Key)
 		e.st.settings.listeners[service] = listener{}

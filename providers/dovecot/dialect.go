@@ -39,6 +39,8 @@ type dialect struct {
 	users func(b *strings.Builder, e environment)
 	// sieve has the scripts of users run.
 	sieve func(b *strings.Builder, e environment)
+	// lookup is how a directory is asked; nil: it cannot be.
+	lookup *lookupDialect
 }
 
 // dialects are those that mailform writes, the newest first.
@@ -51,7 +53,7 @@ var dialects = []*dialect{
 	{
 		since: "2.3", certificate: "ssl_cert", key: "ssl_key", file: "<", address: "address",
 		quota: "userdb_quota_rule=*:bytes=", none: "none", retention: true, store: writeStore23, users: writeUsers23,
-		sieve: scriptSettings23, ourScripts: ourScripts23,
+		sieve: scriptSettings23, ourScripts: ourScripts23, lookup: lookup23,
 	},
 }
 
@@ -103,6 +105,10 @@ func writeStore24(b *strings.Builder, _ mailstore) {
 
 func writeUsers23(b *strings.Builder, e environment) {
 	b.WriteString("auth_username_format = %Lu\n")
+	if e.lookup {
+		lookup23.named(b, e, path.Join(e.dir, lookupName))
+		return
+	}
 	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  deny = yes\n  args = username_format=%%u %s.%%s\n}\n", path.Join(e.dir, "deny"))
 	users := path.Join(e.dir, "users")
 	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  args = scheme=CRYPT username_format=%%u %s\n}\n", users)

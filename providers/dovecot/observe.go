@@ -62,6 +62,8 @@ func (p *Provider) observeMarked(st *state, m mark) (providers.Observed, bool) {
 			"hostname": cty.StringVal(s.hostname), "retention": cty.NumberIntVal(s.retention),
 			"tls_certificate": cty.StringVal(s.certificate), "tls_key": cty.StringVal(s.key),
 		}), true
+	case schema.KindLookup:
+		return p.observeLookup(st, m)
 	case schema.KindListener:
 		owner, service := splitListener(m.Key)
 		l := st.settings.listeners[service]

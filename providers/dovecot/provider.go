@@ -124,8 +124,8 @@ func (p *Provider) service(t *tree) *service.Service {
 
 // A state is all that there is.
 type state struct {
-	main, conf, users host.File
-	denyFiles         map[string]host.File
+	main, conf, users, lookup host.File
+	denyFiles                 map[string]host.File
 
 	dialect  *dialect
 	tree     *tree // what is in force
@@ -147,11 +147,12 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	for _, s := range logins {
 		paths = append(paths, p.denied(s))
 	}
+	paths = append(paths, p.lookupFile())
 	files, err := p.host.Read(ctx, paths...)
 	if err != nil {
 		return nil, err
 	}
-	st := &state{main: files[0], conf: files[1], users: files[2], denyFiles: map[string]host.File{}, denied: map[string]map[string]bool{}, dialect: dialects[len(dialects)-1], tree: newTree(), settings: newSettings()}
+	st := &state{main: files[0], conf: files[1], users: files[2], lookup: files[len(files)-1], denyFiles: map[string]host.File{}, denied: map[string]map[string]bool{}, dialect: dialects[len(dialects)-1], tree: newTree(), settings: newSettings()}
 	for i, s := range logins {
 		st.denyFiles[s] = files[3+i]
 		st.denied[s] = parseNames(files[3+i].Content)
@@ -188,6 +189,14 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	store, listeners := inForce(st.tree, st.dialect, st.settings.marks, certificateFile(p.ours()))
 	st.was, st.runs = maps.Clone(listeners), runsScripts(st.tree, st.dialect)
 	st.settings.store = store
+	for _, m := range st.settings.marks {
+		if m.Kind != schema.KindLookup || st.dialect.lookup == nil {
+			continue
+		}
+		if l, err := st.declaredLookup(m); err == nil {
+			st.settings.lookup = &l
+		}
+	}
 	for id := range st.settings.marks { // where Dovecot listens by itself is none of ours
 		if _, service := splitListener(id.Key); id.Kind == schema.KindListener {
 			st.settings.listeners[service] = listeners[service]

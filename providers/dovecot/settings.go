@@ -24,6 +24,8 @@ type mark struct {
 	// Value of a parameter as it was declared, and what it came to.
 	Value     string `json:"value,omitempty"`
 	Effective string `json:"effective,omitempty"`
+	// Lookup is what was declared of where users are found, as JSON.
+	Lookup string `json:"lookup,omitempty"`
 	// Retention of a mail store, in seconds. Dovecot 2.4 has no place for it among its settings.
 	Retention int64 `json:"retention,omitempty"`
 }
@@ -34,6 +36,8 @@ type settings struct {
 	store mailstore
 	// listeners by service: "imap", "pop3", "lmtp", "auth".
 	listeners map[string]listener
+	// lookup is where users are found; nil: in a file of ours.
+	lookup *schema.Lookup
 	// gen is the generation of the last change.
 	gen int
 }
@@ -162,6 +166,8 @@ type environment struct {
 	dir      string // of what is ours
 	mailDir  string
 	uid, gid string
+	// lookup is set where users are found in a directory.
+	lookup bool
 	// protocols that others have Dovecot serve, beyond ours.
 	protocols []string
 	own       struct{ certificate, key string }

@@ -25,6 +25,8 @@ type wanted struct {
 	listener          listener
 	// of a parameter
 	value string
+	// of where users are found
+	lookup *schema.Lookup
 	// of a mailbox
 	user      user
 	script    string
@@ -129,6 +131,8 @@ func read(res *schema.Resource) (*wanted, error) {
 		}
 	case schema.KindListener:
 		w.readListener(r)
+	case schema.KindLookup:
+		w.readLookup(r)
 	case schema.KindParameter:
 		w.value = r.text("value")
 		if name := r.text("name"); r.err == nil {
@@ -151,7 +155,7 @@ func unknownKind(kind string) error {
 
 func handles(kind string) bool {
 	switch kind {
-	case schema.KindMailStore, schema.KindListener, schema.KindParameter, schema.KindService, schema.KindMailbox:
+	case schema.KindMailStore, schema.KindLookup, schema.KindListener, schema.KindParameter, schema.KindService, schema.KindMailbox:
 		return true
 	}
 	return false
@@ -332,7 +336,11 @@ func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([
 		if !r.Attrs.IsWhollyKnown() {
 			continue
 		}
-		if _, err := read(r); err != nil {
+		w, err := read(r)
+		if err == nil && w.lookup != nil {
+			problems = append(problems, p.judgeLookup(ctx, r.Address, w)...)
+		}
+		if err != nil {
 			attribute, _, _ := strings.Cut(err.Error(), " ")
 			problems = append(problems, providers.Problem{Address: r.Address, Attribute: strings.TrimSuffix(attribute, ":"), Detail: "Dovecot cannot hold it: " + err.Error() + "."})
 		}

@@ -146,7 +146,7 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ours(), Mode: 0o755}); err != nil {
 		return err
 	}
-	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), dir: p.ours(), mailDir: p.mailDir}
+	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), dir: p.ours(), mailDir: p.mailDir, lookup: st.settings.lookup != nil}
 	if len(st.settings.marks) > 0 {
 		var err error
 		if env.uid, env.gid, err = p.mailOwner(ctx); err != nil {
@@ -173,6 +173,9 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := e.socketDirs(ctx); err != nil {
 		return err
 	}
+	if f, changed := st.lookupChange(p); changed {
+		files = append(files, f)
+	}
 	if text := st.settings.format(env); !bytes.Equal(text, st.conf.Content) {
 		f := st.conf.With(text)
 		f.Path, f.Mode = p.settingsFile(), 0o644
@@ -183,10 +186,15 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 		f.Backup = true
 		files = append(files, f)
 	}
-	if len(files) == 0 {
-		return nil
+	if len(files) > 0 {
+		if err := p.trial(st).Run(ctx, files...); err != nil {
+			return conflict(err)
+		}
 	}
-	return conflict(p.trial(st).Run(ctx, files...))
+	if st.lookup.Exists && st.settings.lookup == nil {
+		return p.host.Remove(ctx, p.lookupFile())
+	}
+	return nil
 }
 
 // socketDirs makes the directories for the sockets of processes: Dovecot 2.4 makes

@@ -181,7 +181,7 @@ func (w *world) change(c providers.Change) error {
 }
 
 // ledgerKinds are the kinds that are held by main.cf and master.cf.
-var ledgerKinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindService}
+var ledgerKinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindLookup, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindService}
 
 func (w *world) drop(id schema.ID) {
 	if i := slices.Index(tableKinds[:], id.Kind); i >= 0 {
@@ -215,6 +215,11 @@ func (w *world) put(r *schema.Resource, a attrs) error {
 		}
 		if _, err := w.p.derive(r.Kind, a, w.former); err != nil {
 			return err
+		}
+		if r.Kind == schema.KindLookup {
+			vals := a.AsValueMap()
+			w.bindPassword, vals["bind_password"] = a.Str("bind_password"), cty.StringVal("")
+			a.Value = schema.KindByName(r.Kind).Object(vals)
 		}
 		text, err := ctyjson.Marshal(a.Value, schema.KindByName(r.Kind).Type())
 		if err != nil {

@@ -202,8 +202,11 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 		return err
 	}
 	texts := map[int][]byte{mainFile: next.main.text(), masterFile: next.master.text(), ledgerFile: ledger}
-	var files []host.File
-	native := false
+	files, gone, err := p.lookupChanges(ctx, next)
+	if err != nil {
+		return err
+	}
+	native := len(files)+len(gone) > 0
 	for _, i := range []int{ledgerFile, masterFile, mainFile} {
 		if f := was.files[i]; !bytes.Equal(f.Content, texts[i]) {
 			f = f.With(texts[i])
@@ -224,7 +227,10 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 			return err
 		}
 	}
-	return p.trial(p.accept(running, rebinds(was.main, next.main))).Run(ctx, files...)
+	if err := p.trial(p.accept(running, rebinds(was.main, next.main))).Run(ctx, files...); err != nil {
+		return err
+	}
+	return p.on.Remove(ctx, gone...)
 }
 
 // accept has Postfix check its configuration and, if it runs, take it over. One that

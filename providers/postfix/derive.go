@@ -41,6 +41,8 @@ func (p *Provider) derive(kind string, a attrs, former func(string) string) (nat
 		return p.deriveSetting(a, former)
 	case schema.KindDelivery:
 		return p.deriveDelivery(a)
+	case schema.KindLookup:
+		return p.deriveLookup(a, former)
 	case schema.KindListener:
 		return p.deriveListener(a)
 	case schema.KindParameter:

@@ -25,6 +25,8 @@ type world struct {
 	ledger       *ledger
 	tables       [len(tableNames)]*table
 	users        map[string]authd.User
+	// bindPassword is what a directory is asked with, where users are found in one.
+	bindPassword string
 
 	// built is what is in a map as postmap has built it; nil: it was never built.
 	built [len(tableNames)]map[string]string
@@ -53,11 +55,15 @@ const (
 	ledgerFile
 	usersFile
 	tableFiles
+	lookupFirst = tableFiles + len(tableNames)
 )
 
 func (p *Provider) paths() []string {
 	paths := []string{p.mainFile(), p.masterFile(), p.ledgerFile(), authd.UsersFile(p.file("authd"))}
 	for _, name := range tableNames {
+		paths = append(paths, p.file(name))
+	}
+	for _, name := range lookupNames {
 		paths = append(paths, p.file(name))
 	}
 	return paths
@@ -94,6 +100,7 @@ func (p *Provider) load(ctx context.Context) (*world, error) {
 	for _, u := range users {
 		w.users[u.Address] = u
 	}
+	w.bindPassword = lookupValue(w.files[lookupFirst+lookupUsers].Content, "bind_pw")
 	for i := range tableNames {
 		w.tables[i] = parseTable(w.files[tableFiles+i].Content)
 	}

@@ -218,6 +218,8 @@ func (w *world) live(kind string, a attrs) (map[string]cty.Value, bool) {
 		_, ok := w.params["virtual_transport"]
 		w.liveDelivery(n, a, vals)
 		return vals, ok
+	case schema.KindLookup:
+		return vals, w.liveLookup(n, a, vals)
 	case schema.KindListener:
 		return vals, w.liveListener(n, a, vals)
 	case schema.KindFilter:

@@ -31,6 +31,7 @@ type Provider struct {
 	on       host.Host
 	mapType  string // of maps that are built: hash, lmdb, cdb
 	daemons  string // directory of the daemons
+	ldap     bool   // it can ask directories
 }
 
 // Configure implements providers.Provider. It asks Postfix nothing.
@@ -143,6 +144,7 @@ func (p *Provider) survey(ctx context.Context) error {
 		return err
 	}
 	has := strings.Fields(string(out.Stdout))
+	p.ldap = slices.Contains(has, "ldap")
 	for _, t := range []string{strings.TrimSpace(values[0]), "lmdb", "hash", "cdb", "btree"} {
 		if slices.Contains(has, t) && builtSuffixes[t] != "" {
 			p.mapType = t

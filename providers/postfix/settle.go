@@ -1,11 +1,17 @@
 package postfix
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/mailform/mailform/schema"
 )
+
+// senders is the parameter with the maps that say who may use which sender.
+const senders = "smtpd_sender_login_maps"
 
 // settle edits main.cf and master.cf to what the ledger says.
 func (w *world) settle() error {
@@ -29,11 +35,23 @@ func (w *world) settle() error {
 			}
 			params[name], owner[name] = value, h.Owner
 		}
-		maps.Copy(lists, n.lists)
+		for name, value := range n.lists { // of the delivery before those of the lookup
+			if lists[name] != "" {
+				value = lists[name] + ", " + value
+			}
+			lists[name] = value
+		}
 		services = append(services, n.services...)
 	}
 	if err := w.settleFilters(params, services); err != nil {
 		return err
+	}
+	if len(w.ledger.declared(schema.KindLookup)) > 1 {
+		return errors.New("owner: one Postfix finds its users in one directory")
+	}
+	if more, ok := lists[senders]; ok { // nobody else says who may use which
+		params[senders] += ", " + more
+		delete(lists, senders)
 	}
 	if err := w.settleMain(params, lists); err != nil {
 		return err
@@ -71,11 +89,12 @@ func (w *world) settleMain(params, lists map[string]string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(lists)) {
 		have, _ := w.main.parameter(name)
-		if begins(have, lists[name]) {
+		value := lists[name]
+		stale := func(s string) bool { return w.oursInList(s) && !slices.Contains(splitList(value), s) }
+		if begins(have, value) && !slices.ContainsFunc(splitList(have), stale) {
 			continue
 		}
-		value := lists[name]
-		others := slices.DeleteFunc(splitList(have), func(s string) bool { return slices.Contains(splitList(value), s) })
+		others := slices.DeleteFunc(splitList(have), func(s string) bool { return slices.Contains(splitList(value), s) || stale(s) })
 		if maps, _ := w.main.parameter("virtual_mailbox_maps"); name == "virtual_mailbox_domains" && have == "" && maps != "" {
 			others = []string{"$virtual_mailbox_maps"} // what it is where nobody says anything
 		}
@@ -115,7 +134,7 @@ func (w *world) giveBack(name string) error {
 	if there && strings.Contains(have, w.p.own()+"/") && slices.Contains(listNames, name) {
 		var rest []string
 		for _, el := range splitList(have) {
-			if !strings.Contains(el, ":"+w.p.own()+"/") {
+			if !w.oursInList(el) {
 				rest = append(rest, el)
 			}
 		}
@@ -135,6 +154,9 @@ func (w *world) giveBack(name string) error {
 	w.main.restore(name, was)
 	return nil
 }
+
+// oursInList reports whether an element of a list is a map of ours.
+func (w *world) oursInList(s string) bool { return strings.Contains(s, ":"+w.p.own()+"/") }
 
 var listNames = []string{"virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps"}
 

@@ -11,6 +11,7 @@ import (
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/ldap"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -48,7 +49,7 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			v.problem(r.Address, err)
 			continue
 		}
-		v.judge(r, a)
+		v.judge(ctx, r, a)
 	}
 	return v.problems, v.parameters(ctx)
 }
@@ -89,7 +90,7 @@ func (v *validation) ask(ctx context.Context) error {
 }
 
 // judge looks at a resource that could be written.
-func (v *validation) judge(r *schema.Resource, a attrs) {
+func (v *validation) judge(ctx context.Context, r *schema.Resource, a attrs) {
 	switch r.Kind {
 	case schema.KindSetting:
 		if why := openServices(v.w.services, func(name string) string { return v.effective[name] }); why != "" {
@@ -100,6 +101,8 @@ func (v *validation) judge(r *schema.Resource, a attrs) {
 		v.judgeDelivery(r, a)
 	case schema.KindFilter:
 		v.judgeFilter(r, a)
+	case schema.KindLookup:
+		v.judgeLookup(ctx, r, a)
 	case schema.KindMailDomain:
 		for _, name := range []string{"mydestination", "virtual_alias_domains", "relay_domains"} {
 			if slices.Contains(splitList(strings.ToLower(v.effective[name])), r.Key) {
@@ -116,6 +119,33 @@ func (v *validation) judge(r *schema.Resource, a attrs) {
 	case schema.KindParameter:
 		v.names, v.addresses = append(v.names, r.Key), append(v.addresses, r.Address)
 	}
+}
+
+// judgeLookup asks the directory whether Postfix will find anybody there.
+func (v *validation) judgeLookup(ctx context.Context, r *schema.Resource, a attrs) {
+	if !v.w.p.ldap {
+		v.problem(r.Address, errors.New("this Postfix cannot ask a directory: install the package postfix-ldap"))
+		return
+	}
+	l, err := schema.ReadLookup(a.Value)
+	if err == nil {
+		err = checkSecret(l)
+	}
+	if err != nil {
+		v.problem(r.Address, err)
+		return
+	}
+	if err := ldap.Sees(ctx, l); err != nil {
+		v.problems = append(v.problems, providers.Problem{Address: r.Address, Detail: "Postfix would find no users in the directory: " + err.Error() + "."})
+	}
+}
+
+// checkSecret refuses a password that a file of Postfix cannot hold.
+func checkSecret(l schema.Lookup) error {
+	if l.BindPassword != strings.TrimSpace(l.BindPassword) {
+		return errors.New("bind_password: it begins or ends with white space, which cannot stand in a file of Postfix")
+	}
+	return nil
 }
 
 // judgeDelivery refuses to take away the way of mail for domains that others have.

@@ -1,0 +1,143 @@
+package main
+
+// Servers that find their users in a directory.
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mailform/mailform/providers/ldap/ldaptest"
+	"github.com/mailform/mailform/providers/mailtest"
+)
+
+// inDirectory has the server of examples/real find its users in a directory.
+func inDirectory(s *ldaptest.Server) func(string) string {
+	return func(text string) string {
+		text = strings.Replace(text, "server \"main\" {", "server \"main\" {\n  directory = directory.staff\n", 1)
+		return text + fmt.Sprintf(`
+provider "ldap" {
+  url           = %q
+  bind_dn       = %q
+  bind_password = %q
+  users   { base = %q }
+  aliases { base = %q }
+  read {
+    bind_dn       = %q
+    bind_password = %q
+  }
+}
+
+directory "staff" {}
+`, s.URL, ldaptest.WriterDN, ldaptest.Password, ldaptest.People, ldaptest.Aliases, ldaptest.ReaderDN, ldaptest.Password)
+	}
+}
+
+// Postfix and Dovecot find in a directory whom mailform keeps there: what they do
+// for users of their own they do for these.
+func TestServersLookIntoTheDirectory(t *testing.T) {
+	t.Parallel()
+	s := ldaptest.Start(t, ldaptest.Options{})
+	postfix, dovecot := mailtest.Postfix(t), mailtest.Dovecot(t)
+	r := newReal(t, "postfix-dovecot", false, []mailtest.System{postfix, dovecot}, inDirectory(s))
+	r.mailArrives()
+	r.refuses()
+	r.protocols()
+	r.submission()
+	r.quota()
+
+	// There is one place with users, and one with the password on each server.
+	if got := s.Search(t, "(mail=alice@example.com)", "mail"); !strings.Contains(got, "dn: uid=alice@example.com,"+ldaptest.People) {
+		t.Errorf("alice is %s", got)
+	}
+	users, ext := filepath.Join(postfix.ConfigDir, "mailform/users.cf"), filepath.Join(dovecot.ConfigDir, "mailform/directory.conf.ext")
+	for _, path := range []string{users, ext} {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != 0o640 {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	for _, path := range []string{filepath.Join(postfix.ConfigDir, "mailform/ledger.json"), filepath.Join(postfix.ConfigDir, "main.cf"),
+		filepath.Join(dovecot.ConfigDir, "mailform/mailform.conf"), filepath.Join(r.dir, "mailform.mfstate")} {
+		if strings.Contains(readFile(t, path), ldaptest.Password) {
+			t.Errorf("%s holds the password", path)
+		}
+	}
+
+	// What somebody changes by hand is seen and put back.
+	edit := func(path, from, to string) {
+		text := readFile(t, path)
+		if err := os.WriteFile(path, []byte(strings.Replace(text, from, to, 1)), 0o640); err != nil || !strings.Contains(text, from) {
+			t.Fatalf("%s has no %q: %v", path, from, err)
+		}
+	}
+	edit(users, "search_base = "+ldaptest.People, "search_base = ou=elsewhere,dc=example,dc=com")
+	edit(ext, "\nbase = "+ldaptest.People, "\nbase = ou=elsewhere,dc=example,dc=com")
+	out := r.plans("Plan: 0 to add, 2 to change, 0 to destroy.")
+	for _, want := range []string{"server.main.users has changed", "server.main.recipients has changed", `"ou=elsewhere,dc=example,dc=com" -> "` + ldaptest.People} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q: %s", want, out)
+		}
+	}
+	if err := os.Remove(filepath.Join(postfix.ConfigDir, "mailform/aliases.cf")); err != nil {
+		t.Fatal(err)
+	}
+	out += r.apply()
+	r.noChanges()
+	postfix.Tool(t, "postconf", "-e", "virtual_alias_maps=")
+	r.plans("Plan: 0 to add, 2 to change, 0 to destroy.")
+	out += r.apply()
+	r.noChanges()
+	if strings.Contains(out, ldaptest.Password) {
+		t.Error("the password is shown")
+	}
+
+	// Whoever is taken out of the directory is nobody at once, and there are no other
+	// users than those there.
+	before := r.open()
+	r.edit("main.mf.hcl", "name          = \"bob\"", "name          = \"rob\"")
+	r.apply()
+	r.noChanges()
+	if _, res := r.send("bob@example.com", "--quit-after", "RCPT"); !strings.Contains(res.stdout, "<** 550 5.1.1 ") {
+		t.Errorf("mail for bob: %v", res)
+	}
+	if res := r.run(r.curl, "-sS", "-u", "bob@example.com:quickstart", "imap://"+r.addr("imap")+"/"); res.code == 0 {
+		t.Error("bob logs in")
+	}
+	r.delivered("rob@example.com", "rob")
+	r.delivered("sales@example.com", "alice", "rob")
+	before.alive(t)
+
+	// Without the directory nothing is refused for good, and nothing lost.
+	s.End(t)
+	for _, to := range []string{"alice@example.com", "nosuch@example.com"} {
+		if _, res := r.send(to, "--quit-after", "RCPT", "--local-interface", "127.0.0.9"); !strings.Contains(res.stdout, "<** 451 4.") {
+			t.Errorf("mail for %s: %v", to, res)
+		}
+	}
+	if res := r.run(r.curl, "-sS", "-v", "-u", "alice@example.com:quickstart", "imap://"+r.addr("imap")+"/"); res.code == 0 || !strings.Contains(res.stderr, "NO [UNAVAILABLE]") {
+		t.Errorf("alice logs in: %v", res)
+	}
+	s.Start(t)
+	eventually(t, "mail for alice is taken again", func() bool {
+		_, res := r.send("alice@example.com", "--quit-after", "RCPT")
+		return res.code == 0
+	})
+	r.delivered("sales@example.com", "alice", "rob")
+
+	// Users that come back to the servers themselves.
+	r.edit("main.mf.hcl", "  directory = directory.staff\n", "")
+	r.apply()
+	r.noChanges()
+	r.delivered("sales@example.com", "alice", "rob")
+	for _, path := range []string{users, ext} {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+	if got := s.Search(t, "(mail=*)", "mail"); got != "" {
+		t.Errorf("the directory still has %s", got)
+	}
+}
