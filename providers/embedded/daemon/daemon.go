@@ -61,6 +61,7 @@ type daemon struct {
 	// transfers hands zones out to secondaries.
 	transfers *transfer.Server
 	queue     *queue.Queue
+	reporter  *tlsReporter
 	// index narrows searches; nil where it cannot be kept.
 	index    *fulltext.Index
 	sockets  *sockets
@@ -183,7 +184,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 	keys := &tsig.Ring{}
 	d.transfers = transfer.New(transfer.Options{Keys: keys, Logger: d.log})
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
-	d.queue = queue.New(queue.Options{Store: d.store, Settings: d.queueSettings, Logger: d.log})
+	d.makeQueue()
 	d.sockets = newSockets(d.log, d.makeService)
 	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLimits(ctx), d.loadInbound(ctx)); err != nil {
 		return err
@@ -245,9 +246,10 @@ func (d *daemon) queueSettings() queue.Settings {
 
 // lookAfter does what comes up by time.
 func (d *daemon) lookAfter(ctx context.Context) {
-	retry, purge := time.NewTicker(retryEvery), time.NewTicker(purgeEvery)
+	retry, purge, report := time.NewTicker(retryEvery), time.NewTicker(purgeEvery), time.NewTicker(reportEvery)
 	defer retry.Stop()
 	defer purge.Stop()
+	defer report.Stop()
 	d.purge(ctx, time.Now()) // a daemon need not live until the first tick
 	for {
 		select {
@@ -260,6 +262,8 @@ func (d *daemon) lookAfter(ctx context.Context) {
 				return
 			}
 			d.sockets.retry()
+		case <-report.C:
+			d.reporter.send(ctx)
 		case now := <-purge.C:
 			d.purge(ctx, now)
 		}

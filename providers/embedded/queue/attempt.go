@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"strings"
+	"time"
 
 	"github.com/mailform/mailform/providers/embedded/dsn"
 	"github.com/mailform/mailform/providers/embedded/store"
@@ -23,13 +25,13 @@ func (q *Queue) attempt(ctx context.Context, j *job) (outcomes []outcome, down *
 		return same(j, o), nil
 	}
 	defer body.Close()
-	hosts, none := q.route(ctx, j.dest)
+	rt, none := q.route(ctx, j)
 	if none == nil {
 		m, err := newMessage(j, body)
 		if err != nil {
 			return same(j, outcome{kind: deferred, status: "4.3.0", text: "the stored message cannot be read: " + err.Error()}), nil
 		}
-		outcomes, none = q.tryHosts(ctx, m, hosts)
+		outcomes, none = q.tryHosts(ctx, m, rt)
 	}
 	if ctx.Err() != nil && none != nil {
 		return same(j, outcome{kind: interrupted}), nil
@@ -44,61 +46,116 @@ func (q *Queue) attempt(ctx context.Context, j *job) (outcomes []outcome, down *
 }
 
 // tryHosts returns the outcomes, or why no host would begin a transaction.
-func (q *Queue) tryHosts(ctx context.Context, m *message, hosts []host) ([]outcome, *outcome) {
+func (q *Queue) tryHosts(ctx context.Context, m *message, rt *route) ([]outcome, *outcome) {
 	last := outcome{kind: deferred, status: "4.4.1", text: "no address to connect to"}
 	tried := 0
-	for _, h := range hosts {
+	for _, h := range rt.hosts {
+		p, err := q.protect(ctx, rt, h, m)
+		if err != nil {
+			last = *err
+			continue
+		}
 		for _, addr := range h.addrs {
 			if tried++; tried > maxAddrs || ctx.Err() != nil {
 				return nil, &last
 			}
-			outcomes, err := q.tryAddr(ctx, m, h.name, addr)
+			outcomes, err := q.tryAddr(ctx, m, rt, h.name, addr, p)
 			if err == nil {
 				return outcomes, nil
 			}
 			last = outcomeOf(h.name, err)
-			// Whatever a host says before a transaction is about the host, so
-			// another may do, or this one later.
-			last.kind = deferred
+			var re *requireError
+			if !errors.As(err, &re) {
+				// Whatever a host says before a transaction is about the host, so
+				// another may do, or this one later.
+				last.kind = deferred
+			}
 		}
 	}
 	return nil, &last
 }
 
-// tryAddr delivers to one address. TLS that fails is tried without, on a new
-// connection. An error means that no transaction was begun.
-func (q *Queue) tryAddr(ctx context.Context, m *message, name string, addr netip.AddrPort) ([]outcome, error) {
-	outcomes, err := q.connectAndSend(ctx, m, name, addr, true)
-	var te *tlsError
-	if errors.As(err, &te) && ctx.Err() == nil {
-		q.o.Logger.Info("TLS failed, going on without", "host", name, "error", err)
-		outcomes, err = q.connectAndSend(ctx, m, name, addr, false)
+// tryAddr delivers to one address, over a connection that waits for it or a new
+// one. TLS that fails is tried without, where it does not have to be. An error
+// means that no transaction was begun.
+func (q *Queue) tryAddr(ctx context.Context, m *message, rt *route, name string, addr netip.AddrPort, p *protection) ([]outcome, error) {
+	key := p.key(name, addr)
+	for c := q.pool.take(key); c != nil; c = q.pool.take(key) {
+		outcomes, err := q.sendOver(ctx, m, c, key)
+		if err == nil {
+			return outcomes, nil
+		}
+		// It has been closed meanwhile, as a rule; a new one tells.
 	}
-	return outcomes, err
+	p.flaw = nil
+	c, err := q.connect(ctx, name, addr, p)
+	var te *tlsError
+	if errors.As(err, &te) && p.level == mayTLS && ctx.Err() == nil {
+		q.o.Logger.Info("TLS failed, going on without", "host", name, "error", err)
+		plain := *p
+		plain.level = noTLS
+		c, err = q.connect(ctx, name, addr, &plain)
+	}
+	q.note(ctx, rt, name, addr, p, c, te)
+	if err != nil {
+		return nil, err
+	}
+	return q.sendOver(ctx, m, c, key)
 }
 
-func (q *Queue) connectAndSend(ctx context.Context, m *message, name string, addr netip.AddrPort, useTLS bool) ([]outcome, error) {
+// connect makes a connection that is ready for a transaction.
+func (q *Queue) connect(ctx context.Context, name string, addr netip.AddrPort, p *protection) (*client, error) {
 	dial, cancel := context.WithTimeout(ctx, q.o.Timeouts.Dial)
 	conn, err := q.o.Dial(dial, "tcp", addr.String())
 	cancel()
 	if err != nil {
 		return nil, &connectError{name, err}
 	}
-	c := newClient(conn, name, &q.o.Timeouts)
-	defer c.close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if err := c.hello(q.o.Settings().Hostname, useTLS); err != nil {
+	c := newClient(conn, name, &q.o.Timeouts)
+	err = c.hello(ctx, q.o.Settings().Hostname, p)
+	if err == nil && p.login != nil {
+		err = c.login(p.login)
+	}
+	if err == nil && p.require && !(c.secure && c.has("REQUIRETLS")) {
+		err = &requireError{name}
+	}
+	if err != nil {
+		c.close()
 		return nil, err
 	}
+	return c, nil
+}
+
+// sendOver makes a transaction over a connection, which is kept for the next or
+// closed.
+func (q *Queue) sendOver(ctx context.Context, m *message, c *client, key string) ([]outcome, error) {
+	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
 	if m.utf8 && !c.has("SMTPUTF8") {
-		o := outcome{kind: failed, status: "5.6.7", host: name, text: name + " does not take addresses beyond ASCII (SMTPUTF8)"}
+		q.pool.put(key, c, time.Now())
+		o := outcome{kind: failed, status: "5.6.7", host: c.host, text: c.host + " does not take addresses beyond ASCII (SMTPUTF8)"}
 		return same(m.job, o), nil
 	}
 	if limit := c.sizeLimit(); limit > 0 && m.body.Size() > limit {
-		o := outcome{kind: failed, status: "5.3.4", host: name, text: fmt.Sprintf("%s takes messages of at most %d bytes", name, limit)}
+		q.pool.put(key, c, time.Now())
+		o := outcome{kind: failed, status: "5.3.4", host: c.host, text: fmt.Sprintf("%s takes messages of at most %d bytes", c.host, limit)}
 		return same(m.job, o), nil
 	}
-	return m.send(ctx, c)
+	outcomes, err := m.send(ctx, c)
+	if err == nil && ctx.Err() == nil && c.err == nil && (c.clean || c.reset() == nil) {
+		q.pool.put(key, c, time.Now())
+	} else {
+		c.close()
+	}
+	return outcomes, err
+}
+
+// A requireError says that a host cannot be trusted with a message whose sender
+// requires TLS all the way (RFC 8689 §4.2.1).
+type requireError struct{ host string }
+
+func (e *requireError) Error() string {
+	return e.host + " does not promise to send the message over TLS only (REQUIRETLS)"
 }
 
 // A connectError says that a host cannot be reached.
@@ -117,6 +174,9 @@ type message struct {
 	// utf8: an address needs SMTPUTF8 (RFC 6531); header8: header fields hold raw
 	// UTF-8, which is announced where it can be.
 	utf8, header8 bool
+	// anyhow: the header says that the message shall go whatever TLS is there
+	// (RFC 8689 §5).
+	anyhow bool
 }
 
 func newMessage(j *job, body store.Body) (*message, error) {
@@ -127,6 +187,7 @@ func newMessage(j *job, body store.Body) (*message, error) {
 	}
 	head, err := dsn.Header(body)
 	m.header8 = !isASCII(string(head))
+	m.anyhow = !j.entries[0].RequireTLS && tlsNotRequired(head)
 	return m, err
 }
 
@@ -134,6 +195,7 @@ func newMessage(j *job, body store.Body) (*message, error) {
 // reason of the host's; everything after that is an outcome.
 func (m *message) send(ctx context.Context, c *client) ([]outcome, error) {
 	entries := m.job.entries
+	c.clean = false
 	if err := c.mail(entries[0], m); err != nil {
 		var re *replyError
 		if errors.As(err, &re) && re.code/100 == 5 {
@@ -158,7 +220,6 @@ func (m *message) send(ctx context.Context, c *client) ([]outcome, error) {
 		}
 	}
 	if taken == 0 {
-		c.quit()
 		return outcomes, nil
 	}
 	text, err := c.data(reader(m.body))
@@ -166,7 +227,7 @@ func (m *message) send(ctx context.Context, c *client) ([]outcome, error) {
 	if err != nil {
 		o = outcomeOf(c.host, err)
 	} else {
-		c.quit()
+		c.clean = true
 	}
 	return m.settle(ctx, outcomes, len(entries), o), nil
 }
@@ -191,6 +252,18 @@ func outcomeOf(host string, err error) outcome {
 	if errors.As(err, &ce) {
 		return outcome{kind: deferred, status: "4.4.1", host: host, text: err.Error()}
 	}
+	var require *requireError
+	if errors.As(err, &require) {
+		return outcome{kind: failed, status: "5.7.30", host: host, text: err.Error()}
+	}
+	var le *loginError
+	if errors.As(err, &le) {
+		return outcome{kind: deferred, status: "4.7.0", host: host, text: host + " does not let us in: " + le.err.Error()}
+	}
+	var te *tlsError
+	if errors.As(err, &te) {
+		return outcome{kind: deferred, status: "4.7.5", host: host, text: "TLS with " + host + " is not as it has to be: " + te.err.Error()}
+	}
 	var re *replyError
 	if !errors.As(err, &re) {
 		return outcome{kind: deferred, status: "4.4.2", host: host, text: err.Error()}
@@ -200,6 +273,16 @@ func outcomeOf(host string, err error) outcome {
 		o.kind = failed
 	}
 	return o
+}
+
+// tlsNotRequired looks for the field TLS-Required: No.
+func tlsNotRequired(header []byte) bool {
+	for l := range strings.SplitSeq(string(header), "\r\n") {
+		if name, value, ok := strings.Cut(l, ":"); ok && strings.EqualFold(name, "TLS-Required") {
+			return strings.EqualFold(strings.Trim(value, " \t"), "No")
+		}
+	}
+	return false
 }
 
 func isASCII(s string) bool {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/dsn"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/tlsrpt"
 )
 
 // A client speaks SMTP with one server. It is not go-smtp's, which greets with
@@ -23,6 +25,16 @@ type client struct {
 	text  *textproto.Conn
 	times *Timeouts
 	ext   map[string]string
+	// secure: TLS protects it, as the protection of its making wants.
+	secure bool
+	// clean: the last transaction is over. err is what broke the connection.
+	clean bool
+	err   error
+	// since is when it was made, uses how many messages went over it, expiry ends
+	// its waiting for another.
+	since  time.Time
+	uses   int
+	expiry *time.Timer
 }
 
 // A replyError is a refusal.
@@ -62,14 +74,17 @@ func validStatus(s string) bool {
 	return len(parts) == 3
 }
 
-// A tlsError is a failed STARTTLS.
-type tlsError struct{ err error }
+// A tlsError is TLS that is not as it should be. Nothing was sent but a greeting.
+type tlsError struct {
+	kind string // of failure, as in package tlsrpt
+	err  error
+}
 
 func (e *tlsError) Error() string { return "STARTTLS: " + e.err.Error() }
 func (e *tlsError) Unwrap() error { return e.err }
 
 func newClient(conn net.Conn, host string, times *Timeouts) *client {
-	c := &client{host: host, times: times}
+	c := &client{host: host, times: times, since: time.Now()}
 	c.use(conn)
 	return c
 }
@@ -79,32 +94,51 @@ func (c *client) use(conn net.Conn) {
 	c.text = textproto.NewConn(c.conn)
 }
 
-// hello takes the greeting, says EHLO, and starts TLS where it is offered.
-func (c *client) hello(name string, useTLS bool) error {
+// hello takes the greeting, says EHLO, and starts TLS as far as the protection
+// wants it.
+func (c *client) hello(ctx context.Context, name string, p *protection) error {
+	if p.level == implicitTLS {
+		if err := c.handshake(ctx, p); err != nil {
+			return err
+		}
+	}
 	if _, err := c.read("the connection", 220, c.times.Command); err != nil {
 		return err
 	}
 	if err := c.ehlo(name); err != nil {
 		return err
 	}
-	if !useTLS || !c.has("STARTTLS") {
+	switch {
+	case p.level == noTLS || p.level == implicitTLS:
 		return nil
+	case !c.has("STARTTLS"):
+		if p.level == mayTLS {
+			return nil
+		}
+		return &tlsError{tlsrpt.NoSTARTTLS, errors.New(c.host + " does not offer it")}
 	}
 	if _, err := c.command(220, c.times.Command, "STARTTLS"); err != nil {
-		return &tlsError{err}
+		return &tlsError{tlsrpt.NoSTARTTLS, err}
 	}
+	if err := c.handshake(ctx, p); err != nil {
+		return err
+	}
+	return c.ehlo(name)
+}
+
+func (c *client) handshake(ctx context.Context, p *protection) error {
 	c.conn.SetDeadline(time.Now().Add(c.times.Command))
-	t := tls.Client(c.conn.Conn, &tls.Config{
-		ServerName: c.host,
-		// Opportunistic: against someone who only listens, and better than nothing
-		// (RFC 7435). There is nobody to refuse a bad certificate to.
-		InsecureSkipVerify: true,
-	})
-	if err := t.Handshake(); err != nil {
-		return &tlsError{err}
+	t := tls.Client(c.conn.Conn, p.config(c.host))
+	if err := t.HandshakeContext(ctx); err != nil {
+		var te *tlsError
+		if errors.As(err, &te) {
+			return te
+		}
+		return &tlsError{tlsrpt.Invalid, err}
 	}
 	c.use(t)
-	return c.ehlo(name)
+	c.secure = true
+	return nil
 }
 
 func (c *client) ehlo(name string) error {
@@ -149,6 +183,9 @@ func (c *client) mail(e store.QueueEntry, m *message) error {
 	if (m.utf8 || m.header8) && c.has("SMTPUTF8") {
 		line += " SMTPUTF8"
 	}
+	if e.RequireTLS {
+		line += " REQUIRETLS"
+	}
 	if c.has("DSN") {
 		if e.Return != "" {
 			line += " RET=" + e.Return
@@ -183,12 +220,19 @@ func (c *client) data(message io.Reader) (string, error) {
 	}
 	w := c.text.DotWriter()
 	if _, err := io.Copy(w, message); err != nil {
-		return "", fmt.Errorf("send message to %s: %w", c.host, err)
+		return "", c.broken(fmt.Errorf("send message to %s: %w", c.host, err))
 	}
 	if err := w.Close(); err != nil {
-		return "", fmt.Errorf("send message to %s: %w", c.host, err)
+		return "", c.broken(fmt.Errorf("send message to %s: %w", c.host, err))
 	}
 	return c.read("the message", 250, c.times.DataEnd)
+}
+
+// reset drops a transaction, so that another can follow.
+func (c *client) reset() error {
+	const patience = 10 * time.Second
+	_, err := c.command(250, patience, "RSET")
+	return err
 }
 
 // quit takes leave; the message is through already, so nothing depends on it.
@@ -206,7 +250,7 @@ func (c *client) command(expect int, timeout time.Duration, line string) (string
 		return "", &replyError{command: verb, code: 553, text: "5.1.3 the address holds control characters"}
 	}
 	if err := c.text.PrintfLine("%s", line); err != nil {
-		return "", fmt.Errorf("send %s to %s: %w", verb, c.host, err)
+		return "", c.broken(fmt.Errorf("send %s to %s: %w", verb, c.host, err))
 	}
 	return c.read(verb, expect, timeout)
 }
@@ -217,12 +261,21 @@ func (c *client) read(command string, expect int, timeout time.Duration) (string
 	code, text, err := c.text.ReadResponse(expect)
 	var pe *textproto.Error
 	if errors.As(err, &pe) && code >= 200 {
+		if code == 421 {
+			c.err = err // RFC 5321 §3.8: it closes the connection
+		}
 		return "", &replyError{command: command, code: code, text: text}
 	}
 	if err != nil {
-		return "", fmt.Errorf("answer of %s to %s: %w", c.host, command, err)
+		return "", c.broken(fmt.Errorf("answer of %s to %s: %w", c.host, command, err))
 	}
 	return text, nil
+}
+
+// broken notes that the connection is of no use any more.
+func (c *client) broken(err error) error {
+	c.err = err
+	return err
 }
 
 // maxReply is the longest reply that is read, in bytes.

@@ -206,6 +206,7 @@ type sink struct {
 
 	mu       sync.Mutex
 	messages []sunk
+	open     []net.Conn
 	wishes   []string // parameters of MAIL and RCPT, as far as they are about reports
 	conns    int
 	peak     int // most transactions at a time
@@ -231,6 +232,7 @@ func newSink(t *testing.T, change func(*gosmtp.Server)) *sink {
 	s.srv = gosmtp.NewServer(gosmtp.BackendFunc(func(c *gosmtp.Conn) (gosmtp.Session, error) {
 		s.mu.Lock()
 		s.conns++
+		s.open = append(s.open, c.Conn())
 		s.mu.Unlock()
 		return &sinkSession{s: s, c: c}, nil
 	}))
@@ -291,6 +293,15 @@ func (x *sinkSession) Mail(from string, o *gosmtp.MailOptions) error {
 		return f(from)
 	}
 	return nil
+}
+
+// dropAll breaks the connections.
+func (s *sink) dropAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.open {
+		c.Close()
+	}
 }
 
 func (s *sink) wish(text string) {

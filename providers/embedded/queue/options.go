@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net"
@@ -37,6 +38,8 @@ type Settings struct {
 	Addresses []string
 	// RelayHost is host:port that all mail is handed to; empty: delivery by MX.
 	RelayHost string
+	// Relays are those for some of the mail; they come before RelayHost.
+	Relays []Relay
 	// Retry holds the waiting times between attempts. When an attempt fails after
 	// the last of them, the message bounces. Empty: DefaultRetry.
 	Retry []time.Duration
@@ -80,7 +83,18 @@ type Options struct {
 	Store    Store
 	Settings func() Settings
 	Resolver Resolver
+	// System looks up relays, which may be known to this machine alone; nil: Resolver.
+	System Resolver
 	// Dial opens a TCP connection; addr has an IP address and a port.
+	// Authority, where it is trusted, has mail servers judged by their TLSA records
+	// (DANE); nil: nobody's are.
+	Authority Authority
+	// Policies knows what domains say about TLS (MTA-STS); nil: no domain does.
+	Policies Policies
+	// Results is told how connections were protected; nil: nobody is.
+	Results Results
+	// Roots vouch for certificates; nil: those of the system.
+	Roots  *x509.CertPool
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -96,6 +110,9 @@ const smtpPort = 25
 func (o *Options) setDefaults() {
 	if o.Resolver == nil {
 		o.Resolver = net.DefaultResolver
+	}
+	if o.System == nil {
+		o.System = o.Resolver
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext

@@ -13,6 +13,7 @@ import (
 type Queue struct {
 	o    Options
 	kick chan struct{}
+	pool pool
 }
 
 // New makes a queue. It does nothing until Run.
@@ -32,7 +33,8 @@ func (q *Queue) Wake() {
 // A job is one message for some recipients at one destination: one SMTP
 // transaction.
 type job struct {
-	dest    string // relay host, or domain
+	dest    string // domain, or what tells a relay apart
+	relay   *Relay // nil: it goes to the servers of the domain
 	entries []store.QueueEntry
 }
 
@@ -100,6 +102,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		timer.Reset(r.wait(ctx))
 	}
 	r.drain(work, stop)
+	q.pool.close()
 	return nil
 }
 
@@ -125,7 +128,7 @@ func (r *run) load(ctx context.Context) {
 		return
 	}
 	r.more = len(entries) >= limit
-	relay := r.q.o.Settings().RelayHost
+	settings := r.q.o.Settings()
 	type key struct {
 		dest, envelope, from string
 		body                 int64
@@ -136,13 +139,14 @@ func (r *run) load(ctx context.Context) {
 			continue
 		}
 		r.busy[e.ID] = true
-		k := key{relay, e.Envelope, e.From, e.Body}
-		if k.dest == "" {
-			k.dest = strings.ToLower(domainOf(e.To))
+		k := key{strings.ToLower(domainOf(e.To)), e.Envelope, e.From, e.Body}
+		relay := settings.relayFor(strings.ToLower(domainOf(e.From)), k.dest)
+		if relay != nil {
+			k.dest = relay.key()
 		}
 		j := open[k]
 		if j == nil || len(j.entries) >= r.q.o.Recipients {
-			j = &job{dest: k.dest}
+			j = &job{dest: k.dest, relay: relay}
 			open[k] = j
 			if len(r.waiting[k.dest]) == 0 {
 				r.order = append(r.order, k.dest)

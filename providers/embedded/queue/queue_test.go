@@ -164,7 +164,7 @@ func TestEqualMXHostsShareTheLoad(t *testing.T) {
 	q := New(Options{Resolver: w, Settings: func() Settings { return Settings{} }})
 	first := map[string]int{}
 	for range 200 {
-		hosts, none := q.route(context.Background(), "far.test")
+		hosts, none := q.exchangers(context.Background(), "far.test")
 		if none != nil || len(hosts) != 2 {
 			t.Fatalf("%v %v", hosts, none)
 		}

@@ -52,6 +52,10 @@ func (q *Queue) report(ctx context.Context, action dsn.Action, about []told) (*s
 		Final: len(e.Accounts) > 0, Full: action == dsn.Failed && first.Return == "FULL" && !first.RequireTLS,
 	}
 	for _, t := range about {
+		if rest, ok := strings.CutPrefix(t.outcome.status, "5."); ok && action == dsn.Delayed {
+			// What a host refuses for good may be taken by another, or later.
+			t.outcome.status = "4." + rest
+		}
 		rep.Recipients = append(rep.Recipients, dsn.Recipient{
 			Address: t.entry.To, Original: t.entry.Asked.Original, Status: t.outcome.status, Text: t.outcome.text,
 			Host: t.outcome.host, Diagnostic: t.outcome.diagnostic, Until: t.until,

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mailform/mailform/providers/embedded/mtasts"
 )
 
 // A host is one server to try, with its addresses in order.
@@ -20,13 +22,35 @@ type host struct {
 // maxAddrs is how many addresses of a destination are tried in one attempt.
 const maxAddrs = 10
 
-// route finds the hosts for a destination, best first. The outcome is set when
-// there is none.
-func (q *Queue) route(ctx context.Context, dest string) ([]host, *outcome) {
-	s := q.o.Settings()
-	if s.RelayHost != "" {
-		return q.relay(ctx, s.RelayHost)
+// A route is the way of a job.
+type route struct {
+	// domain is that of the recipients; empty on the way to a relay.
+	domain string
+	relay  *Relay
+	hosts  []host // best first
+	// authentic: the hosts are known to be the domain's, by DNSSEC.
+	authentic bool
+	sts       *mtasts.Policy // nil: there is none
+}
+
+// route finds the way of a job. The outcome is set when there is none.
+func (q *Queue) route(ctx context.Context, j *job) (*route, *outcome) {
+	if j.relay != nil {
+		hosts, none := q.relay(ctx, j.relay.Host)
+		return &route{relay: j.relay, hosts: hosts}, none
 	}
+	rt := &route{domain: j.dest}
+	var none *outcome
+	if rt.hosts, none = q.exchangers(ctx, j.dest); none != nil {
+		return nil, none
+	}
+	rt.authentic = q.authenticMX(ctx, j.dest)
+	return rt, q.sts(ctx, rt)
+}
+
+// exchangers finds the hosts that take mail for a domain, best first.
+func (q *Queue) exchangers(ctx context.Context, dest string) ([]host, *outcome) {
+	s := q.o.Settings()
 	if dest == "" || strings.HasPrefix(dest, "[") {
 		return nil, &outcome{kind: failed, status: "5.1.2", text: "the address has no domain that mail can be sent to"}
 	}
@@ -114,11 +138,11 @@ func (q *Queue) relay(ctx context.Context, hostport string) ([]host, *outcome) {
 		return nil, &outcome{kind: deferred, status: "4.3.5", text: "the relay host's port " + strconv.Quote(port) + " is not a number"}
 	}
 	h := host{name: name}
-	if ip, err := netip.ParseAddr(name); err == nil {
+	if ip, ok := isAddress(name); ok {
 		h.addrs = []netip.AddrPort{netip.AddrPortFrom(ip, uint16(n))}
 		return []host{h}, nil
 	}
-	ips, err := q.o.Resolver.LookupNetIP(ctx, "ip", name)
+	ips, err := q.o.System.LookupNetIP(ctx, "ip", name)
 	if err != nil {
 		return nil, &outcome{kind: deferred, status: "4.4.4", text: "the relay host cannot be looked up: " + err.Error()}
 	}

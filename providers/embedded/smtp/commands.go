@@ -151,11 +151,16 @@ func (w *wire) reply(p []byte) (line string, more bool) {
 }
 
 // greeting puts the server's name first in the answer to EHLO or HELO (RFC 5321
-// §4.1.1.1), which has no enhanced code (RFC 2034 §4).
+// §4.1.1.1), which has no enhanced code (RFC 2034 §4), and adds what go-smtp does
+// not announce.
 func (w *wire) greeting(line string) string {
 	for _, from := range []string{"250-Hello ", "250 2.0.0 Hello "} {
 		if client, ok := strings.CutPrefix(line, from); ok {
-			return from[:len("250-")] + w.hostname + " Hello " + client
+			line = from[:len("250-")] + w.hostname + " Hello " + client
+			if w.tls != nil && from[len("250")] == '-' {
+				line += "250-REQUIRETLS\r\n" // RFC 8689 §3; go-smtp cannot see the TLS
+			}
+			return line
 		}
 	}
 	return line

@@ -20,9 +20,14 @@ func TestGreetingOffersWhatThePortIsFor(t *testing.T) {
 	}
 	c.startTLS()
 	secure := c.say("EHLO client.test", "250")
+	if strings.Contains(plain, "REQUIRETLS") || !strings.Contains(secure, "\r\n250-REQUIRETLS\r\n") {
+		t.Errorf("REQUIRETLS belongs within TLS: %q %q", plain, secure)
+	}
 	if strings.Contains(secure, "STARTTLS") {
 		t.Errorf("STARTTLS is offered within TLS: %q", secure)
 	}
+	c.say("MAIL FROM:<a@remote.test> REQUIRETLS", "250")
+	c.say("RSET", "250")
 	if strings.Contains(plain+secure, "AUTH") {
 		t.Errorf("AUTH is offered: %q %q", plain, secure)
 	}

@@ -149,7 +149,8 @@ func (s *Server) converse(w *wire) {
 	engine.MaxLineLength = 0 // the wire and the session look at lines
 	engine.EnableSMTPUTF8 = true
 	engine.EnableDSN = true
-	engine.AllowInsecureAuth = true // the session knows better: go-smtp cannot see the wire's TLS
+	engine.EnableREQUIRETLS = w.tls != nil // announced by the wire, which knows
+	engine.AllowInsecureAuth = true        // the session knows better: go-smtp cannot see the wire's TLS
 	if w.tls == nil {
 		engine.TLSConfig = w.tlsConf // only to have STARTTLS announced
 	}

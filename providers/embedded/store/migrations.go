@@ -225,6 +225,28 @@ var migrations = [][]string{
 		) {clustered}`,
 		`CREATE INDEX told_until ON told (until_at)`,
 	},
+	{
+		// What other domains say about TLS with their mail servers (MTA-STS).
+		`CREATE TABLE sts_policy (
+			domain TEXT PRIMARY KEY,
+			id TEXT NOT NULL,
+			text TEXT NOT NULL,
+			fetched_at BIGINT NOT NULL,
+			until_at BIGINT NOT NULL
+		) {clustered}`,
+
+		// How connections to the mail servers of others were protected (TLS-RPT), by
+		// day. policy and failure are JSON; failure is empty for those that were as
+		// they should be.
+		`CREATE TABLE tls_result (
+			day TEXT NOT NULL,
+			domain TEXT NOT NULL,
+			policy TEXT NOT NULL,
+			failure TEXT NOT NULL,
+			sessions BIGINT NOT NULL,
+			PRIMARY KEY (day, domain, policy, failure)
+		) {clustered}`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.
