@@ -114,6 +114,9 @@ func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
 	if err != nil {
 		return err
 	}
+	if err := was.keepForeign(want); err != nil {
+		return err
+	}
 	suffix := suffixes[was.mapType]
 	var files []host.File
 	var moves []string
@@ -148,6 +151,28 @@ func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
 	}
 	_, err = host.Must(ctx, p.on, host.Cmd(append(append([]string{"mv", "-f", "--"}, moves...), p.file())...))
 	return err
+}
+
+// keepForeign leaves in our maps what somebody else has put there and a plan shows:
+// addresses, and where their mail goes.
+func (w *world) keepForeign(want rows) error {
+	ours, err := w.declaredRows()
+	if err != nil {
+		return err
+	}
+	for key, value := range w.live[addresses] {
+		_, known := ours[addresses][key]
+		if _, wanted := want[addresses][key]; known || wanted {
+			continue
+		}
+		want[addresses][key] = value
+		if members, there := w.live[aliases][value]; there {
+			if _, wanted := want[aliases][value]; !wanted {
+				want[aliases][value] = members
+			}
+		}
+	}
+	return nil
 }
 
 // commitJudge writes who may submit mail, and begins or ends the daemon that knows.
