@@ -193,8 +193,14 @@ func (w *world) serviceOf(e *entry) *entry {
 	return w.services[w.named(e.name)]
 }
 
-// judgeFilter refuses to take the milters of others away from a service.
+// judgeFilter refuses a socket that Postfix would not find, and to take the milters
+// of others away from a service.
 func (v *validation) judgeFilter(r *schema.Resource, a attrs) {
+	if name := v.confined(a.Str("service")); name != "" && strings.HasPrefix(a.Str("address"), "unix:") {
+		v.problem(r.Address, fmt.Errorf("address: the service %s of master.cf runs with its queue directory as its root (chroot), and looks for %s below that. "+
+			"Put an n in that column of master.cf, or have the filter listen at a port", name, a.Str("address")))
+		return
+	}
 	others := v.w.former("smtpd_milters")
 	if others == "" {
 		return
@@ -205,6 +211,28 @@ func (v *validation) judgeFilter(r *schema.Resource, a attrs) {
 			return
 		}
 	}
+}
+
+// confined is a service of master.cf that sees its queue directory alone, and that
+// becomes one of ours; empty: there is none.
+func (v *validation) confined(service string) string {
+	for _, a := range v.listeners {
+		if a.Str("service") != service {
+			continue
+		}
+		n, err := v.w.p.deriveListener(a)
+		if err != nil {
+			continue // said of the listener
+		}
+		for _, e := range n.services {
+			for _, have := range v.w.services {
+				if have.typ == "inet" && have.command == "smtpd" && have.columns[2] == "y" && clashes(have.name, e.name) {
+					return have.name
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // sameMilter compares addresses, of which Postfix knows more forms than one.

@@ -115,6 +115,13 @@ func TestFilters(t *testing.T) {
 		t.Errorf("with it as a filter: %v, %v", problems, err)
 	}
 	i.Tool(t, "postconf", "-X", "smtpd_milters")
+	// Nor would a service find a socket that sees nothing but its queue.
+	i.Tool(t, "postconf", "-Fe", mx+"/inet/chroot=y")
+	problems, err = i.provider("L").(providers.Validator).Validate(t.Context(), []schema.Resource{listen, spam, filter("smtp", "dkim", 3, "localhost:8891")})
+	if err != nil || len(problems) != 1 || problems[0].Attribute != "address" || !strings.Contains(problems[0].Detail, "chroot") {
+		t.Errorf("in a chroot: %v, %v", problems, err)
+	}
+	i.Tool(t, "postconf", "-Fe", mx+"/inet/chroot=n")
 
 	// What is taken away leaves nothing.
 	removals := slices.DeleteFunc(i.removals(t), func(c providers.Change) bool { return c.Resource.Kind != schema.KindFilter })

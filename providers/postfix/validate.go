@@ -27,8 +27,13 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	}
 	v := &validation{w: w, filters: map[string][]string{}}
 	for i := range wanted {
-		if a, err := attributes.Check(wanted[i].Kind, wanted[i].Attrs); err == nil && wanted[i].Kind == schema.KindFilter {
+		a, err := attributes.Check(wanted[i].Kind, wanted[i].Attrs)
+		switch {
+		case err != nil:
+		case wanted[i].Kind == schema.KindFilter:
 			v.filters[a.Str("service")] = append(v.filters[a.Str("service")], a.Str("address"))
+		case wanted[i].Kind == schema.KindListener:
+			v.listeners = append(v.listeners, a)
 		}
 	}
 	if err := v.ask(ctx); err != nil {
@@ -62,6 +67,8 @@ type validation struct {
 	hostname  string
 	// filters are the addresses of those that are declared, by service.
 	filters map[string][]string
+	// listeners are those that are declared.
+	listeners []attrs
 	// names of parameters that are declared, by address.
 	names, addresses []string
 }
