@@ -23,7 +23,21 @@ var dovecotProvider = &BlockType{
 		unitAttribute("dovecot"),
 		parametersAttribute("Settings of Dovecot"),
 	},
-	Blocks: []NestedBlock{ConnectionBlock},
+	Blocks: []NestedBlock{ConnectionBlock, {
+		Type: "sql",
+		Doc: "A table of a database that has the users, where others can look too. Left out: they are in files. Dovecot needs its driver for it (`dovecot-sqlite`, `dovecot-pgsql`). " +
+			"mailform makes the table where there is none, keeps the columns and rows of others in it, and changes it in one transaction. See [mail servers](../mail-servers.md#users-in-sql).",
+		Attributes: []Attribute{
+			{Name: "driver", Type: cty.String, Required: true, Form: oneOf("sqlite", "pgsql"),
+				Doc: "The database: `\"sqlite\"`, where mailform runs on the machine of Dovecot, or `\"pgsql\"`, PostgreSQL."},
+			{Name: "connect", Type: cty.String, Required: true, Sensitive: true,
+				Doc: "The path of the SQLite file; or how PostgreSQL is reached, by mailform and by Dovecot: `\"host=db.example.com dbname=mail user=mailform password=…\"`. A relative path starts from the directory of the configuration."},
+			{Name: "table", Type: cty.String, Default: cty.StringVal("users"),
+				Doc: "The table."},
+			{Name: "columns", Type: cty.Map(cty.String),
+				Doc: "Names of columns that are called otherwise than `address`, `password`, `quota`, `denied`, `script` and `note`."},
+		},
+	}},
 	Holds: []Holding{
 		{Attribute: "mailstore.hostname", As: "`hostname`"},
 		{Attribute: "mailstore.retention", As: "`plugin { mailform_retention }`, from Dovecot 2.4 on a comment; the mail of a removed user stays where it is until then, and a later apply removes it"},

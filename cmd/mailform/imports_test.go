@@ -29,7 +29,7 @@ var importRules = []struct {
 	{"providers/host", []string{"schema", "providers$", "providers/host", "providers/porttest"}},
 	{"providers/attributes", []string{"schema"}},
 	{"providers/authd", []string{"schema", "providers$", "providers/host", "providers/embedded/auth", "providers/embedded/store", "providers/mailtest"}},
-	{"providers/dovecot", []string{"schema", "providers$", "providers/ldap", "providers/host", "providers/mailtest", "providers/providertest"}},
+	{"providers/dovecot", []string{"schema", "providers$", "providers/dovecot", "providers/ldap", "providers/host", "providers/mailtest", "providers/providertest"}},
 	{"providers/mailtest", []string{"schema", "providers$", "providers/host", "providers/authd", "providers/embedded/auth", "providers/embedded/store", "providers/porttest"}},
 	{"providers/rfc2136", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},
 	{"providers/bind", []string{"schema", "providers$", "providers/zonedata", "providers/nametest", "providers/providertest", "providers/rfc2136"}},

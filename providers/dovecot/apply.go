@@ -39,7 +39,7 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	for _, o := range p.observe(st, asked) {
 		before[schema.ID{Kind: o.Kind, Key: o.Key}] = o
 	}
-	e := &edit{p: p, st: st, scripts: map[string]string{}}
+	e := &edit{p: p, st: st, scripts: map[string]string{}, users: map[string]bool{}}
 	errs := make([]error, len(batch))
 	failed := false
 	for i := range batch {
@@ -95,8 +95,9 @@ type edit struct {
 	touched bool
 	start   bool
 	stop    bool
-	purge   []string // addresses whose mail goes for good
-	added   string   // the last of those who were not there before
+	purge   []string        // addresses whose mail goes for good
+	added   string          // the last of those who were not there before
+	users   map[string]bool // addresses of all that the batch is about
 	// scripts of users that are wanted, by their names.
 	scripts map[string]string
 }
@@ -188,6 +189,7 @@ func (e *edit) put(w *wanted, owner string) error {
 
 func (e *edit) putUser(w *wanted, owner string) error {
 	u := w.user
+	e.users[u.address] = true
 	if u.script != "" {
 		e.scripts[u.script] = w.script
 	}
@@ -220,6 +222,7 @@ func (e *edit) remove(id schema.ID) error {
 		if !there {
 			return nil
 		}
+		e.users[id.Key] = true
 		quota := f.users[i].quota
 		f.remove(id.Key)
 		f.gen++

@@ -66,9 +66,15 @@ func conformance(t *testing.T, instance func(testing.TB) *mailtest.DovecotInstan
 // configured is a provider for an instance.
 func configured(t testing.TB, d *mailtest.DovecotInstance, lineage string) *dovecot.Provider {
 	t.Helper()
+	return configuredWith(t, d, lineage, cty.NullVal(cty.EmptyObject))
+}
+
+// configuredWith is one whose users are in a database, where there is a block sql.
+func configuredWith(t testing.TB, d *mailtest.DovecotInstance, lineage string, sql cty.Value) *dovecot.Provider {
+	t.Helper()
 	p := &dovecot.Provider{}
 	diags := p.Configure(t.Context(), providers.Config{Lineage: lineage, Dir: d.ConfigDir, Value: cty.ObjectVal(attrs{
-		"config_dir": str(d.ConfigDir), "mail_dir": str(filepath.Join(d.ConfigDir, "mail")), "mail_user": str("mail"), "unit": cty.NullVal(cty.String), "program_dir": str(d.ProgramDir),
+		"config_dir": str(d.ConfigDir), "mail_dir": str(filepath.Join(d.ConfigDir, "mail")), "mail_user": str("mail"), "unit": cty.NullVal(cty.String), "program_dir": str(d.ProgramDir), "sql": sql,
 	})})
 	if diags.HasErrors() {
 		t.Fatal(diags)

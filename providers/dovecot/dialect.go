@@ -37,6 +37,9 @@ type dialect struct {
 
 	store func(b *strings.Builder, s mailstore)
 	users func(b *strings.Builder, e environment)
+	// table has them be in a database, and returns what the file says that the
+	// settings name for it.
+	table func(b *strings.Builder, e environment) string
 	// sieve has the scripts of users run.
 	sieve func(b *strings.Builder, e environment)
 	// lookup is how a directory is asked; nil: it cannot be.
@@ -47,12 +50,12 @@ type dialect struct {
 var dialects = []*dialect{
 	{
 		since: "2.4", certificate: "ssl_server_cert_file", key: "ssl_server_key_file", address: "listen",
-		quota: "userdb_quota_storage_size=", socketDirs: true, store: writeStore24, users: writeUsers24,
+		quota: "userdb_quota_storage_size=", socketDirs: true, store: writeStore24, users: writeUsers24, table: writeTable24,
 		sieve: scriptSettings24, ourScripts: ourScripts24,
 	},
 	{
 		since: "2.3", certificate: "ssl_cert", key: "ssl_key", file: "<", address: "address",
-		quota: "userdb_quota_rule=*:bytes=", none: "none", retention: true, store: writeStore23, users: writeUsers23,
+		quota: "userdb_quota_rule=*:bytes=", none: "none", retention: true, store: writeStore23, users: writeUsers23, table: writeTable23,
 		sieve: scriptSettings23, ourScripts: ourScripts23, lookup: lookup23,
 	},
 }
@@ -124,8 +127,12 @@ func writeUsers24(b *strings.Builder, e environment) {
 	}
 	file("passdb", "mailform-deny", path.Join(e.dir, "deny.%{protocol}"), "  deny = yes\n")
 	file("passdb", "mailform", users, "  default_password_scheme = CRYPT\n")
-	file("userdb", "mailform", users, fmt.Sprintf(
-		"  fields {\n    uid:default = %s\n    gid:default = %s\n    home:default = %s\n    mail_driver:default = maildir\n    mail_path:default = ~/Maildir\n  }\n",
-		e.uid, e.gid, path.Join(e.mailDir, "%{user | domain}", "%{user | username}")))
+	file("userdb", "mailform", users, userFields24(e))
 	b.WriteString("\n")
+}
+
+// userFields24 are what all users have where their entries say nothing else.
+func userFields24(e environment) string {
+	return fmt.Sprintf("  fields {\n    uid:default = %s\n    gid:default = %s\n    home:default = %s\n    mail_driver:default = maildir\n    mail_path:default = ~/Maildir\n  }\n",
+		e.uid, e.gid, path.Join(e.mailDir, "%{user | domain}", "%{user | username}"))
 }

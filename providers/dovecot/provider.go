@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/dovecot/sqlusers"
 	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/providers/host/service"
 	"github.com/mailform/mailform/schema"
@@ -29,7 +30,9 @@ type Provider struct {
 	mailDir  string
 	mailUser string
 	unit     string
-	programs string // their directory; empty: that of the PATH
+	programs string          // their directory; empty: that of the PATH
+	table    *sqlusers.Table // has the users; nil: they are in files
+	far      bool            // the host is another machine
 	lineage  string
 }
 
@@ -66,6 +69,13 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 	if p.Now == nil {
 		p.Now = time.Now
 	}
+	if c := blockOf(cfg.Value, "connection"); !c.IsNull() && c.IsKnown() {
+		v, _ := c.GetAttr("type").Unmark()
+		p.far = !v.IsNull() && v.IsKnown() && v.AsString() != "local"
+	}
+	if err := p.configureTable(blockOf(cfg.Value, "sql"), absolute); err != nil {
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Users in a table that cannot be", Detail: "sql of provider \"dovecot\": " + err.Error() + "."}}
+	}
 	if p.host != nil {
 		return nil
 	}
@@ -75,6 +85,14 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 	}
 	p.host = h
 	return nil
+}
+
+// blockOf is a block of the provider's; null where there is none.
+func blockOf(v cty.Value, name string) cty.Value {
+	if v == cty.NilVal || v.IsNull() || !v.IsKnown() || !v.Type().HasAttribute(name) {
+		return cty.NullVal(cty.EmptyObject)
+	}
+	return v.GetAttr(name)
 }
 
 // program is where a program of Dovecot's is.
@@ -124,8 +142,8 @@ func (p *Provider) service(t *tree) *service.Service {
 
 // A state is all that there is.
 type state struct {
-	main, conf, users, lookup host.File
-	denyFiles                 map[string]host.File
+	main, conf, users, sql, lookup host.File
+	denyFiles                      map[string]host.File
 
 	dialect  *dialect
 	tree     *tree // what is in force
@@ -134,6 +152,7 @@ type state struct {
 	list     *userFile
 	denied   map[string]map[string]bool // by service and address
 	running  bool
+	rows     map[string]sqlusers.Row // of the table, by address
 	// scripts of users, by their names, and whether Dovecot runs them.
 	scripts map[string]string
 	runs    bool
@@ -143,7 +162,7 @@ type state struct {
 
 // load reads what there is. Without a dovecot.conf there is nothing.
 func (p *Provider) load(ctx context.Context) (*state, error) {
-	paths := []string{p.mainFile(), p.settingsFile(), p.usersFile()}
+	paths := []string{p.mainFile(), p.settingsFile(), p.usersFile(), p.sqlFile()}
 	for _, s := range logins {
 		paths = append(paths, p.denied(s))
 	}
@@ -152,16 +171,21 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &state{main: files[0], conf: files[1], users: files[2], lookup: files[len(files)-1], denyFiles: map[string]host.File{}, denied: map[string]map[string]bool{}, dialect: dialects[len(dialects)-1], tree: newTree(), settings: newSettings()}
+	st := &state{main: files[0], conf: files[1], users: files[2], sql: files[3], lookup: files[len(files)-1], denyFiles: map[string]host.File{}, denied: map[string]map[string]bool{}, dialect: dialects[len(dialects)-1], tree: newTree(), settings: newSettings()}
 	for i, s := range logins {
-		st.denyFiles[s] = files[3+i]
-		st.denied[s] = parseNames(files[3+i].Content)
+		st.denyFiles[s] = files[4+i]
+		st.denied[s] = parseNames(files[4+i].Content)
 	}
 	if st.settings.marks, st.settings.gen, err = parseMarks(st.conf.Content); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.settingsFile(), err)
 	}
 	if st.list, err = parseUsers(st.users.Content); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.usersFile(), err)
+	}
+	if p.table != nil {
+		if err := p.loadTable(ctx, st); err != nil {
+			return nil, err
+		}
 	}
 	if !st.main.Exists {
 		return st, nil

@@ -28,6 +28,7 @@ type rig struct {
 	t                              *testing.T
 	imap, imaps, pop3, pop3s, lmtp string
 	now                            time.Time // zero: that of the machine
+	sql                            cty.Value // the block of the provider, where the users are in a database
 }
 
 // newRig makes an instance, and has the provider set up a server in it with some
@@ -39,7 +40,12 @@ func newRig(t *testing.T, users ...schema.Resource) *rig {
 
 func newRigOf(t *testing.T, d *mailtest.DovecotInstance, users ...schema.Resource) *rig {
 	t.Helper()
-	r := &rig{DovecotInstance: d, t: t}
+	return newRigWith(t, d, cty.NilVal, users...)
+}
+
+func newRigWith(t *testing.T, d *mailtest.DovecotInstance, sql cty.Value, users ...schema.Resource) *rig {
+	t.Helper()
+	r := &rig{DovecotInstance: d, t: t, sql: sql}
 	for _, at := range []*string{&r.imap, &r.imaps, &r.pop3, &r.pop3s, &r.lmtp} {
 		*at = free(t, "127.0.0.1")
 	}
@@ -72,7 +78,11 @@ func creates(rs ...schema.Resource) []providers.Change {
 }
 
 func (r *rig) provider() providers.Provider {
-	p := configured(r.t, r.DovecotInstance, "L")
+	sql := r.sql
+	if sql == cty.NilVal {
+		sql = cty.NullVal(cty.EmptyObject)
+	}
+	p := configuredWith(r.t, r.DovecotInstance, "L", sql)
 	if !r.now.IsZero() {
 		p.Now = func() time.Time { return r.now }
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailform/mailform/providers/dovecot/sqlusers"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -171,6 +172,9 @@ type environment struct {
 	// protocols that others have Dovecot serve, beyond ours.
 	protocols []string
 	own       struct{ certificate, key string }
+	// table has the users; nil: they are in files. tableMark stands for it.
+	table              *sqlusers.Table
+	tableMark, sqlFile string
 	// sieve has the scripts of users run, by scriptSetting where that is one.
 	sieve         bool
 	scriptSetting string
@@ -180,8 +184,9 @@ type environment struct {
 // them: names are parts of paths.
 const usernameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@+=&'~!#$*?^`{|}"
 
-// format writes the file of settings.
-func (s *settings) format(e environment) []byte {
+// format writes the file of settings, and that which it names where the users are
+// in a database.
+func (s *settings) format(e environment) (text, table []byte) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Settings that mailform keeps. What is changed here is seen, and put back by the next apply.\n%s%d\n%s%s\n", genPrefix, s.gen, dialectPrefix, e.dialect.since)
 	ids := make([]schema.ID, 0, len(s.marks))
@@ -195,11 +200,14 @@ func (s *settings) format(e environment) []byte {
 		}
 	}
 	if len(ids) == 0 {
-		return []byte(b.String())
+		return []byte(b.String()), nil
+	}
+	if e.tableMark != "" {
+		b.WriteString(usersPrefix + e.tableMark + "\n")
 	}
 	b.WriteString("\n")
 	s.writeStore(&b, e)
-	s.writeUsers(&b, e)
+	table = s.writeUsers(&b, e)
 	if e.sieve {
 		e.dialect.sieve(&b, e)
 	}
@@ -209,7 +217,7 @@ func (s *settings) format(e environment) []byte {
 			writeParameter(&b, m)
 		}
 	}
-	return []byte(b.String())
+	return []byte(b.String()), table
 }
 
 func (s *settings) writeStore(b *strings.Builder, e environment) {
@@ -225,7 +233,7 @@ func (s *settings) writeStore(b *strings.Builder, e environment) {
 	d.store(b, s.store)
 }
 
-func (s *settings) writeUsers(b *strings.Builder, e environment) {
+func (s *settings) writeUsers(b *strings.Builder, e environment) (table []byte) {
 	fmt.Fprintf(b, "auth_mechanisms = plain login\nauth_username_chars = \"%s\"\n", strings.ReplaceAll(usernameChars, "'", `\'`))
 	if number(e.uid) < 500 { // below what Dovecot takes for a user's
 		fmt.Fprintf(b, "first_valid_uid = %s\n", e.uid)
@@ -233,7 +241,11 @@ func (s *settings) writeUsers(b *strings.Builder, e environment) {
 	if number(e.gid) < 500 {
 		fmt.Fprintf(b, "first_valid_gid = %s\n", e.gid)
 	}
+	if e.table != nil && !e.lookup {
+		return []byte(e.dialect.table(b, e))
+	}
 	e.dialect.users(b, e)
+	return nil
 }
 
 func (s *settings) writeListeners(b *strings.Builder, e environment) {

@@ -85,3 +85,16 @@ func FuzzTree(f *testing.F) {
 		tree.get("service x/a")
 	})
 }
+
+func FuzzComplaints(f *testing.F) {
+	f.Add("script ab.sieve\nab: line 3: error: x.\nab: error: parse failed.\n", "# 2.4.1-4 (7d8c0e5759): /etc/dovecot/dovecot.conf")
+	f.Fuzz(func(t *testing.T, said, version string) {
+		if complaints(said) == nil {
+			t.Error("a refusal is no error")
+		}
+		if spoken(version) == nil {
+			t.Error("a version without a dialect")
+		}
+		parameters(said)
+	})
+}

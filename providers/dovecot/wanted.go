@@ -333,6 +333,9 @@ func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([
 			}
 			stores = r.Address
 		}
+		if r.Kind == schema.KindLookup && p.table != nil {
+			problems = append(problems, providers.Problem{Address: r.Address, Detail: "The users are in a directory: then they cannot be in the table of sql in provider \"dovecot\" as well."})
+		}
 		if !r.Attrs.IsWhollyKnown() {
 			continue
 		}

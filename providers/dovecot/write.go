@@ -28,10 +28,18 @@ func (e *edit) write(ctx context.Context) error {
 		return true
 	})
 	sieve := st.list.wantsScripts()
-	e.touched = e.touched || len(st.settings.marks) > 0 && sieve != st.runs
+	e.touched = e.touched || len(st.settings.marks) > 0 && (sieve != st.runs || st.tableInForce() != p.tableMark())
 	users, err := e.userFiles()
 	if err != nil {
 		return err
+	}
+	// Whoever moves into the table is there before Dovecot looks into it; else what
+	// has to be remembered of those who go is written first.
+	moving := st.tableInForce() != p.tableMark()
+	if p.table != nil && moving {
+		if err := e.saveTable(ctx); err != nil {
+			return err
+		}
 	}
 	if e.touched {
 		if err := e.portsFree(ctx); err != nil {
@@ -46,6 +54,11 @@ func (e *edit) write(ctx context.Context) error {
 		}
 		if err := p.host.Write(ctx, users...); err != nil {
 			return conflict(err)
+		}
+	}
+	if p.table != nil && !moving {
+		if err := e.saveTable(ctx); err != nil {
+			return err
 		}
 	}
 	svc := p.service(st.tree)
@@ -133,6 +146,14 @@ func (e *edit) userFiles() ([]host.File, error) {
 		f.Path, f.Mode, f.Owner = path, 0o640, "root:dovecot"
 		files = append(files, f)
 	}
+	if e.p.table != nil { // the file has no more than whose mail is kept
+		kept := *st.list
+		kept.users = nil
+		if st.users.Exists || len(kept.retained) > 0 {
+			add(st.users, e.p.usersFile(), kept.format(st.dialect))
+		}
+		return files, nil
+	}
 	for _, s := range logins { // whoever comes is denied first what he may not
 		add(st.denyFiles[s], e.p.denied(s), formatNames(st.denied[s]))
 	}
@@ -146,7 +167,7 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ours(), Mode: 0o755}); err != nil {
 		return err
 	}
-	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), dir: p.ours(), mailDir: p.mailDir, lookup: st.settings.lookup != nil}
+	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), table: p.table, tableMark: p.tableMark(), sqlFile: p.sqlFile(), dir: p.ours(), mailDir: p.mailDir, lookup: st.settings.lookup != nil}
 	if len(st.settings.marks) > 0 {
 		var err error
 		if env.uid, env.gid, err = p.mailOwner(ctx); err != nil {
@@ -176,7 +197,11 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if f, changed := st.lookupChange(p); changed {
 		files = append(files, f)
 	}
-	if text := st.settings.format(env); !bytes.Equal(text, st.conf.Content) {
+	text, table := st.settings.format(env)
+	if table != nil && !bytes.Equal(table, st.sql.Content) {
+		files = append(files, fileOf(st.sql, p.sqlFile(), string(table)))
+	}
+	if !bytes.Equal(text, st.conf.Content) {
 		f := st.conf.With(text)
 		f.Path, f.Mode = p.settingsFile(), 0o644
 		files = append(files, f)
