@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mailform/mailform/providers/mailtest"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,6 +26,11 @@ func (r *real) onSmallDisks() {
 		}
 		// The servers end after that, and let go of what they hold there.
 		r.t.Cleanup(func() { _ = unix.Unmount(p.Own(), unix.MNT_DETACH) })
+	}
+	for _, p := range r.parts {
+		if d, ok := p.(*mailtest.DovecotInstance); ok {
+			d.See(r.t)
+		}
 	}
 	r.smallDisks = len(r.parts) > 0
 }

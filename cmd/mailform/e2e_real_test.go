@@ -37,8 +37,9 @@ func sendmailCyrus(t *testing.T) []mailtest.System {
 	return []mailtest.System{mailtest.Sendmail(t), mailtest.Cyrus(t)}
 }
 
+// sendmailDovecot has Dovecot 2.4, whose settings are called otherwise.
 func sendmailDovecot(t *testing.T) []mailtest.System {
-	return []mailtest.System{mailtest.Sendmail(t), mailtest.Dovecot(t)}
+	return []mailtest.System{mailtest.Sendmail(t), mailtest.Dovecot24(t)}
 }
 
 var setups = map[string]setup{

@@ -22,6 +22,8 @@ type DovecotInstance struct {
 	ConfigDir string
 	// ProgramDir holds the programs; empty: they are where the machine has them.
 	ProgramDir string
+
+	root string // of the system that they are unpacked from; empty: none
 }
 
 // mailOwner is a user of every Debian machine who can own mail.
@@ -94,12 +96,23 @@ func (d *DovecotInstance) become24(t testing.TB, root string) {
 	t.Helper()
 	d.ProgramDir = filepath.Join(d.ConfigDir, "bin")
 	must(t, os.Mkdir(d.ProgramDir, 0o755))
-	view := unpacked(t, root)
+	d.root = root
+	d.See(t)
+	d.configure(t, dovecot24Header+dovecotConf)
+}
+
+// See has the programs see the machine as it is now, where they are unpacked: what
+// is mounted later they do not.
+func (d *DovecotInstance) See(t testing.TB) {
+	t.Helper()
+	if d.root == "" {
+		return
+	}
+	view := unpacked(t, d.root)
 	for _, program := range []string{"/usr/sbin/dovecot", "/usr/bin/doveadm", "/usr/bin/doveconf", "/usr/bin/sievec"} {
-		script := fmt.Sprintf("#!/bin/sh\nexec nsenter --mount=/proc/%d/ns/mnt chroot %s %s \"$@\"\n", view, root, program)
+		script := fmt.Sprintf("#!/bin/sh\nexec nsenter --mount=/proc/%d/ns/mnt chroot %s %s \"$@\"\n", view, d.root, program)
 		must(t, os.WriteFile(filepath.Join(d.ProgramDir, filepath.Base(program)), []byte(script), 0o755))
 	}
-	d.configure(t, dovecot24Header+dovecotConf)
 }
 
 // unpacked starts a process that has a view of the machine where its files are in

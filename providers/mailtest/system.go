@@ -39,7 +39,7 @@ func (p *PostfixInstance) Check() error {
 
 // Check implements System.
 func (d *DovecotInstance) Check() error {
-	return judged("/usr/bin/doveconf", "-c", filepath.Join(d.ConfigDir, "dovecot.conf"), "-n")
+	return judged(d.Program("doveconf"), "-c", filepath.Join(d.ConfigDir, "dovecot.conf"), "-n")
 }
 
 // Check implements System: Sendmail reads its configuration, and is asked nothing.
