@@ -141,3 +141,58 @@ func TestServersLookIntoTheDirectory(t *testing.T) {
 		t.Errorf("the directory still has %s", got)
 	}
 }
+
+// The embedded server makes a mailbox for whom it finds in the directory.
+func TestEmbeddedLooksIntoTheDirectory(t *testing.T) {
+	t.Parallel()
+	s := ldaptest.Start(t, ldaptest.Options{})
+	r := newReal(t, "embedded", false, nil, inDirectory(s))
+	r.mailArrives()
+	r.refuses()
+	r.protocols()
+	r.submission()
+	r.quota()
+	if strings.Contains(readFile(t, filepath.Join(r.dir, "mailform.mfstate")), ldaptest.Password) {
+		t.Error("the state holds the password")
+	}
+	r.noChanges()
+
+	r.edit("main.mf.hcl", "name          = \"bob\"", "name          = \"rob\"")
+	r.apply()
+	r.noChanges()
+	eventually(t, "bob is nobody", func() bool {
+		_, res := r.send("bob@example.com", "--quit-after", "RCPT")
+		return strings.Contains(res.stdout, "<** 550 5.1.1 ")
+	})
+	if res := r.run(r.curl, "-sS", "-u", "bob@example.com:quickstart", "imap://"+r.addr("imap")+"/"); res.code == 0 {
+		t.Error("bob logs in")
+	}
+	r.delivered("rob@example.com", "rob")
+
+	s.End(t)
+	if _, res := r.send("nosuch@example.com", "--quit-after", "RCPT"); !strings.Contains(res.stdout, "<** 451 4.") {
+		t.Errorf("mail for nobody: %v", res)
+	}
+	eventually(t, "mail for alice is put off, and so are her logins", func() bool {
+		_, res := r.send("alice@example.com", "--quit-after", "RCPT")
+		login := r.run(r.curl, "-sS", "-v", "-u", "alice@example.com:quickstart", "imap://"+r.addr("imap")+"/")
+		return strings.Contains(res.stdout, "<** 451 4.") && strings.Contains(login.stderr, "NO [UNAVAILABLE]")
+	})
+	s.Start(t)
+	eventually(t, "mail for alice is taken again", func() bool {
+		_, res := r.send("alice@example.com", "--quit-after", "RCPT")
+		return res.code == 0
+	})
+	subject, res := r.send("sales@example.com")
+	if res.code != 0 {
+		t.Errorf("mail for sales: %v", res)
+	}
+	r.found("rob", subject)
+
+	// Users that come back to the server have their mail.
+	r.edit("main.mf.hcl", "  directory = directory.staff\n", "")
+	r.apply()
+	r.noChanges()
+	r.found("rob", subject)
+	r.delivered("alice@example.com", "alice")
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/imap"
 	"github.com/mailform/mailform/providers/embedded/primary"
 	"github.com/mailform/mailform/providers/embedded/queue"
+	"github.com/mailform/mailform/providers/embedded/seek"
 	"github.com/mailform/mailform/providers/embedded/sorting"
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/providers/embedded/transfer"
@@ -66,6 +67,7 @@ type daemon struct {
 	index    *fulltext.Index
 	sockets  *sockets
 	live     live
+	seeker   *seek.Directories // nil: the store has all users
 	limiters limiters
 	inbound  inbound
 	// applying is held from the preparation of a batch to its end.
@@ -186,7 +188,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
 	d.makeQueue()
 	d.sockets = newSockets(d.log, d.makeService)
-	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLimits(ctx), d.loadInbound(ctx)); err != nil {
+	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadInbound(ctx)); err != nil {
 		return err
 	}
 	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Transfers: d.transfers, Logger: d.log})

@@ -153,12 +153,14 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
-	settings, filters, secondaries, limits, inbound := false, false, false, false, false
+	settings, lookups, filters, secondaries, limits, inbound := false, false, false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
 		case schema.KindSetting, schema.KindListener:
 			settings = true
+		case schema.KindLookup:
+			lookups = true
 		case schema.KindFilter:
 			filters = true
 		case schema.KindSecondary:
@@ -176,6 +178,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if settings {
 		if err := d.loadSettings(ctx); err != nil {
 			d.log.Error("load settings", "error", err)
+		}
+	}
+	if lookups {
+		if err := d.loadLookups(ctx); err != nil {
+			d.log.Error("load lookups", "error", err)
 		}
 	}
 	if filters {

@@ -76,7 +76,7 @@ func (t *tx) applyMailbox(b *applyBatch, d *declared, revision string) (admin.Re
 	}
 	want, _ := d.attrs.(*mailboxAttrs)
 	var have *present
-	if row != nil && row.closedAt == 0 {
+	if row != nil && row.closedAt == 0 && row.owner != sourceOwner {
 		have = &present{owner: row.owner, lineage: row.lineage, revision: row.revision, same: want != nil && row.sameAs(want)}
 	}
 	todo, err := d.compare(have)

@@ -57,6 +57,8 @@ func newAttributes(kind string) attributes {
 		return &routeAttrs{}
 	case schema.KindLocation:
 		return &locationAttrs{}
+	case schema.KindLookup:
+		return &lookupAttrs{}
 	case schema.KindFilter:
 		return &filterAttrs{}
 	case schema.KindListener:

@@ -39,6 +39,9 @@ func canonicalDomain(name string) string {
 	return name
 }
 
+// domainOf is what is behind the @ of an address.
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
 const selectAccount = `SELECT id, address, hashes, quota, imap, pop3, mail, sieve <> '' OR script <> '' FROM account `
 
 func scanAccount(row func(q string, args []any, into ...any) error, where string, arg any) (*Account, error) {
@@ -64,7 +67,7 @@ func (s *Store) readRow(ctx context.Context) func(q string, args []any, into ...
 // Account finds an open account by its own address, in any letter case; one that
 // takes no mail, too. The error is [ErrNotFound].
 func (s *Store) Account(ctx context.Context, address string) (*Account, error) {
-	a, err := scanAccount(s.readRow(ctx), `WHERE address = ? AND closed_at = 0`, canonicalAddress(address))
+	a, err := s.findAccount(ctx, s.sourceNow(), canonicalAddress(address))
 	if err != nil {
 		return nil, fmt.Errorf("find account %s: %w", address, err)
 	}
@@ -112,6 +115,13 @@ func (s *Store) AddressesOf(ctx context.Context, account int64) ([]string, error
 		})
 	if err != nil {
 		return nil, fmt.Errorf("list addresses of account %d: %w", account, err)
+	}
+	if src := s.sourceNow(); src != nil {
+		more, err := src.AliasesOf(ctx, a.Address)
+		if err != nil {
+			return nil, fmt.Errorf("list addresses of account %d: %w", account, err)
+		}
+		list = append(list, more...)
 	}
 	return list, nil
 }
@@ -189,11 +199,16 @@ func (c *directoryCache) drop() {
 // [ErrUnknownUser], [ErrMailDisabled].
 func (s *Store) Resolve(ctx context.Context, rcpt string) (Resolution, error) {
 	rcpt = canonicalAddress(rcpt)
+	if src := s.sourceNow(); src != nil {
+		return s.resolveBySource(ctx, src, rcpt)
+	}
 	r, version, ok := s.directory.get(rcpt)
 	if !ok {
 		w := resolver{seen: map[string]bool{}, local: map[string]bool{}}
 		err := s.read.snapshot(ctx, func(v *snapshot) error {
-			w.snapshot = v
+			w.row = v.row
+			w.account = func(address string) (*Account, error) { return scanAccount(v.row, declaredAccount, address) }
+			w.routeOf = w.declaredRoute
 			return w.resolve(rcpt)
 		})
 		if err != nil {
@@ -210,7 +225,9 @@ const maxExpanded = 10000
 
 // A resolver follows one recipient.
 type resolver struct {
-	snapshot *snapshot
+	row      func(q string, args []any, into ...any) error
+	account  func(address string) (*Account, error)
+	routeOf  func(address string) (*routeAttrs, error) // nil: there is none
 	seen     map[string]bool
 	local    map[string]bool // domains looked up
 	found    Resolution
@@ -243,7 +260,7 @@ func (w *resolver) isLocal(address string) (bool, error) {
 		return local, nil
 	}
 	var n int
-	err := w.snapshot.row(`SELECT COUNT(*) FROM resource WHERE kind = ? AND key = ?`, []any{schema.KindMailDomain, domain}, &n)
+	err := w.row(`SELECT COUNT(*) FROM resource WHERE kind = ? AND key = ?`, []any{schema.KindMailDomain, domain}, &n)
 	if err != nil {
 		return false, err
 	}
@@ -260,11 +277,11 @@ func (w *resolver) visit(address string) error {
 		return fmt.Errorf("leads to more than %d addresses", maxExpanded)
 	}
 	w.seen[address] = true
-	account, err := scanAccount(w.snapshot.row, `WHERE address = ? AND closed_at = 0`, address)
+	account, err := w.account(address)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	r, err := w.route(address)
+	r, err := w.routeOf(address)
 	if err != nil {
 		return err
 	}
@@ -290,7 +307,7 @@ func (w *resolver) visit(address string) error {
 	case r != nil:
 		return w.follow(r.Members)
 	}
-	rest, err := w.route(address[strings.LastIndexByte(address, '@'):])
+	rest, err := w.routeOf(address[strings.LastIndexByte(address, '@'):])
 	if err != nil || rest == nil {
 		return err
 	}
@@ -323,10 +340,10 @@ func (w *resolver) follow(members []string) error {
 	return nil
 }
 
-// route finds the route of an address; nil: there is none.
-func (w *resolver) route(address string) (*routeAttrs, error) {
+// declaredRoute finds the route of an address; nil: there is none.
+func (w *resolver) declaredRoute(address string) (*routeAttrs, error) {
 	var attrs string
-	err := w.snapshot.row(`SELECT attrs FROM resource WHERE kind = ? AND key = ?`, []any{schema.KindRoute, address}, &attrs)
+	err := w.row(`SELECT attrs FROM resource WHERE kind = ? AND key = ?`, []any{schema.KindRoute, address}, &attrs)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

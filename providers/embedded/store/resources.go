@@ -118,7 +118,7 @@ func (l *lister) list(whereResource string, resources []any, andAccount string, 
 	if err != nil || andAccount != "" && len(accounts) == 0 {
 		return err
 	}
-	return l.v.rows(`SELECT `+accountColumns+` FROM account WHERE (closed_at = 0 OR purge_at > closed_at)`+andAccount, accounts, func(r *sql.Rows) error {
+	return l.v.rows(`SELECT `+accountColumns+` FROM account WHERE (closed_at = 0 OR purge_at > closed_at) AND owner <> '`+sourceOwner+`'`+andAccount, accounts, func(r *sql.Rows) error {
 		var a accountRow
 		if err := a.scan(r.Scan); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,7 @@ type Store struct {
 	identity *identity
 
 	directory directoryCache
+	source    atomic.Pointer[Source]
 	sorter    Sorter
 	watches   watches
 	queueWake chan struct{}
