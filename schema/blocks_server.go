@@ -57,6 +57,7 @@ var serverBlock = &BlockType{
 				{Name: "host", Type: cty.String, Required: true, Form: FormHostPort,
 					Doc: "Name or address of the server, with a port: `smtp.example.net:587`."},
 			}},
+		smarthostBlock,
 	},
 }
 

@@ -58,6 +58,7 @@ const (
 	KindListener   = "listener"
 	KindInbound    = "inbound"
 	KindResolver   = "resolver"
+	KindSmarthost  = "smarthost"
 	KindSecondary  = "secondary"
 	KindRateLimit  = "ratelimit"
 	KindDNSSEC     = "dnssec"
@@ -167,6 +168,11 @@ var kinds = append([]*Kind{
 		Name: KindInbound, Rank: 24,
 		Doc:        "How a mail server treats mail from other servers.",
 		Attributes: inboundAttributes,
+	},
+	{
+		Name: KindSmarthost, Rank: 26,
+		Doc:        "A server that a mail server hands mail for elsewhere to.",
+		Attributes: smarthostAttributes,
 	},
 	{
 		Name: KindMailDomain, Rank: 30,

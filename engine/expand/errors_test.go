@@ -265,6 +265,46 @@ nameserver "b" {
   secondary { address = "192.0.2.54:53" }
 }`, summary: "Secondary declared twice", detail: []string{"192.0.2.54:53"}, at: `"192.0.2.54:53"`,
 		},
+		"a smarthost twice": {
+			hcl: `!server "main" {
+  hostname  = "mail.example.com"
+  addresses = ["192.0.2.1"]
+  smarthost { host = "smtp.example.net:587" }
+  smarthost { host = "SMTP.example.net:587" }
+}`, summary: "Two blocks for one smarthost", at: `"SMTP.example.net:587"`,
+		},
+		"a smarthost's password without a name": {
+			hcl: `!server "main" {
+  hostname  = "mail.example.com"
+  addresses = ["192.0.2.1"]
+  smarthost {
+    host     = "smtp.example.net:587"
+    password = "secret"
+  }
+}`, summary: "Password without a name", at: `"secret"`,
+		},
+		"a smarthost's name without a password": {
+			hcl: `!server "main" {
+  hostname  = "mail.example.com"
+  addresses = ["192.0.2.1"]
+  smarthost {
+    host     = "smtp.example.net:587"
+    username = "us"
+  }
+}`, summary: "Name without a password", at: `"us"`,
+		},
+		"a smarthost's password for anybody": {
+			hcl: `!server "main" {
+  hostname  = "mail.example.com"
+  addresses = ["192.0.2.1"]
+  smarthost {
+    host     = "smtp.example.net:587"
+    username = "us"
+    password = "secret"
+    tls      = "opportunistic"
+  }
+}`, summary: "Password for anybody", at: `"opportunistic"`,
+		},
 		"a key without a secret": {
 			hcl: `!nameserver "n" {
   hostname = "ns.example.com"

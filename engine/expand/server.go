@@ -68,6 +68,7 @@ func (e *expander) readServers() {
 		}
 		e.addPair(s, srv)
 		e.addInbound(s, srv)
+		e.addSmarthosts(s, srv)
 		e.addLocations(s, srv)
 	}
 }

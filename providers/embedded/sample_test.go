@@ -49,6 +49,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindFilter:     filters(),
 		schema.KindResolver:   resolvers(),
 		schema.KindInbound:    inbound(),
+		schema.KindSmarthost:  smarthosts(),
 		schema.KindSecondary:  secondaries(),
 		schema.KindRateLimit:  rateLimits(),
 		schema.KindDNSSEC:     signings(),

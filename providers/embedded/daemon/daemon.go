@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
@@ -60,9 +61,10 @@ type daemon struct {
 	dns     *dns.Server
 	primary *primary.Primary
 	// transfers hands zones out to secondaries.
-	transfers *transfer.Server
-	queue     *queue.Queue
-	reporter  *tlsReporter
+	transfers  *transfer.Server
+	queue      *queue.Queue
+	smarthosts atomic.Pointer[[]queue.Relay]
+	reporter   *tlsReporter
 	// index narrows searches; nil where it cannot be kept.
 	index    *fulltext.Index
 	sockets  *sockets
@@ -188,7 +190,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
 	d.makeQueue()
 	d.sockets = newSockets(d.log, d.makeService)
-	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadInbound(ctx)); err != nil {
+	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx)); err != nil {
 		return err
 	}
 	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Transfers: d.transfers, Logger: d.log})
@@ -237,6 +239,9 @@ func (d *daemon) loadSecondaries(ctx context.Context) error {
 // queueSettings are those of the first server: the queue belongs to all.
 func (d *daemon) queueSettings() queue.Settings {
 	var qs queue.Settings
+	if relays := d.smarthosts.Load(); relays != nil {
+		qs.Relays = *relays
+	}
 	for i, s := range d.live.all() {
 		if i == 0 {
 			qs.Hostname, qs.RelayHost, qs.Retry = s.Hostname, s.RelayHost, s.Retry

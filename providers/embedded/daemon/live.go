@@ -153,7 +153,8 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
-	settings, lookups, filters, secondaries, limits, inbound := false, false, false, false, false, false
+	settings, lookups, filters, secondaries := false, false, false, false
+	limits, inbound, smarthosts := false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -169,6 +170,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			limits = true
 		case schema.KindInbound, schema.KindResolver:
 			inbound = true
+		case schema.KindSmarthost:
+			smarthosts = true
 		case schema.KindZone, schema.KindDNSSEC:
 			zones[c.Key] = true
 		case schema.KindRRset:
@@ -198,6 +201,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if limits {
 		if err := d.loadLimits(ctx); err != nil {
 			d.log.Error("load rate limits", "error", err)
+		}
+	}
+	if smarthosts {
+		if err := d.loadSmarthosts(ctx); err != nil {
+			d.log.Error("load the smarthosts", "error", err)
 		}
 	}
 	if inbound {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -68,4 +69,18 @@ func (d *daemon) makeQueue() {
 		Resolver: o, System: net.DefaultResolver, Authority: o, Results: d.reporter,
 		Policies: &mtasts.Client{Resolver: o, Cache: d.store, Transport: mtasts.NewTransport(o.addresses)},
 	})
+}
+
+// loadSmarthosts takes over from the store which servers mail is handed to.
+func (d *daemon) loadSmarthosts(ctx context.Context) error {
+	list, err := d.store.Smarthosts(ctx)
+	if err != nil {
+		return fmt.Errorf("load the smarthosts: %w", err)
+	}
+	relays := make([]queue.Relay, len(list))
+	for i, s := range list {
+		relays[i] = queue.Relay(s)
+	}
+	d.smarthosts.Store(&relays)
+	return nil
 }

@@ -69,6 +69,8 @@ func newAttributes(kind string) attributes {
 		return &resolverAttrs{}
 	case schema.KindRateLimit:
 		return &rateLimitAttrs{}
+	case schema.KindSmarthost:
+		return &smarthostAttrs{}
 	case schema.KindSecondary:
 		return &secondaryAttrs{}
 	case schema.KindDNSSEC:
