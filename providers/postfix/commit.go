@@ -276,7 +276,7 @@ func (p *Provider) begin(ctx context.Context) error {
 	}
 	deadline := time.Now().Add(settling)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		listens, err := p.listening(ctx)
+		listens, err := host.Listening(ctx, p.on)
 		if err != nil {
 			return err
 		}

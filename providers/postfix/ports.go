@@ -5,48 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/schema"
 )
-
-// Where the kernel of a host says who listens (proc(5)).
-var socketTables = []string{"/proc/net/tcp", "/proc/net/tcp6"}
-
-// listening are the TCP ports that somebody listens at, in digits.
-func (p *Provider) listening(ctx context.Context) (map[string]bool, error) {
-	files, err := p.on.Read(ctx, socketTables...)
-	if err != nil {
-		return nil, err
-	}
-	ports := map[string]bool{}
-	for _, f := range files {
-		for _, port := range listeningPorts(string(f.Content)) {
-			ports[port] = true
-		}
-	}
-	return ports, nil
-}
-
-// listeningPorts reads a table of sockets: in its columns are a number, the local
-// address with its port, the other one, and the state, which is 0A for a socket that
-// listens.
-func listeningPorts(table string) []string {
-	var ports []string
-	for l := range strings.Lines(table) {
-		f := strings.Fields(l)
-		if len(f) < 4 || f[3] != "0A" {
-			continue
-		}
-		_, hex, _ := strings.Cut(f[1], ":")
-		if n, err := strconv.ParseUint(hex, 16, 16); err == nil {
-			ports = append(ports, strconv.FormatUint(n, 10))
-		}
-	}
-	return ports
-}
 
 // wantedPorts are those at which the services of master.cf listen.
 func (p *Provider) wantedPorts(ctx context.Context) ([]string, error) {
@@ -133,7 +96,7 @@ func (p *Provider) vacant(ctx context.Context, was, next *world) error {
 		}
 		if listens == nil {
 			var err error
-			if listens, err = p.listening(ctx); err != nil {
+			if listens, err = host.Listening(ctx, p.on); err != nil {
 				return err
 			}
 		}

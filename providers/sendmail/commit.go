@@ -219,6 +219,9 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 	if err != nil {
 		return err
 	}
+	if err := p.vacant(ctx, was, ports); err != nil {
+		return err
+	}
 	mc, cf, m4 := was.files[p.mc], was.files[p.cf], was.files[p.m4Path()]
 	before, have, after, _ := cutSection(string(cf.Content))
 	var files []host.File
@@ -269,6 +272,36 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 	f := cf.With([]byte(made))
 	f.Backup = true
 	return p.try(ctx, append(files, f)...)
+}
+
+// vacant refuses to have a Sendmail that runs listen where somebody else does: told
+// to, it would end, or go on without that port and say so in its log alone.
+func (p *Provider) vacant(ctx context.Context, was *world, ports map[string]bool) error {
+	if !was.running || was.queueOnly {
+		return nil
+	}
+	has := map[string]bool{}
+	for line := range strings.Lines(string(was.files[p.cf].Content)) {
+		if value, ok := strings.CutPrefix(line, "O DaemonPortOptions="); ok {
+			has[portOf(strings.TrimSpace(value))] = true
+		}
+	}
+	var listens map[string]bool
+	for _, port := range slices.Sorted(maps.Keys(ports)) {
+		if has[port] {
+			continue
+		}
+		if listens == nil {
+			var err error
+			if listens, err = host.Listening(ctx, p.on); err != nil {
+				return err
+			}
+		}
+		if listens[port] {
+			return fmt.Errorf("listen: another program of %s listens at port %s", p.on, port)
+		}
+	}
+	return nil
 }
 
 // try writes files and has Sendmail accept them, or puts them back.

@@ -313,6 +313,20 @@ func TestRefusedConfigurationIsPutBack(t *testing.T) {
 	if err != nil || refused == nil || !strings.Contains(refused.Error(), "unknown option name NoSuchOption") {
 		t.Errorf("the errors are %v, %v", err, refused)
 	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := listener("smtp", []string{l.Addr().String()}, nil)
+	refused = nil
+	err = provider(t, s, "L").Apply(t.Context(), []providers.Change{{Action: providers.Create, Resource: taken}}, func(_ providers.Change, _ providers.Observed, err error) error {
+		refused = err
+		return nil
+	})
+	if err != nil || refused == nil || !strings.Contains(refused.Error(), "another program") {
+		t.Errorf("a port that another program has: the errors are %v, %v", err, refused)
+	}
 	after := observed(t, s)
 	if len(after) != len(before) || s.PID() == 0 {
 		t.Errorf("there is %v, was %v; it runs as %d", after, before, s.PID())
