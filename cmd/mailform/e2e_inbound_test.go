@@ -135,3 +135,43 @@ func TestWhoMailIsFrom(t *testing.T) {
 		t.Errorf("there is\n%s", h)
 	}
 }
+
+// A full mailbox keeps nobody else's mail away, and gets its own when there is
+// room again.
+func TestAFullMailboxWaitsAlone(t *testing.T) {
+	t.Parallel()
+	w := newHouse(t, "1MiB")
+	w.edit("main.mf.hcl", `["1s", "1s", "1s"]`, "["+strings.Repeat(`"1s", `, 600)+"]")
+	w.edit("main.mf.hcl", `alias "team" {`, `alias "crowd" {
+  domain  = domain.example
+  name    = "crowd"
+  members = [user.alice, user.tiny]
+}
+
+alias "team" {`)
+	w.apply()
+	s := w.greet()
+	text := "Subject: large\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 150) // of 16 KiB that there are
+	s.expect("MAIL FROM:<a@remote.test>", "250", "RCPT TO:<tiny@example.com>", "250", "DATA", "354", text+".", "250")
+	s.expect("MAIL FROM:<a@remote.test>", "250", "RCPT TO:<crowd@example.com>", "250", "DATA", "354", strings.Replace(text, "large", "second", 1)+".", "250")
+	if got := w.subjects("alice@example.com", "INBOX"); len(got) != 1 || got[0] != "second" {
+		t.Errorf("alice has %q", got)
+	}
+	if got := w.subjects("tiny@example.com", "INBOX"); len(got) != 1 {
+		t.Errorf("tiny has %q", got)
+	}
+	if n := w.queued(); n != 1 {
+		t.Errorf("%d entries wait", n)
+	}
+	w.edit("main.mf.hcl", `"16KiB"`, `"64KiB"`)
+	w.apply()
+	eventually(t, "the mail arrives when there is room", func() bool { return len(w.subjects("tiny@example.com", "INBOX")) == 2 })
+	eventually(t, "the queue is empty", w.queueIsEmpty)
+	if got := w.subjects("alice@example.com", "INBOX"); len(got) != 1 {
+		t.Errorf("alice has %q", got)
+	}
+	h := header(w.newest("tiny@example.com", "INBOX"))
+	if !strings.HasPrefix(h, "Return-Path: <a@remote.test>\r\n") || strings.Count(h, "Return-Path:") != 1 {
+		t.Errorf("it has\n%s", h)
+	}
+}

@@ -21,6 +21,8 @@ func TestEveryRecipientHasItsAnswer(t *testing.T) {
 		"a forwarded user":                {"<fwd@example.com>", "250 "},
 		"a disabled user":                 {"<off@example.com>", "550 5.2.1"},
 		"nobody":                          {"<nosuch@example.com>", "550 5.1.1"},
+		"a user, with a subaddress":       {"<alice+tag@example.com>", "250 "},
+		"an alias, with a subaddress":     {"<al+tag@example.com>", "250 "},
 		"nobody, with a subaddress":       {"<nosuch+tag@example.com>", "550 5.1.1"},
 		"anybody of a catch-all domain":   {"<whoever@example.org>", "250 "},
 		"the postmaster":                  {"<postmaster@example.com>", "250 "},
@@ -65,6 +67,7 @@ func TestMailComesToWhereItBelongs(t *testing.T) {
 	}{
 		"catch-all":              {"whoever@example.org", []string{"bob@example.com"}, nil},
 		"not the catch-all":      {"ivo@example.org", []string{"ivo@example.org"}, nil},
+		"subaddress":             {"alice+lists@example.com", []string{"alice@example.com"}, nil},
 		"alias to several":       {"team@example.com", []string{"alice@example.com", "bob@example.com", "both@example.com"}, []string{"away@elsewhere.test"}},
 		"alias to outside":       {"outside@example.com", nil, []string{"one@elsewhere.test", "two@elsewhere.test"}},
 		"forward without a copy": {"fwd@example.com", []string{"alice@example.com"}, []string{"away@elsewhere.test"}},

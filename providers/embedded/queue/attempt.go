@@ -25,6 +25,12 @@ func (q *Queue) attempt(ctx context.Context, j *job) (outcomes []outcome, down *
 		return same(j, o), nil
 	}
 	defer body.Close()
+	switch ours, err := q.ours(ctx, j.entries[0].To); {
+	case err != nil:
+		return same(j, outcome{kind: deferred, status: "4.3.0", text: "the recipient cannot be looked up: " + err.Error()}), nil
+	case ours:
+		return q.here(ctx, j, body), nil
+	}
 	rt, none := q.route(ctx, j)
 	if none == nil {
 		m, err := newMessage(j, body)

@@ -38,6 +38,7 @@ type fakeStore struct {
 	fails    int // how many calls of QueueFinish are still to fail
 	finishes int
 	resolveE error
+	full     bool // alice's mailbox
 }
 
 // A report is a bounce as it was committed.
@@ -179,6 +180,17 @@ func (f *fakeStore) Resolve(_ context.Context, rcpt string) (store.Resolution, e
 		return store.Resolution{}, store.ErrUnknownUser
 	}
 	return store.Resolution{}, store.ErrUnknownDomain
+}
+
+// CheckQuota knows alice, whose mailbox holds 1,000 bytes.
+func (f *fakeStore) CheckQuota(_ context.Context, _, size int64) error {
+	switch {
+	case size > 1000:
+		return store.ErrNeverFits
+	case f.full:
+		return store.ErrOverQuota
+	}
+	return nil
 }
 
 // state returns what is left in the queue.

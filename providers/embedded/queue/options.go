@@ -21,6 +21,7 @@ type Store interface {
 	OpenBody(ctx context.Context, body int64) (store.Body, error)
 	NewDraft(limit int64) *store.Draft
 	Resolve(ctx context.Context, rcpt string) (store.Resolution, error)
+	CheckQuota(ctx context.Context, account, size int64) error
 }
 
 // Resolver looks up names; *net.Resolver is one.

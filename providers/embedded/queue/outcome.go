@@ -23,6 +23,9 @@ type outcome struct {
 	// reports: that server tells the sender itself what becomes of the message
 	// from there (RFC 3461 §5.2.1).
 	reports bool
+	// into is the message as it goes into a mailbox of ours; nil: it has gone
+	// elsewhere. It is committed together with the outcome.
+	into *store.Envelope
 }
 
 type kind int
@@ -108,6 +111,7 @@ func (q *Queue) results(ctx context.Context, j *job, outcomes []outcome) []store
 			continue
 		case delivered:
 			log.Info("delivered", "reply", o.text)
+			r.Into = o.into
 			if e.Asked.Success() && !o.reports {
 				about[dsn.Relayed] = append(about[dsn.Relayed], told{entry: e, outcome: o})
 			}
@@ -169,6 +173,12 @@ func closeDrafts(results []store.QueueResult) {
 	for _, r := range results {
 		if r.Bounce != nil {
 			r.Bounce.Draft.Close()
+		}
+		if r.Into != nil {
+			r.Into.Draft.Close()
+			if r.Into.RemoteDraft != nil {
+				r.Into.RemoteDraft.Close()
+			}
 		}
 	}
 }

@@ -142,6 +142,11 @@ func (r *run) load(ctx context.Context) {
 		k := key{strings.ToLower(domainOf(e.To)), e.Envelope, e.From, e.Body}
 		relay := settings.relayFor(strings.ToLower(domainOf(e.From)), k.dest)
 		if relay != nil {
+			if ours, err := r.q.ours(ctx, e.To); ours || err != nil {
+				relay = nil
+			}
+		}
+		if relay != nil {
 			k.dest = relay.key()
 		}
 		j := open[k]

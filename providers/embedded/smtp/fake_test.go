@@ -58,7 +58,13 @@ func (f *fakeStore) Resolve(_ context.Context, rcpt string) (store.Resolution, e
 	case "bob@d.test":
 		return one(2)
 	case "full@d.test":
-		return one(3)
+		return store.Resolution{Accounts: []int64{3}, Limited: true}, nil
+	case "crowd@d.test":
+		return store.Resolution{Accounts: []int64{1, 3}, Limited: true}, nil
+	case "late@d.test":
+		return store.Resolution{Accounts: []int64{4}, Limited: true}, nil
+	case "latecrowd@d.test":
+		return store.Resolution{Accounts: []int64{1, 4}, Limited: true}, nil
 	case "off@d.test":
 		return store.Resolution{}, store.ErrMailDisabled
 	case "broken@d.test":
@@ -92,8 +98,15 @@ func (f *fakeStore) AddressesOf(_ context.Context, account int64) ([]string, err
 	return []string{"alice@d.test", "al@d.test"}, nil
 }
 
+func (f *fakeStore) AccountByID(_ context.Context, id int64) (*store.Account, error) {
+	return &store.Account{ID: id, Address: []string{"alice", "bob", "full", "late"}[id-1] + "@d.test"}, nil
+}
+
 func (f *fakeStore) CheckQuota(_ context.Context, account, size int64) error {
-	if account == 3 {
+	switch {
+	case account == 3 && size > 5000:
+		return store.ErrNeverFits
+	case account == 3, account == 4 && size > 1:
 		return store.ErrOverQuota
 	}
 	return nil
@@ -116,7 +129,7 @@ func (f *fakeStore) Accept(ctx context.Context, e *store.Envelope) error {
 	if fail != nil {
 		return fail
 	}
-	if slices.Contains(e.Accounts, 3) {
+	if slices.Contains(e.Accounts, 3) || slices.Contains(e.Accounts, 4) {
 		return store.ErrOverQuota
 	}
 	d, err := f.read(e)

@@ -202,7 +202,7 @@ func TestMailGoesThroughTheRealStore(t *testing.T) {
 	}
 	var se *gosmtp.SMTPError
 	big := text + strings.Repeat("0123456789\r\n", 500)
-	if err := send(t, addr, "a@remote.test", []string{"small@d.test"}, big, nil); !errors.As(err, &se) || se.Code != 452 {
+	if err := send(t, addr, "a@remote.test", []string{"small@d.test"}, big, nil); !errors.As(err, &se) || se.Code != 552 {
 		t.Errorf("over quota: %v", err)
 	}
 }

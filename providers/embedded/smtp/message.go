@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	gosmtp "github.com/emersion/go-smtp"
@@ -133,7 +134,7 @@ func (s *session) contentError(err error) *gosmtp.SMTPError {
 func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) error {
 	e := &store.Envelope{
 		Draft: d, From: tx.from.path(), ID: tx.id, Received: s.srv.o.Now(),
-		Accounts: tx.accounts, Remote: tx.remote, Scripted: tx.scripted,
+		Accounts: tx.accounts, Remote: slices.Concat(tx.remote, tx.waiting), Scripted: tx.scripted,
 		Wishes: tx.wishes, Asked: tx.asked,
 	}
 	if tx.junk {
@@ -148,6 +149,7 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 	if tx.results != "" {
 		d.Prepend([]byte(tx.results))
 	}
+	returnPath := ""
 	if len(e.Accounts) > 0 {
 		if len(e.Remote) > 0 {
 			e.RemoteDraft = s.srv.o.Store.NewDraft(tx.maxSize + slack)
@@ -156,7 +158,8 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 				return fmt.Errorf("copy message for the queue: %w", err)
 			}
 		}
-		d.Prepend([]byte("Return-Path: <" + e.From + ">\r\n"))
+		returnPath = "Return-Path: <" + e.From + ">\r\n"
+		d.Prepend([]byte(returnPath))
 	}
 	if err := s.tell(ctx, tx, e); err != nil {
 		return err
@@ -164,7 +167,13 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 	for _, r := range e.Reports {
 		defer r.Draft.Close()
 	}
-	return s.srv.o.Store.Accept(ctx, e)
+	reports := e.Reports
+	err := s.srv.o.Store.Accept(ctx, e)
+	if errors.Is(err, store.ErrOverQuota) && e.Hold == "" {
+		e.Reports = reports
+		err = s.acceptSome(ctx, e, int64(len(returnPath)), err)
+	}
+	return err
 }
 
 // readHeader reads until the buffer holds the whole header, and mostly more. It

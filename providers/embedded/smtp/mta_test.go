@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -236,17 +237,59 @@ func TestTroubleAfterTheContentIsTemporary(t *testing.T) {
 	}
 }
 
-func TestAFullMailboxIsToldAtRCPTWhenTheSizeIsKnown(t *testing.T) {
-	r := newRig(t, MTA, nil)
-	c := r.hello()
-	c.say("MAIL FROM:<a@remote.test> SIZE=100", "250")
-	c.say("RCPT TO:<full@d.test>", "452 4.2.2")
-	c.say("RCPT TO:<alice@d.test>", "250")
-	c.say("RSET", "250")
-	c.say("MAIL FROM:<a@remote.test>", "250")
-	c.say("RCPT TO:<full@d.test>", "250")
-	if got := senders[0].send(c, "Subject: x\r\n\r\ny"); !strings.HasPrefix(got, "452 4.2.2") {
-		t.Errorf("got %q", got)
+func TestFullMailboxes(t *testing.T) {
+	for name, c := range map[string]struct {
+		params   string
+		to       []string
+		rcpt     string // the answer to the last recipient
+		data     string
+		accounts []int64
+		queued   []string
+	}{
+		"one that is full is told at RCPT":                  {"", []string{"full"}, "452 4.2.2", "", nil, nil},
+		"one with too little room, where the size is known": {" SIZE=100", []string{"late"}, "452 4.2.2", "", nil, nil},
+		"one that can never hold the message":               {" SIZE=6000", []string{"full"}, "552 5.2.2", "", nil, nil},
+		"one that turns out to have too little room":        {"", []string{"late"}, "250", "452 4.2.2", nil, nil},
+		"others get it where one is told at RCPT":           {"", []string{"alice", "full"}, "452 4.2.2", "250", []int64{1}, nil},
+		"others get it where one turns out to be full":      {"", []string{"alice", "late"}, "250", "250", []int64{1}, []string{"late@d.test"}},
+		"members of an alias get it where one is full":      {"", []string{"crowd"}, "250", "250", []int64{1}, []string{"full@d.test"}},
+		"members of an alias where one turns out to be":     {"", []string{"latecrowd"}, "250", "250", []int64{1}, []string{"late@d.test"}},
+		"two in two ways": {"", []string{"crowd", "latecrowd"}, "250", "250", []int64{1}, []string{"full@d.test", "late@d.test"}},
+		"a forward and a mailbox that turns out to be full": {"", []string{"fwd", "late"}, "250", "250", nil, []string{"fwd@elsewhere.test", "late@d.test"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range senders {
+				r := newRig(t, MTA, nil)
+				cl := r.hello()
+				cl.say("MAIL FROM:<a@remote.test>"+c.params, "250")
+				for i, to := range c.to {
+					want := "250"
+					if i == len(c.to)-1 {
+						want = c.rcpt
+					}
+					cl.say("RCPT TO:<"+to+"@d.test>", want)
+				}
+				if c.data == "" {
+					continue
+				}
+				if got := s.send(cl, "Subject: x\r\n\r\ny"); !strings.HasPrefix(got, c.data) {
+					t.Fatalf("%s: got %q, want %s", s.name, got, c.data)
+				}
+				ds := r.store.deliveries()
+				if (len(ds) == 1) != (c.data == "250") {
+					t.Fatalf("%s: %d deliveries", s.name, len(ds))
+				}
+				if len(ds) == 0 {
+					continue
+				}
+				if !slices.Equal(ds[0].accounts, c.accounts) || !slices.Equal(ds[0].remote, c.queued) {
+					t.Errorf("%s: %+v, want %v and %v", s.name, ds[0], c.accounts, c.queued)
+				}
+				if len(c.queued) > 0 && strings.Contains(ds[0].remoteText, "Return-Path") || len(c.accounts) > 0 && !strings.HasPrefix(ds[0].text, "Return-Path: ") || strings.Count(ds[0].remoteText, "Received:") != 1 {
+					t.Errorf("%s: the queue has\n%s\nthe mailbox\n%s", s.name, ds[0].remoteText, ds[0].text)
+				}
+			}
+		})
 	}
 }
 

@@ -49,6 +49,7 @@ type transaction struct {
 	accounts   []int64
 	remote     []string
 	scripted   map[int64]string // accounts with scripts, by the recipient that led to each
+	waiting    []string         // own addresses whose mailboxes are full
 	wishes     store.Wishes
 	wanted     map[string]dsn.Asked // what is to be told, by addresses of recipients
 	asked      map[string]dsn.Asked // the same by addresses of remote
@@ -141,7 +142,9 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 }
 
 func (tx *transaction) owns(a address) bool {
-	return slices.ContainsFunc(tx.own, func(o string) bool { return strings.EqualFold(o, a.key()) })
+	base, _, _ := strings.Cut(a.Local, "+") // what a user puts behind his name is his, too
+	base = address{base, a.Domain}.key()
+	return slices.ContainsFunc(tx.own, func(o string) bool { return strings.EqualFold(o, a.key()) || strings.EqualFold(o, base) })
 }
 
 // Rcpt adds a recipient.
@@ -165,17 +168,13 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 	if err != nil {
 		return err
 	}
-	if tx.size > 0 {
-		for _, id := range r.Accounts {
-			if err := s.srv.o.Store.CheckQuota(s.srv.group.Context(), id, tx.size); err != nil {
-				return s.storeError("check quota", err)
-			}
-		}
-	}
 	if err := s.filterRcpt(a); err != nil {
 		return err
 	}
 	tx.wants(a, opts)
+	if err := s.postpone(s.srv.group.Context(), tx, a, &r); err != nil {
+		return s.storeError("check quota", err)
+	}
 	tx.add(a, r)
 	s.startSPF(tx)
 	s.w.begun = tx.begun
@@ -237,6 +236,8 @@ func (s *session) storeError(op string, err error) *gosmtp.SMTPError {
 		return errUnknown
 	case errors.Is(err, store.ErrMailDisabled):
 		return errDisabled
+	case errors.Is(err, store.ErrNeverFits):
+		return errNeverFits
 	case errors.Is(err, store.ErrOverQuota):
 		return errOverQuota
 	case errors.Is(err, store.ErrTooLarge):

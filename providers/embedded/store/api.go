@@ -13,6 +13,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -33,6 +34,9 @@ var (
 	ErrMailDisabled = errors.New("mail is disabled for this account")
 	// ErrOverQuota: the message does not fit into the account's quota.
 	ErrOverQuota = errors.New("over quota")
+	// ErrNeverFits: the message is larger than the whole quota. It is an
+	// ErrOverQuota, too.
+	ErrNeverFits = fmt.Errorf("larger than the whole quota: %w", ErrOverQuota)
 	// ErrTooLarge: a draft grew beyond its limit.
 	ErrTooLarge = errors.New("message too large")
 	// ErrRejected: the scripts of all that a message is for want none of it. The
@@ -69,6 +73,8 @@ type Resolution struct {
 	Forwards []string
 	// Scripted are those of the accounts whose mail is sorted by a script.
 	Scripted []int64
+	// Limited says that one of the accounts has a quota.
+	Limited bool
 }
 
 // Usage is what an account holds.
@@ -234,6 +240,9 @@ type QueueResult struct {
 	Err  string
 	// Warned: Bounce tells the sender that the message waits.
 	Warned bool
+	// Into is the message, where it goes into a mailbox of ours, committed together
+	// with the result, whatever the quota.
+	Into *Envelope
 	// Bounce is committed together with the result; nil for none.
 	Bounce *Envelope
 }

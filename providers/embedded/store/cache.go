@@ -104,6 +104,9 @@ func (t *tx) add(a *accountState, messages, bytes int64) {
 // room checks that size more bytes fit into the quota.
 func (a *accountState) room(size int64) error {
 	if a.quota > 0 && a.bytes+size > a.quota {
+		if size > a.quota {
+			return fmt.Errorf("account %d: %w", a.id, ErrNeverFits)
+		}
 		return fmt.Errorf("account %d: %w", a.id, ErrOverQuota)
 	}
 	return nil

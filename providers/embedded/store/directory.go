@@ -217,7 +217,7 @@ func (s *Store) Resolve(ctx context.Context, rcpt string) (Resolution, error) {
 		r = w.found
 		s.directory.put(rcpt, r, version)
 	}
-	return Resolution{Accounts: slices.Clone(r.Accounts), Forwards: slices.Clone(r.Forwards), Scripted: slices.Clone(r.Scripted)}, nil
+	return Resolution{Accounts: slices.Clone(r.Accounts), Forwards: slices.Clone(r.Forwards), Scripted: slices.Clone(r.Scripted), Limited: r.Limited}, nil
 }
 
 // maxExpanded bounds the addresses that one recipient expands to.
@@ -307,11 +307,45 @@ func (w *resolver) visit(address string) error {
 	case r != nil:
 		return w.follow(r.Members)
 	}
+	if base, ok := baseOf(address); ok {
+		if known, err := w.knows(base); err != nil {
+			return err
+		} else if known {
+			return w.visit(base)
+		}
+	}
 	rest, err := w.routeOf(address[strings.LastIndexByte(address, '@'):])
 	if err != nil || rest == nil {
 		return err
 	}
 	return w.follow(rest.Members)
+}
+
+// separator divides a local part from what its owner puts behind it, to tell his
+// mail apart (RFC 5233): alice+lists@example.com is alice's.
+const separator = '+'
+
+// baseOf is an address without what stands behind the separator.
+func baseOf(address string) (string, bool) {
+	at := strings.LastIndexByte(address, '@')
+	i := strings.IndexByte(address, separator)
+	if i <= 0 || i > at {
+		return "", false
+	}
+	return address[:i] + address[at:], true
+}
+
+// knows says whether an address has an account or a route of its own.
+func (w *resolver) knows(address string) (bool, error) {
+	account, err := w.account(address)
+	if account != nil && err == nil {
+		return true, nil
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return false, err
+	}
+	r, err := w.routeOf(address)
+	return r != nil, err
 }
 
 func (w *resolver) deliver(a *Account) {
@@ -320,6 +354,7 @@ func (w *resolver) deliver(a *Account) {
 		if a.Scripted {
 			w.found.Scripted = append(w.found.Scripted, a.ID)
 		}
+		w.found.Limited = w.found.Limited || a.Quota > 0
 	}
 }
 

@@ -149,6 +149,18 @@ func (s *Store) NextDue(ctx context.Context) (time.Time, bool, error) {
 // is delivered whatever the quota; one to an account that was closed meanwhile
 // is dropped.
 func (s *Store) QueueFinish(ctx context.Context, results []QueueResult) error {
+	for _, r := range results {
+		if r.Into == nil {
+			continue
+		}
+		// It was accepted already: a script that wants none of it sorts nothing.
+		r.Into.Sorted, r.Into.Further, r.Into.Reports = nil, nil, nil
+		done, err := s.sort(ctx, r.Into)
+		defer done()
+		if err != nil {
+			r.Into.Sorted, r.Into.Further, r.Into.Reports = nil, nil, nil
+		}
+	}
 	err := s.write(ctx, func(t *tx) error {
 		for _, r := range results {
 			if err := t.queueFinish(r); err != nil {
@@ -171,6 +183,15 @@ func (t *tx) queueFinish(r QueueResult) error {
 	}
 	if err != nil {
 		return fmt.Errorf("read queue: %w", err)
+	}
+	if r.Into != nil {
+		switch err := t.deliver(r.Into); {
+		case errors.Is(err, ErrUnknownUser):
+			// Closed since: the next attempt finds that out, and tells the sender.
+			r = QueueResult{ID: r.ID, Err: err.Error(), Next: time.Now()}
+		case err != nil:
+			return err
+		}
 	}
 	if r.Done {
 		if _, err := t.exec(`DELETE FROM queue WHERE id = ?`, r.ID); err != nil {
