@@ -62,6 +62,11 @@ var postfixProvider = &BlockType{
 		{Attribute: "lookup.alias_members", As: "`result_attribute`, or `special_result_attribute` where they are entries"},
 		{Attribute: "lookup.alias_external", As: "`result_attribute`"},
 		{Attribute: "lookup.alias_keep_copy", As: "`query_filter` of a map before the others"},
+		{Attribute: "location.content", As: "its queue"},
+		{Attribute: "location.path", As: "`queue_directory`; Postfix stands still while the queue is moved", Refuses: postfixPath},
+		{Attribute: "location.messages", As: "files in the queue"},
+		{Attribute: "location.bytes", As: "size of these files"},
+		{Attribute: "location.free", As: "what `df` says"},
 		{Attribute: "service.name", As: "the instance"},
 		{Attribute: "service.running", As: "`postfix start`, `postfix stop`, or its systemd unit"},
 		{Attribute: "maildomain.name", As: "map in `virtual_mailbox_domains`"},
@@ -92,6 +97,14 @@ var postfixProvider = &BlockType{
 func postfixParameter(v cty.Value) string {
 	if name := v.AsString(); name == "" || strings.ContainsAny(name, " \t\r\n=#,$(){}\"'\\:;") {
 		return "has no parameter of such a name"
+	}
+	return ""
+}
+
+// postfixPath refuses paths that main.cf cannot hold as they are.
+func postfixPath(v cty.Value) string {
+	if strings.ContainsAny(v.AsString(), " \t\r\n$#,") {
+		return "takes no path with white space or one of $#, in it"
 	}
 	return ""
 }

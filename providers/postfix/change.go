@@ -24,6 +24,7 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	if len(batch) == 0 || ctx.Err() != nil {
 		return ctx.Err()
 	}
+	batch = uncounted(batch)
 	if err := p.finish(ctx); err != nil {
 		return err
 	}
@@ -178,27 +179,6 @@ func (w *world) change(c providers.Change) error {
 		return nil
 	}
 	return w.put(r, a)
-}
-
-// ledgerKinds are the kinds that are held by main.cf and master.cf.
-var ledgerKinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindLookup, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindService}
-
-func (w *world) drop(id schema.ID) {
-	if i := slices.Index(tableKinds[:], id.Kind); i >= 0 {
-		w.tables[i].remove(id.Key)
-		delete(w.built[i], id.Key)
-		if i == recipients {
-			delete(w.users, id.Key)
-		}
-		return
-	}
-	w.ledger.remove(id.Kind, id.Key)
-	if id.Kind == schema.KindParameter {
-		delete(w.params, id.Key)
-	}
-	if id.Kind == schema.KindService {
-		w.wantRunning = new(bool)
-	}
 }
 
 func (w *world) put(r *schema.Resource, a attrs) error {

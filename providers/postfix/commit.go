@@ -25,8 +25,11 @@ func (p *Provider) finish(ctx context.Context) error {
 	}
 	t := p.trial(nil)
 	before, err := t.Before(ctx)
-	if err != nil || before == nil {
+	if err != nil {
 		return err
+	}
+	if before == nil {
+		return p.finishMove(ctx)
 	}
 	running, err := p.daemon().Running(ctx)
 	if err != nil {
@@ -44,7 +47,10 @@ func (p *Provider) finish(ctx context.Context) error {
 		restart = rebinds(parseMain(f.Content), parseMain(now[0].Content))
 	}
 	t.Accept = p.accept(running, restart)
-	return t.Finish(ctx)
+	if err := t.Finish(ctx); err != nil {
+		return err
+	}
+	return p.finishMove(ctx)
 }
 
 // rebinds reports whether the master has to be started anew: of these parameters it
@@ -227,7 +233,12 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 			return err
 		}
 	}
-	if err := p.trial(p.accept(running, rebinds(was.main, next.main))).Run(ctx, files...); err != nil {
+	if to, moves := next.moving(was); moves {
+		err = p.relocate(ctx, to, running, files)
+	} else {
+		err = p.trial(p.accept(running, rebinds(was.main, next.main))).Run(ctx, files...)
+	}
+	if err != nil {
 		return err
 	}
 	return p.on.Remove(ctx, gone...)

@@ -28,7 +28,7 @@ type native struct {
 var derivedNames = []string{
 	"myhostname", "proxy_interfaces", "message_size_limit", "mailbox_size_limit", "smtpd_tls_chain_files", "smtpd_tls_security_level", "relayhost",
 	"minimal_backoff_time", "maximal_backoff_time", "queue_run_delay", "maximal_queue_lifetime", "bounce_queue_lifetime", "smtpd_relay_restrictions",
-	"virtual_transport", "virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps",
+	queueParameter, "virtual_transport", "virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps",
 	"smtpd_sasl_type", "smtpd_sasl_path", "cyrus_sasl_config_path", "inet_interfaces",
 	milterParameter("smtp"), milterParameter("submission"),
 }
@@ -45,6 +45,8 @@ func (p *Provider) derive(kind string, a attrs, former func(string) string) (nat
 		return p.deriveLookup(a, former)
 	case schema.KindListener:
 		return p.deriveListener(a)
+	case schema.KindLocation:
+		return deriveLocation(a)
 	case schema.KindParameter:
 		return deriveParameter(a)
 	case schema.KindFilter: // all of a service come together, in settleFilters
@@ -52,6 +54,17 @@ func (p *Provider) derive(kind string, a attrs, former func(string) string) (nat
 		return native{}, err
 	}
 	return native{}, nil
+}
+
+func deriveLocation(a attrs) (native, error) {
+	path := a.Str("path")
+	if a.Str("content") != queueKey {
+		return native{}, fmt.Errorf("content: Postfix has no %q", a.Str("content"))
+	}
+	if err := checkPath(path); err != nil || filepath.Clean(path) != path || path == "/" {
+		return native{}, fmt.Errorf("path: %q is no place for a queue", path)
+	}
+	return native{params: map[string]string{queueParameter: path}}, nil
 }
 
 const (

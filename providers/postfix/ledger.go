@@ -112,3 +112,27 @@ func (h *holding) attrs() (attrs, error) {
 	}
 	return attributes.Check(h.Kind, v)
 }
+
+// ledgerKinds are the kinds that are held by main.cf and master.cf.
+var ledgerKinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindLookup, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation, schema.KindService}
+
+func (w *world) drop(id schema.ID) {
+	if i := slices.Index(tableKinds[:], id.Kind); i >= 0 {
+		w.tables[i].remove(id.Key)
+		delete(w.built[i], id.Key)
+		if i == recipients {
+			delete(w.users, id.Key)
+		}
+		return
+	}
+	w.ledger.remove(id.Kind, id.Key)
+	if id.Kind == schema.KindLocation {
+		delete(w.ledger.Main, queueParameter) // the queue stays where it is
+	}
+	if id.Kind == schema.KindParameter {
+		delete(w.params, id.Key)
+	}
+	if id.Kind == schema.KindService {
+		w.wantRunning = new(bool)
+	}
+}

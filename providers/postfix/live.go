@@ -38,6 +38,8 @@ type world struct {
 	// certified: the certificate of our own is good for the hostname.
 	certified bool
 
+	// queue is where the queue lies.
+	queue string
 	// yielded are the ports that another server takes.
 	yielded map[string]bool
 	// wantRunning is what becomes of the daemon; nil: nothing.
@@ -113,7 +115,7 @@ func (p *Provider) load(ctx context.Context) (*world, error) {
 // ask has Postfix say what it makes of its files, all of it side by side.
 func (w *world) ask(ctx context.Context) error {
 	p := w.p
-	asks := []func() error{func() error { return w.askMain(ctx) }, func() error { return w.askMaster(ctx) }}
+	asks := []func() error{func() error { return w.askMain(ctx) }, func() error { return w.askMaster(ctx) }, func() error { return w.askQueue(ctx) }}
 	for i := range tableNames {
 		asks = append(asks, func() (err error) {
 			w.built[i], err = p.dump(ctx, p.mapOf(i), w.files[tableFiles+i].Exists)

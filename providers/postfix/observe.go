@@ -37,6 +37,9 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 			out = append(out, *o)
 		}
 	}
+	if err := w.count(ctx, out, wanted); err != nil {
+		return nil, err
+	}
 	if !scope.Part {
 		if out, err = w.foreign(ctx, out); err != nil {
 			return nil, err
@@ -52,7 +55,7 @@ func (w *world) ids(wanted []schema.Resource) []schema.ID {
 		ids = append(ids, schema.ID{Kind: w.ledger.Resources[i].Kind, Key: w.ledger.Resources[i].Key})
 	}
 	for _, r := range wanted {
-		if r.Kind == schema.KindParameter && w.ledger.find(r.Kind, r.Key) == nil {
+		if (r.Kind == schema.KindParameter || r.Kind == schema.KindLocation) && w.ledger.find(r.Kind, r.Key) == nil {
 			ids = append(ids, schema.ID{Kind: r.Kind, Key: r.Key})
 		}
 	}
@@ -85,6 +88,9 @@ func (w *world) observed(id schema.ID, want cty.Value) *providers.Observed {
 	}
 	h := w.ledger.find(id.Kind, id.Key)
 	if h == nil {
+		if id.Kind == schema.KindLocation && id.Key == queueKey {
+			return w.observedQueue()
+		}
 		if v, ok := w.params[id.Key]; ok && id.Kind == schema.KindParameter && !slices.Contains(derivedNames, id.Key) {
 			attrs := schema.KindByName(id.Kind).Object(map[string]cty.Value{"name": cty.StringVal(id.Key), "value": cty.StringVal(v)})
 			return &providers.Observed{Kind: id.Kind, Key: id.Key, Attrs: attrs, Revision: digest(v)}
@@ -207,6 +213,9 @@ func (w *world) live(kind string, a attrs) (map[string]cty.Value, bool) {
 			vals["value"] = cty.StringVal(v)
 		}
 		return vals, ok
+	case schema.KindLocation:
+		vals["path"] = cty.StringVal(w.queue)
+		return vals, true
 	case schema.KindService:
 		vals["running"] = cty.BoolVal(w.running)
 		return vals, true
