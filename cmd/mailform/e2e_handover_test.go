@@ -65,9 +65,7 @@ func TestHandOver(t *testing.T) {
 			t.Errorf("with %s the relay has the message %d times, and %d messages", step.mail, n, len(relay.messages()))
 		}
 		relay.end()
-		if step.running() == 0 || step.stopped() != 0 {
-			t.Errorf("with %s: the new one is process %d, the old one process %d", step.mail, step.running(), step.stopped())
-		}
+		eventually(t, "the new one runs, and the old one does not", func() bool { return step.running() != 0 && step.stopped() == 0 })
 		r.delivered("al@example.com", "alice")
 		r.found("bob", inBox) // from before
 	}
