@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -174,4 +175,26 @@ alias "team" {`)
 	if !strings.HasPrefix(h, "Return-Path: <a@remote.test>\r\n") || strings.Count(h, "Return-Path:") != 1 {
 		t.Errorf("it has\n%s", h)
 	}
+}
+
+// A bounce of forwarded mail comes back here, and goes to who has sent it.
+func TestBouncesOfForwardedMailGoBack(t *testing.T) {
+	t.Parallel()
+	w := newHouse(t, "1MiB")
+	sink := w.sink(nil)
+	w.deliver("outside@example.com", "forwarded")
+	eventually(t, "it goes on", func() bool { return sink.count("forwarded", "one@elsewhere.test") == 1 })
+	m := regexp.MustCompile(`X-Mail-Args: <(SRS0=[^>]*@example\.com)>`).FindStringSubmatch(strings.Join(sink.messages(), ""))
+	if m == nil {
+		t.Fatalf("it goes on as\n%s", sink.messages())
+	}
+	s := w.greet()
+	s.expect("MAIL FROM:<>", "250", "RCPT TO:<"+strings.Replace(m[1], "sender", "victim", 1)+">", "550 5.1.1",
+		"RCPT TO:<"+strings.ToLower(m[1])+">", "250", "DATA", "354", "Subject: bounce\r\n\r\nno\r\n.", "250")
+	eventually(t, "the bounce goes back", func() bool { return sink.count("bounce", "sender@example.net") == 1 })
+	// The key is that of the store, not of the process.
+	w.end()
+	w.apply()
+	s = w.greet()
+	s.expect("MAIL FROM:<>", "250", "RCPT TO:<"+m[1]+">", "250")
 }

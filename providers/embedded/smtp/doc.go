@@ -24,8 +24,12 @@
 // knows are taken, in Submission mode a login over TLS comes first. There is no
 // setting that changes this.
 //
-// Mail that is forwarded elsewhere keeps its envelope sender (no SRS); loops
-// are cut by the number of Received fields (RFC 5321 §6.3).
+// Mail that is forwarded elsewhere goes on under a sender that leads its bounces
+// back here (SRS), with the address that it went through on top (Delivered-To);
+// loops are cut by that, and by the number of Received fields (RFC 5321 §6.3).
+//
+// Who mail is from is looked at by a [Checker], while the client still talks where
+// that can be (checks.go).
 //
 // What senders ask to be told (DSN, RFC 3461) goes into the queue with the
 // message; that mail has arrived in a mailbox is told here.

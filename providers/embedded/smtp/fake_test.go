@@ -41,6 +41,7 @@ type fakeStore struct {
 type delivery struct {
 	id, from   string
 	mailbox    string
+	senders    map[string]string
 	accounts   []int64
 	remote     []string
 	text       string // for accounts
@@ -98,6 +99,14 @@ func (f *fakeStore) AddressesOf(_ context.Context, account int64) ([]string, err
 	return []string{"alice@d.test", "al@d.test"}, nil
 }
 
+// SenderOf marks a sender as rewritten.
+func (f *fakeStore) SenderOf(_ context.Context, sender, forwarder string) (string, error) {
+	if sender == "" || strings.HasSuffix(sender, "@d.test") {
+		return sender, nil
+	}
+	return "SRS0=" + strings.ReplaceAll(sender, "@", "=") + forwarder[strings.LastIndexByte(forwarder, '@'):], nil
+}
+
 func (f *fakeStore) AccountByID(_ context.Context, id int64) (*store.Account, error) {
 	return &store.Account{ID: id, Address: []string{"alice", "bob", "full", "late"}[id-1] + "@d.test"}, nil
 }
@@ -150,7 +159,7 @@ func (f *fakeStore) Accept(ctx context.Context, e *store.Envelope) error {
 }
 
 func (f *fakeStore) read(e *store.Envelope) (delivery, error) {
-	d := delivery{id: e.ID, from: e.From, accounts: e.Accounts, remote: e.Remote, mailbox: e.SpecialUse, wishes: e.Wishes, asked: e.Asked}
+	d := delivery{id: e.ID, from: e.From, accounts: e.Accounts, remote: e.Remote, mailbox: e.SpecialUse, senders: e.Senders, wishes: e.Wishes, asked: e.Asked}
 	text, err := io.ReadAll(e.Draft.Reader())
 	if err != nil {
 		return d, err

@@ -191,7 +191,7 @@ func TestMailGoesThroughTheRealStore(t *testing.T) {
 		}
 	}
 	entries, err := s.QueueList(context.Background())
-	if err != nil || len(entries) != 1 || entries[0].To != "x@far.test" || entries[0].From != "a@remote.test" {
+	if err != nil || len(entries) != 1 || entries[0].To != "x@far.test" || !strings.HasPrefix(entries[0].From, "SRS0=") || !strings.HasSuffix(entries[0].From, "=remote.test=a@d.test") {
 		t.Errorf("queue %+v, %v", entries, err)
 	}
 	for rcpt, want := range map[string]int{"nosuch@d.test": 550, "off@d.test": 550, "b@other.test": 550} {

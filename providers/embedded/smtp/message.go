@@ -88,6 +88,9 @@ func (s *session) fill(ctx context.Context, tx *transaction, c *content, d *stor
 	if h.hops >= s.srv.o.Limits.Hops {
 		return nil, errLoop
 	}
+	if tx.loops(h) {
+		return nil, errLoop
+	}
 	h.clean(s.hostname)
 	if s.srv.o.Mode == Submission {
 		if err := s.complete(ctx, tx, h); err != nil {
@@ -134,7 +137,7 @@ func (s *session) contentError(err error) *gosmtp.SMTPError {
 func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) error {
 	e := &store.Envelope{
 		Draft: d, From: tx.from.path(), ID: tx.id, Received: s.srv.o.Now(),
-		Accounts: tx.accounts, Remote: slices.Concat(tx.remote, tx.waiting), Scripted: tx.scripted,
+		Accounts: tx.accounts, Remote: slices.Concat(tx.remote, tx.waiting), Senders: tx.senders, Scripted: tx.scripted,
 		Wishes: tx.wishes, Asked: tx.asked,
 	}
 	if tx.junk {
@@ -149,6 +152,7 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 	if tx.results != "" {
 		d.Prepend([]byte(tx.results))
 	}
+	onward := d // as it goes on elsewhere
 	returnPath := ""
 	if len(e.Accounts) > 0 {
 		if len(e.Remote) > 0 {
@@ -157,9 +161,13 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 			if _, err := io.Copy(e.RemoteDraft, d.Reader()); err != nil {
 				return fmt.Errorf("copy message for the queue: %w", err)
 			}
+			onward = e.RemoteDraft
 		}
 		returnPath = "Return-Path: <" + e.From + ">\r\n"
 		d.Prepend([]byte(returnPath))
+	}
+	if len(e.Accounts) == 0 || onward != d {
+		tx.mark(onward)
 	}
 	if err := s.tell(ctx, tx, e); err != nil {
 		return err

@@ -30,6 +30,7 @@ type Store interface {
 	Resolve(ctx context.Context, rcpt string) (store.Resolution, error)
 	LocalDomain(ctx context.Context, name string) (bool, error)
 	AddressesOf(ctx context.Context, account int64) ([]string, error)
+	SenderOf(ctx context.Context, sender, forwarder string) (string, error)
 	AccountByID(ctx context.Context, id int64) (*store.Account, error)
 	CheckQuota(ctx context.Context, account, size int64) error
 	NewDraft(limit int64) *store.Draft

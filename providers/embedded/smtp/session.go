@@ -48,8 +48,10 @@ type transaction struct {
 	recipients []address
 	accounts   []int64
 	remote     []string
-	scripted   map[int64]string // accounts with scripts, by the recipient that led to each
-	waiting    []string         // own addresses whose mailboxes are full
+	scripted   map[int64]string  // accounts with scripts, by the recipient that led to each
+	senders    map[string]string // of forwarded mail, by addresses of remote
+	forwarders []address         // recipients whose mail goes on elsewhere
+	waiting    []string          // own addresses whose mailboxes are full
 	wishes     store.Wishes
 	wanted     map[string]dsn.Asked // what is to be told, by addresses of recipients
 	asked      map[string]dsn.Asked // the same by addresses of remote
@@ -174,6 +176,9 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 	tx.wants(a, opts)
 	if err := s.postpone(s.srv.group.Context(), tx, a, &r); err != nil {
 		return s.storeError("check quota", err)
+	}
+	if err := s.forward(s.srv.group.Context(), tx, a, r.Forwards); err != nil {
+		return s.internal("rewrite the sender", err)
 	}
 	tx.add(a, r)
 	s.startSPF(tx)

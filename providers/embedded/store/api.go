@@ -94,6 +94,9 @@ type Envelope struct {
 	SpecialUse string
 	// Remote recipients: the message goes into the outbound queue for each.
 	Remote []string
+	// Senders are the reverse paths for Remote recipients, by their address, where
+	// they differ from From: those of forwarded mail lead back here.
+	Senders map[string]string
 	// Hold is why the message waits in the queue for somebody to release it; empty:
 	// it does not. Remote is then everybody it is for, those with an account here too.
 	Hold string

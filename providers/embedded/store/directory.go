@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/idna"
 
+	"github.com/mailform/mailform/providers/embedded/srs"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -204,7 +206,7 @@ func (s *Store) Resolve(ctx context.Context, rcpt string) (Resolution, error) {
 	}
 	r, version, ok := s.directory.get(rcpt)
 	if !ok {
-		w := resolver{seen: map[string]bool{}, local: map[string]bool{}}
+		w := resolver{seen: map[string]bool{}, local: map[string]bool{}, forwarding: s.forwarding, now: s.now}
 		err := s.read.snapshot(ctx, func(v *snapshot) error {
 			w.row = v.row
 			w.account = func(address string) (*Account, error) { return scanAccount(v.row, declaredAccount, address) }
@@ -215,7 +217,9 @@ func (s *Store) Resolve(ctx context.Context, rcpt string) (Resolution, error) {
 			return Resolution{}, fmt.Errorf("resolve %s: %w", rcpt, err)
 		}
 		r = w.found
-		s.directory.put(rcpt, r, version)
+		if !w.passing {
+			s.directory.put(rcpt, r, version)
+		}
 	}
 	return Resolution{Accounts: slices.Clone(r.Accounts), Forwards: slices.Clone(r.Forwards), Scripted: slices.Clone(r.Scripted), Limited: r.Limited}, nil
 }
@@ -232,6 +236,11 @@ type resolver struct {
 	local    map[string]bool // domains looked up
 	found    Resolution
 	disabled bool // someone was left out who takes no mail
+	// forwarding knows the senders that were rewritten here, at the time now.
+	// passing: what was found is one of them, which is not for ever.
+	forwarding srs.Scheme
+	now        func() time.Time
+	passing    bool
 }
 
 func (w *resolver) resolve(rcpt string) error {
@@ -306,6 +315,9 @@ func (w *resolver) visit(address string) error {
 		return nil
 	case r != nil:
 		return w.follow(r.Members)
+	}
+	if w.comesBack(address) {
+		return nil
 	}
 	if base, ok := baseOf(address); ok {
 		if known, err := w.knows(base); err != nil {

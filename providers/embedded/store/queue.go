@@ -19,9 +19,13 @@ func (t *tx) enqueue(e *Envelope, body, size int64, at time.Time) error {
 			return err
 		}
 		asked := e.Asked[to]
+		from, rewritten := e.Senders[to]
+		if !rewritten {
+			from = e.From
+		}
 		if _, err := t.exec(`INSERT INTO queue (id, envelope, sender, recipient, body, size, created_at, next_at, attempts, last_error, held,
 			ret, envid, require_tls, notify, orcpt, warned) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, e.ID, e.From, to, body, size, micros(at), micros(at), e.Hold, e.Hold != "",
+			id, e.ID, from, to, body, size, micros(at), micros(at), e.Hold, e.Hold != "",
 			e.Return, e.EnvelopeID, e.RequireTLS, asked.Notify, asked.Original, false); err != nil {
 			return fmt.Errorf("queue message: %w", err)
 		}

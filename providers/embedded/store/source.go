@@ -93,7 +93,7 @@ func (s *Store) sourced(ctx context.Context, src Source, address string) (*Accou
 // resolveBySource is [Store.Resolve] where a source knows those who are not
 // declared.
 func (s *Store) resolveBySource(ctx context.Context, src Source, rcpt string) (Resolution, error) {
-	w := resolver{seen: map[string]bool{}, local: map[string]bool{}}
+	w := resolver{seen: map[string]bool{}, local: map[string]bool{}, forwarding: s.forwarding, now: s.now}
 	w.row = s.readRow(ctx)
 	w.account = func(address string) (*Account, error) { return s.findAccount(ctx, src, address) }
 	w.routeOf = func(address string) (*routeAttrs, error) {

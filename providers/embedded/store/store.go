@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/mailform/mailform/providers/embedded/srs"
 )
 
 // Names in the data directory.
@@ -42,6 +44,8 @@ type Store struct {
 	writer *writer // nil when read-only
 	// identity is nil when read-only.
 	identity *identity
+	// forwarding has the key of rewritten senders; none when read-only.
+	forwarding srs.Scheme
 
 	directory directoryCache
 	source    atomic.Pointer[Source]
@@ -126,6 +130,11 @@ func (s *Store) openOwner(ctx context.Context) error {
 		return err
 	}
 	s.writer = w
+	key, err := s.secret(ctx, "srs")
+	if err != nil {
+		return err
+	}
+	s.forwarding = srs.New(key)
 	if err := s.openReaders(ctx); err != nil {
 		return err
 	}
