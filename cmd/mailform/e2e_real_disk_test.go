@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/providers/mailtest"
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +26,12 @@ func (r *real) onSmallDisks() {
 			r.t.Logf("SKIPPED: a small disk cannot be mounted: %v", err)
 			return
 		}
-		// The servers end after that, and let go of what they hold there.
-		r.t.Cleanup(func() { _ = unix.Unmount(p.Own(), unix.MNT_DETACH) })
+		// The servers end after that, and let go of what they hold there. authd is
+		// found by what lies there, and so ends before.
+		r.t.Cleanup(func() {
+			_ = authd.Stop(context.Background(), filepath.Join(p.Own(), "authd"))
+			_ = unix.Unmount(p.Own(), unix.MNT_DETACH)
+		})
 	}
 	for _, p := range r.parts {
 		if d, ok := p.(*mailtest.DovecotInstance); ok {
