@@ -54,6 +54,9 @@ func (s Scheme) Forward(sender, domain string, now time.Time) (string, bool) {
 		return "", false
 	}
 	local, from := sender[:at], sender[at+1:]
+	if from == "" || strings.ContainsAny(from, "=[]") {
+		return "", false
+	}
 	var out string
 	switch rest, kind := cut(local); kind {
 	case prefix0: // the second hop keeps what the first has made
@@ -62,7 +65,7 @@ func (s Scheme) Forward(sender, domain string, now time.Time) (string, bool) {
 	case prefix1: // and so do all others, which only change the code
 		_, rest, ok := field(rest)
 		first, body, ok2 := field(rest)
-		if !ok || !ok2 {
+		if !ok || !ok2 || first == "" || body == "" {
 			return "", false
 		}
 		out = "SRS1" + separator + s.code("1", first, body) + separator + first + separator + body
