@@ -20,7 +20,8 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	untried := map[string]string{schema.KindProcess: "there is one in a data directory, with tests of its own"}
+	untried := map[string]string{schema.KindProcess: "there is one in a data directory, with tests of its own",
+		schema.KindLocation: "it moves a store, which the tests of the program do"}
 	for _, kind := range []string{schema.KindParameter, schema.KindMailStore, schema.KindDelivery, schema.KindService, schema.KindRecipient} {
 		untried[kind] = "it belongs to servers that others brought along"
 	}

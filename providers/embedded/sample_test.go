@@ -46,6 +46,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindMailbox:    mailboxes(),
 		schema.KindRoute:      routes(),
 		schema.KindListener:   listeners(t),
+		schema.KindLookup:     lookups(),
 		schema.KindFilter:     filters(),
 		schema.KindResolver:   resolvers(),
 		schema.KindInbound:    inbound(),

@@ -20,6 +20,7 @@ func TestConformance(t *testing.T) {
 	untried := providertest.Others("it is none of a server that takes mail", schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation,
 		schema.KindMailDomain, schema.KindRecipient, schema.KindRoute)
 	untried[schema.KindLocation] = "the queue is moved, with tests of its own"
+	untried[schema.KindLookup] = "it takes a directory: the tests of the program have one"
 	untried[schema.KindService] = "there is one in an instance, with tests of its own"
 	providertest.Run(t, providertest.Harness{
 		Atomic: true, Untried: untried,
