@@ -52,6 +52,7 @@ var serverBlock = &BlockType{
 			}},
 		inboundBlock,
 		resolverBlock,
+		upkeepBlock,
 		{Type: "relay", Doc: "A server that all mail for elsewhere is handed to. Left out: mail goes to the MX of its domain.",
 			Attributes: []Attribute{
 				{Name: "host", Type: cty.String, Required: true, Form: FormHostPort,

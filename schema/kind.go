@@ -57,6 +57,7 @@ const (
 	KindLocation   = "location"
 	KindListener   = "listener"
 	KindInbound    = "inbound"
+	KindUpkeep     = "upkeep"
 	KindResolver   = "resolver"
 	KindSmarthost  = "smarthost"
 	KindSecondary  = "secondary"
@@ -173,6 +174,11 @@ var kinds = append([]*Kind{
 		Name: KindSmarthost, Rank: 26,
 		Doc:        "A server that a mail server hands mail for elsewhere to.",
 		Attributes: smarthostAttributes,
+	},
+	{
+		Name: KindUpkeep, Rank: 28,
+		Doc:        "What a mail server does with mailboxes as time goes by.",
+		Attributes: upkeepAttributes,
 	},
 	{
 		Name: KindMailDomain, Rank: 30,

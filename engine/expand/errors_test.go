@@ -226,6 +226,15 @@ nameserver "b" {
   rate_limit { exempt = ["192.0.2.0/24"] }
 }`, summary: "Name server that others run", at: "rate_limit",
 		},
+		"upkeep at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  upkeep { trash = "30d" }
+}`, summary: "Server that others make", detail: []string{"a block upkeep says"}, at: "upkeep",
+		},
 		"checks of mail at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

@@ -69,6 +69,7 @@ func (e *expander) readServers() {
 		e.addPair(s, srv)
 		e.addInbound(s, srv)
 		e.addSmarthosts(s, srv)
+		e.addUpkeep(s, srv)
 		e.addLocations(s, srv)
 	}
 }

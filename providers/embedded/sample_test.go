@@ -51,6 +51,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindResolver:   resolvers(),
 		schema.KindInbound:    inbound(),
 		schema.KindSmarthost:  smarthosts(),
+		schema.KindUpkeep:     upkeeps(),
 		schema.KindSecondary:  secondaries(),
 		schema.KindRateLimit:  rateLimits(),
 		schema.KindDNSSEC:     signings(),

@@ -190,7 +190,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
 	d.makeQueue()
 	d.sockets = newSockets(d.log, d.makeService)
-	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx)); err != nil {
+	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadUpkeep(ctx)); err != nil {
 		return err
 	}
 	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Transfers: d.transfers, Logger: d.log})
@@ -281,6 +281,7 @@ func (d *daemon) purge(ctx context.Context, now time.Time) {
 	if err := d.store.ForgetTold(ctx, now); err != nil && ctx.Err() == nil {
 		d.log.Error("forget what was told", "error", err)
 	}
+	d.expire(ctx, now)
 	switch n, err := d.store.PurgeRetained(ctx, now); {
 	case err != nil && ctx.Err() == nil:
 		d.log.Error("purge the mail of closed accounts", "error", err)

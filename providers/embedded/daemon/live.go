@@ -154,7 +154,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	settings, lookups, filters, secondaries := false, false, false, false
-	limits, inbound, smarthosts := false, false, false
+	limits, inbound, smarthosts, upkeep := false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -172,6 +172,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			inbound = true
 		case schema.KindSmarthost:
 			smarthosts = true
+		case schema.KindUpkeep:
+			upkeep = true
 		case schema.KindZone, schema.KindDNSSEC:
 			zones[c.Key] = true
 		case schema.KindRRset:
@@ -206,6 +208,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if smarthosts {
 		if err := d.loadSmarthosts(ctx); err != nil {
 			d.log.Error("load the smarthosts", "error", err)
+		}
+	}
+	if upkeep || settings { // warnings have the name of the server
+		if err := d.loadUpkeep(ctx); err != nil {
+			d.log.Error("load how mailboxes are kept", "error", err)
 		}
 	}
 	if inbound {

@@ -207,8 +207,8 @@ func (t *tx) addMessage(a *accountState, m *mailboxState, s stored) (uid uint32,
 	m.uidNext++
 	m.count(s.flags, s.size, 1)
 	t.add(a, 1, s.size)
-	if _, err := t.exec(`INSERT INTO message (mailbox, uid, modseq, body, size, flags, keywords, internal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.id, int64(uid), int64(modSeq), s.body, s.size, int64(s.flags), s.keywords, s.internal); err != nil {
+	if _, err := t.exec(`INSERT INTO message (mailbox, uid, modseq, body, size, flags, keywords, internal, saved) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.id, int64(uid), int64(modSeq), s.body, s.size, int64(s.flags), s.keywords, s.internal, micros(time.Now())); err != nil {
 		return 0, fmt.Errorf("write message: %w", err)
 	}
 	return uid, nil

@@ -63,6 +63,8 @@ func newAttributes(kind string) attributes {
 		return &filterAttrs{}
 	case schema.KindListener:
 		return &listenerAttrs{}
+	case schema.KindUpkeep:
+		return &upkeepAttrs{}
 	case schema.KindInbound:
 		return &inboundAttrs{}
 	case schema.KindResolver:

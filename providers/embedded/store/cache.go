@@ -30,6 +30,7 @@ type accountState struct {
 	closed, folders bool
 	inbox           int64 // mailbox id; 0: not looked up
 	messages, bytes int64
+	warned          int // percent of the quota that the user knows of
 	dirty           bool
 }
 
@@ -68,8 +69,8 @@ func (t *tx) account(id int64) (*accountState, error) {
 	}
 	a := &accountState{id: id}
 	var closedAt int64
-	err := t.row(`SELECT quota, closed_at, folders, messages, bytes FROM account WHERE id = ?`, []any{id},
-		&a.quota, &closedAt, &a.folders, &a.messages, &a.bytes)
+	err := t.row(`SELECT quota, closed_at, folders, messages, bytes, warned FROM account WHERE id = ?`, []any{id},
+		&a.quota, &closedAt, &a.folders, &a.messages, &a.bytes, &a.warned)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("account %d: %w", id, ErrNotFound)
 	}
@@ -95,6 +96,14 @@ func (t *tx) add(a *accountState, messages, bytes int64) {
 	a.messages += messages
 	a.bytes += bytes
 	t.wrote = true
+	if a.quota > 0 {
+		t.fill(a)
+	}
+	t.dirty(a)
+}
+
+// dirty notes that an account is to be written back.
+func (t *tx) dirty(a *accountState) {
 	if !a.dirty {
 		a.dirty = true
 		t.dirtyAcc = append(t.dirtyAcc, a)
@@ -157,7 +166,7 @@ func (t *tx) flush() error {
 		m.dirty = false
 	}
 	for _, a := range t.dirtyAcc {
-		if _, err := t.exec(`UPDATE account SET messages = ?, bytes = ? WHERE id = ?`, a.messages, a.bytes, a.id); err != nil {
+		if _, err := t.exec(`UPDATE account SET messages = ?, bytes = ?, warned = ? WHERE id = ?`, a.messages, a.bytes, a.warned, a.id); err != nil {
 			return fmt.Errorf("write account %d: %w", a.id, err)
 		}
 		a.dirty = false

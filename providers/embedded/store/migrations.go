@@ -254,6 +254,13 @@ var migrations = [][]string{
 			value {bytes} NOT NULL
 		)`,
 	},
+	{
+		// saved is when a message came into its mailbox; 0 for those that were there
+		// before the column. warned is the threshold of the quota that the user
+		// knows to be passed, in percent.
+		`ALTER TABLE message ADD COLUMN saved BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE account ADD COLUMN warned INTEGER NOT NULL DEFAULT 0`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.

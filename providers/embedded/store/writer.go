@@ -39,6 +39,7 @@ type writer struct {
 	committed func(*effects)
 	cache     cache
 	buf       []byte // see scratch
+	warnings  atomic.Pointer[Warnings]
 
 	mu     sync.Mutex
 	queue  []*change
@@ -265,12 +266,18 @@ type tx struct {
 	// anything, so that its failure needs a rollback.
 	op    int
 	wrote bool
+	// filling are accounts with a quota that the present change has touched.
+	filling []int64
 }
 
 func (t *tx) run(f func(*tx) error) error {
 	t.op++
 	t.wrote = false
-	return f(t)
+	t.filling = nil
+	if err := f(t); err != nil {
+		return err
+	}
+	return t.warn()
 }
 
 // commit makes everything durable. When that fails nothing has happened.
