@@ -39,6 +39,7 @@ var serverBlock = &BlockType{
 		filtered(service("submission", "Mail from users, who have to log in (RFC 6409).", "[\":587\"]", "[\":465\"]")),
 		service("imap", "Access to mailboxes (RFC 9051, RFC 3501).", "[\":143\"]", "[\":993\"]"),
 		service("pop3", "Access to the inbox (RFC 1939).", "[\":110\"]", "[\":995\"]"),
+		service("managesieve", "Where users look after their Sieve scripts (RFC 5804). It is there only with this block. See [Sieve](../sieve.md#scripts-of-their-own).", "[\":4190\"]", ""),
 		inner("lmtp", "Where the server that keeps mail takes it from the one that receives it (RFC 2033), where two providers share the work. It has no log-in: only the other server may reach it. Without effect where one provider does both.", "127.0.0.1:24"),
 		inner("auth", "Where the server that keeps mail tells the one that receives it whether a user who submits mail is who he says he is, where the providers are Postfix and Dovecot. Only the other server may reach it. Without effect with other providers.", "127.0.0.1:12345"),
 		locationBlock("storage", "Where the server that keeps mail has it. Left out: where it is. Another path moves all mail there; see [locations](../operation.md#locations)."),

@@ -226,6 +226,16 @@ nameserver "b" {
   rate_limit { exempt = ["192.0.2.0/24"] }
 }`, summary: "Name server that others run", at: "rate_limit",
 		},
+		"managesieve at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  smtp {}
+  managesieve {}
+}`, summary: "Server that others make", detail: []string{"a ManageSieve of its own"}, at: "managesieve",
+		},
 		"upkeep at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

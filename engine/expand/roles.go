@@ -45,7 +45,7 @@ func runs(target string) bool {
 
 // serviceRoles says which role runs a service.
 var serviceRoles = map[string]role{
-	"smtp": roleMTA, "submission": roleMTA, "imap": roleStore, "pop3": roleStore, "dns": roleDNS,
+	"smtp": roleMTA, "submission": roleMTA, "imap": roleStore, "pop3": roleStore, "managesieve": roleStore, "dns": roleDNS,
 }
 
 // roles reads which provider has which of the roles that a block needs, and

@@ -41,6 +41,7 @@ var standardPorts = []struct{ service, plain, tls string }{
 	{"submission", "587", "465"},
 	{"imap", "143", "993"},
 	{"pop3", "110", "995"},
+	{"managesieve", "4190", ""},
 }
 
 // label is a block's address without its type: main, main["a"], or
@@ -180,12 +181,17 @@ func (s section) namesServices() bool {
 // addService makes the listener of a service. A server offers the services that
 // it names; one that names none offers all but those it switches off. A service
 // that says nothing of ports has the standard ones on the server's addresses.
+// ManageSieve is offered only where it is named.
 func (e *expander) addService(s section, srv *server, service, plain, tls string, addresses []netip.Addr, af fact) {
 	sub, written := s.nested(service)
-	if !written && s.namesServices() {
+	if !written && (service == "managesieve" || s.namesServices()) {
 		return
 	}
 	on := s.attr(service)
+	if target := srv.roles[serviceRoles[service]]; service == "managesieve" && !runs(target) {
+		on.errorf("Server that others make", "%s has a ManageSieve of its own, which its own configuration switches on. Leave out managesieve.", target)
+		return
+	}
 	var listen, listenTLS []string
 	lf, tf := absent, absent
 	if written {

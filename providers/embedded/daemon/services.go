@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/dns"
 	"github.com/mailform/mailform/providers/embedded/imap"
+	"github.com/mailform/mailform/providers/embedded/managesieve"
 	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/pop3"
 	"github.com/mailform/mailform/providers/embedded/smtp"
@@ -45,6 +46,10 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 		return pop3Service{pop3.New(pop3.Options{
 			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
 		})}, nil
+	case "managesieve":
+		return sieveService{managesieve.New(managesieve.Options{
+			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
+		})}, nil
 	case "dns":
 		return dnsService{d.dns, d.limiters.of(l.Owner)}, nil
 	default:
@@ -78,6 +83,14 @@ func (s pop3Service) serve(sock *socket) error {
 }
 func (s pop3Service) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s pop3Service) connections() int                   { return s.Connections() }
+
+type sieveService struct{ *managesieve.Server }
+
+func (s sieveService) serve(sock *socket) error {
+	return unless(managesieve.ErrServerClosed, s.Serve(sock.stream, sock.id.tls))
+}
+func (s sieveService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
+func (s sieveService) connections() int                   { return s.Connections() }
 
 // dnsService is one listener's share of the name server, which all listeners
 // have in common: they serve the same zones.

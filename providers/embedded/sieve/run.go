@@ -11,9 +11,10 @@ import (
 // Bounds of what one message may cause. A script that goes beyond them fails as
 // a whole, and the message is kept.
 const (
-	maxSteps     = 200_000 // commands, tests, comparisons
-	maxActions   = 32      // mailboxes
-	maxRedirects = 4
+	maxSteps   = 200_000 // commands, tests, comparisons
+	maxActions = 32      // mailboxes
+	// MaxRedirects is how often one message may be redirected.
+	MaxRedirects = 4
 	maxVariable  = 16 << 10 // bytes of a value; what is longer is cut off
 	maxVariables = 128
 )
@@ -221,8 +222,8 @@ func (r *run) redirect(c *command) error {
 	if slices.Contains(r.out.Redirects, to) {
 		return nil
 	}
-	if len(r.out.Redirects) >= maxRedirects {
-		return fmt.Errorf("%w: more than %d redirects", ErrLimit, maxRedirects)
+	if len(r.out.Redirects) >= MaxRedirects {
+		return fmt.Errorf("%w: more than %d redirects", ErrLimit, MaxRedirects)
 	}
 	r.out.Redirects = append(r.out.Redirects, to)
 	return nil

@@ -1,0 +1,226 @@
+package managesieve
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailform/mailform/providers/embedded/sessions"
+	"github.com/mailform/mailform/providers/embedded/sieve"
+	"github.com/mailform/mailform/providers/embedded/store"
+)
+
+// Ways for a connection to end that are nobody's fault.
+var (
+	errInterrupted = errors.New("the server is shutting down")
+	errLogout      = errors.New("logout")
+)
+
+// A conn is one connection.
+type conn struct {
+	srv         *Server
+	raw         net.Conn
+	nc          net.Conn // raw, or TLS over it
+	tls         bool
+	implicitTLS bool
+	log         *slog.Logger
+	r           *bufio.Reader
+	w           *bufio.Writer
+
+	mu          sync.Mutex
+	interrupted bool // no more reading
+
+	account *store.Account // nil: nobody has logged in
+	bad     int
+	failed  int
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{srv: s, raw: nc}
+	c.log = s.log.With("remote", nc.RemoteAddr().String())
+	c.use(nc)
+	return c
+}
+
+// use reads from and writes to a connection from now on. What was read before and
+// not yet looked at is thrown away with the old reader.
+func (c *conn) use(nc net.Conn) {
+	c.nc = nc
+	c.r = bufio.NewReaderSize(nc, 4096)
+	c.w = bufio.NewWriterSize(deadlineWriter{nc}, 4096)
+}
+
+// A deadlineWriter gives each write its time.
+type deadlineWriter struct{ net.Conn }
+
+func (w deadlineWriter) Write(p []byte) (int, error) {
+	if err := w.SetWriteDeadline(time.Now().Add(block)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}
+
+// Interrupt ends the wait for the next command, for good.
+func (c *conn) Interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.interrupted = true
+	// A connection that is closed needs no interruption.
+	_ = c.raw.SetReadDeadline(time.Now())
+}
+
+// allow gives the next reading its time.
+func (c *conn) allow(d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.interrupted {
+		return errInterrupted
+	}
+	return c.raw.SetReadDeadline(time.Now().Add(d))
+}
+
+// Run serves the connection until it ends.
+func (c *conn) Run() {
+	defer func() {
+		// The farewell has been sent; what goes wrong now nobody can mend.
+		_ = c.nc.Close()
+	}()
+	defer func() {
+		if p := recover(); p != nil {
+			// One client must not take the others' server away.
+			c.log.Error("managesieve: panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	if c.implicitTLS {
+		if err := c.startTLS(); err != nil {
+			c.log.Debug("managesieve: TLS handshake failed", "error", err)
+			return
+		}
+	}
+	c.capabilities()
+	c.ok("ManageSieve ready")
+	err := c.commands()
+	c.mu.Lock()
+	interrupted := c.interrupted
+	c.mu.Unlock()
+	switch {
+	case interrupted:
+		c.answer("BYE", "TRYLATER", "The server is shutting down")
+	case !errors.Is(err, io.EOF) && !errors.Is(err, errLogout):
+		c.answer("BYE", "", "Too many errors, or too long a silence")
+		c.log.Debug("managesieve: connection ended", "error", err)
+	}
+	// A peer that is gone does not need the rest.
+	_ = c.w.Flush()
+}
+
+func (c *conn) startTLS() error {
+	if err := c.allow(greeting); err != nil {
+		return err
+	}
+	tc := tls.Server(c.raw, c.srv.opt.TLS())
+	if err := c.raw.SetWriteDeadline(time.Now().Add(greeting)); err != nil {
+		return err
+	}
+	if err := tc.HandshakeContext(c.srv.group.Context()); err != nil {
+		return err
+	}
+	c.tls = true
+	c.use(tc)
+	return nil
+}
+
+// commands reads and carries out commands until the connection ends.
+func (c *conn) commands() error {
+	for {
+		verb, args, err := c.read()
+		var wrong syntaxError
+		if errors.As(err, &wrong) {
+			code := ""
+			if wrong == errTooLong {
+				code = "QUOTA/MAXSIZE"
+			}
+			err = c.wrong(code, string(wrong))
+		} else if err == nil {
+			err = c.command(verb, args)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// read reads a command, and sends the answers before it waits.
+func (c *conn) read() (string, []argument, error) {
+	wait := idle
+	if c.account == nil {
+		wait = greeting
+	}
+	if err := c.allow(wait); err != nil {
+		return "", nil, err
+	}
+	if c.r.Buffered() == 0 {
+		if err := c.w.Flush(); err != nil {
+			return "", nil, err
+		}
+	}
+	return readCommand(c.r)
+}
+
+// answer writes an answer. An error of writing comes back from the flush.
+func (c *conn) answer(word, code, text string) {
+	if code != "" {
+		word += " (" + code + ")"
+	}
+	_, _ = c.w.WriteString(word + " " + quote(text) + "\r\n")
+}
+
+func (c *conn) ok(text string)       { c.answer("OK", "", text) }
+func (c *conn) no(code, text string) { c.answer("NO", code, text) }
+
+// wrong answers what is no command, or not now. The error ends the connection.
+func (c *conn) wrong(code, text string) error {
+	c.no(code, text)
+	if c.bad++; c.bad >= maxBad {
+		return errors.New("too many errors")
+	}
+	return nil
+}
+
+// capabilities says what the server can do now (RFC 5804 §1.7).
+func (c *conn) capabilities() {
+	mechanisms := ""
+	if c.mayLogIn() && c.account == nil {
+		mechanisms = "PLAIN"
+	}
+	lines := [][2]string{
+		{"IMPLEMENTATION", "mailform"}, {"SASL", mechanisms}, {"SIEVE", strings.Join(sieve.Extensions(), " ")},
+		{"MAXREDIRECTS", fmt.Sprint(sieve.MaxRedirects)}, {"VERSION", "1.0"},
+	}
+	if c.account != nil {
+		lines = append(lines, [2]string{"OWNER", c.account.Address})
+	}
+	for _, l := range lines {
+		_, _ = c.w.WriteString(quote(l[0]) + " " + quote(l[1]) + "\r\n")
+	}
+	if c.mayStartTLS() {
+		_, _ = c.w.WriteString("\"STARTTLS\"\r\n")
+	}
+	_, _ = c.w.WriteString("\"UNAUTHENTICATE\"\r\n")
+}
+
+// mayStartTLS reports whether STARTTLS is permitted now.
+func (c *conn) mayStartTLS() bool {
+	return c.srv.opt.TLS != nil && !c.tls && c.account == nil
+}
+
+// mayLogIn reports whether a password may come over this connection.
+func (c *conn) mayLogIn() bool { return c.tls || sessions.Loopback(c.raw.RemoteAddr()) }
