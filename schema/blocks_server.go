@@ -42,6 +42,10 @@ var serverBlock = &BlockType{
 		service("managesieve", "Where users look after their Sieve scripts (RFC 5804). It is there only with this block. See [Sieve](../sieve.md#scripts-of-their-own).", "[\":4190\"]", ""),
 		inner("lmtp", "Where the server that keeps mail takes it from the one that receives it (RFC 2033), where two providers share the work. It has no log-in: only the other server may reach it. Without effect where one provider does both.", "127.0.0.1:24"),
 		inner("auth", "Where the server that keeps mail tells the one that receives it whether a user who submits mail is who he says he is, where the providers are Postfix and Dovecot. Only the other server may reach it. Without effect with other providers.", "127.0.0.1:12345"),
+		{Type: "metrics", Doc: "Where the embedded server tells Prometheus how it is (`/metrics`) and others whether all is well (`/health`: 200, or 503 with what is not). It is plain HTTP without a log-in: for loopback, or a network of one's own. See [running it](../operation.md#metrics).",
+			Attributes: []Attribute{
+				{Name: "listen", Type: cty.List(cty.String), Required: true, NonEmpty: true, Form: FormListen, Doc: "Where to listen: `host:port`."},
+			}},
 		locationBlock("storage", "Where the server that keeps mail has it. Left out: where it is. Another path moves all mail there; see [locations](../operation.md#locations)."),
 		locationBlock("queue", "Where the server that takes mail has what is on its way. Left out: where it is. Another path moves all of it there."),
 		{Type: "tls", Doc: "A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory.",

@@ -86,6 +86,7 @@ func commands() []command {
 		{"passwd", "", "Make a password hash", (*app).passwd},
 		{"status", "", "Tell what runs", (*app).status},
 		{"queue", "list|show|retry|hold|release|drop", "Look after the mail on its way elsewhere", (*app).queue},
+		{"trace", "MESSAGE-ID|ADDRESS|ID", "Tell what became of messages", (*app).trace},
 		{"dnssec", "status|roll|confirm", "Look after the keys of signed zones", (*app).dnssec},
 		{"start", "", "Start the daemon of the embedded servers", (*app).start},
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},

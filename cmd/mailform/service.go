@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/providers/embedded"
@@ -143,8 +144,41 @@ func (a *app) printStatus(st *admin.Status) {
 		fmt.Fprintf(tw, "  %s\t%s\t%s\t%d connections\t%s\n", l.Owner, l.Service, l.Address, l.Connections, tls)
 	}
 	tw.Flush()
-	fmt.Fprintf(a.stdout, "  %d accounts, %d messages, %s; %d in the queue; %d zones\n",
-		st.Accounts, st.Messages, schema.FormatSize(st.Bytes), st.Queued, st.Zones)
+	waits := ""
+	if st.QueueOldest > 0 {
+		waits = fmt.Sprintf(", the oldest for %s", (time.Duration(st.QueueOldest) * time.Second).Round(time.Second))
+	}
+	fmt.Fprintf(a.stdout, "  %d accounts, %d messages, %s; %d in the queue%s; %d zones\n",
+		st.Accounts, st.Messages, humanSize(st.Bytes), st.Queued, waits, st.Zones)
+	for _, u := range st.Full {
+		fmt.Fprintf(a.stdout, "  %s has used %d %% of %s\n", u.Address, u.Bytes*100/max(u.Quota, 1), schema.FormatSize(u.Quota))
+	}
+	for _, c := range st.Certificates {
+		own := ""
+		if c.Own {
+			own = ", made by the server itself"
+		}
+		fmt.Fprintf(a.stdout, "  certificate of %s until %s%s\n", c.Host, c.NotAfter.UTC().Format(time.DateOnly), own)
+	}
+	if st.DiskSize > 0 {
+		fmt.Fprintf(a.stdout, "  %s of %s free on the disk\n", humanSize(st.DiskFree), humanSize(st.DiskSize))
+	}
+}
+
+// humanSize rounds a size to what people want to know.
+func humanSize(bytes int64) string {
+	const step = 1024
+	n, unit := float64(bytes), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n < step {
+			break
+		}
+		n, unit = n/step, next
+	}
+	if n < 10 && unit != "B" {
+		return fmt.Sprintf("%.1f %s", n, unit)
+	}
+	return fmt.Sprintf("%.0f %s", n, unit)
 }
 
 // eachDataDir calls f for the data directories that are meant: the one given,

@@ -125,6 +125,11 @@ func (d *drafter) servers() {
 			f.add("relay", r)
 		}
 		d.listeners(o.Key, f, addresses)
+		if o := d.things[d.key(schema.KindListener, o.Key+"/metrics")]; o != nil {
+			m := newFields()
+			m.set("listen", schema.StringList(texts(o.Attrs, "listen")))
+			f.add("metrics", m)
+		}
 		b := d.add("server", o, o.Key, text(o.Attrs, "hostname"), f)
 		d.knowHost("server", b.ID, b.Ref)
 	})

@@ -67,6 +67,7 @@ func (e *expander) readServers() {
 		for _, p := range standardPorts {
 			e.addService(s, srv, p.service, p.plain, p.tls, addresses, af)
 		}
+		e.addMetrics(s, srv)
 		e.addPair(s, srv)
 		e.addInbound(s, srv)
 		e.addSmarthosts(s, srv)
@@ -219,6 +220,26 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 	}
 	for _, l := range slices.Concat(listen, listenTLS) {
 		e.claimPort(l, srv.addr+"."+service, srv.roles[serviceRoles[service]], on)
+	}
+}
+
+// addMetrics makes the listener that tells how a server is.
+func (e *expander) addMetrics(s section, srv *server) {
+	sub, ok := s.nested("metrics")
+	if !ok {
+		return
+	}
+	target := srv.roles[roleMTA]
+	if !runs(target) {
+		s.attr("metrics").errorf("Server that others run",
+			"%s has metrics and health of its own, or none. Leave out metrics: only the embedded server has them.", target)
+		return
+	}
+	v := sub.attr("listen")
+	listen, f := readList(v, schema.ParseListen)
+	e.addListener(srv.block, "metrics", target, srv.host, listen, f, nil, known)
+	for _, l := range listen {
+		e.claimPort(l, srv.addr+".metrics", target, v)
 	}
 }
 

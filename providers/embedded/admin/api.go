@@ -3,7 +3,10 @@
 // server.go serves them, client.go calls them.
 package admin
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // A Resource is one thing that the daemon holds, as GET /v1/resources lists it.
 // Attrs has the attributes of the kind by their names in package schema.
@@ -70,7 +73,31 @@ type Status struct {
 	Messages  int64            `json:"messages"`
 	Bytes     int64            `json:"bytes"`
 	Queued    int              `json:"queued"`
-	Zones     int              `json:"zones"`
+	// QueueOldest is for how many seconds the oldest in the queue has waited.
+	QueueOldest int64 `json:"queue_oldest,omitempty"`
+	Zones       int   `json:"zones"`
+	// Full are the users who have used nine tenths of their quota, the fullest first,
+	// twenty at most.
+	Full         []Usage       `json:"full,omitempty"`
+	Certificates []Certificate `json:"certificates,omitempty"`
+	// DiskFree and DiskSize are of the file system where the store lies, in bytes.
+	DiskFree int64 `json:"disk_free"`
+	DiskSize int64 `json:"disk_size"`
+}
+
+// Usage is how much of his quota a user uses, both in bytes.
+type Usage struct {
+	Address string `json:"address"`
+	Bytes   int64  `json:"bytes"`
+	Quota   int64  `json:"quota"`
+}
+
+// Certificate is that of a host.
+type Certificate struct {
+	Host     string    `json:"host"`
+	NotAfter time.Time `json:"not_after"`
+	// Own: the server has made it itself.
+	Own bool `json:"own,omitempty"`
 }
 
 // ListenerStatus is one open socket.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mailform/mailform/providers/embedded/admin"
 )
 
 // checkEvery is how often renewal and changed files are looked for.
@@ -195,6 +197,17 @@ func (m *Manager) certificate(names ...string) (*tls.Certificate, error) {
 		}
 	}
 	return nil, fmt.Errorf("there is no certificate for %s", names[len(names)-1])
+}
+
+// Status is when each certificate ends, by host.
+func (m *Manager) Status() []admin.Certificate {
+	m.refresh()
+	var out []admin.Certificate
+	for host, e := range *m.current.Load() {
+		out = append(out, admin.Certificate{Host: host, NotAfter: e.cert.Leaf.NotAfter, Own: e.name.CertificateFile == ""})
+	}
+	slices.SortFunc(out, func(a, b admin.Certificate) int { return strings.Compare(a.Host, b.Host) })
+	return out
 }
 
 // refresh does what is due. Where somebody does it already, it does not wait.

@@ -27,6 +27,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/seek"
 	"github.com/mailform/mailform/providers/embedded/sorting"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/trace"
 	"github.com/mailform/mailform/providers/embedded/transfer"
 	"github.com/mailform/mailform/providers/embedded/tsig"
 )
@@ -55,7 +56,7 @@ type daemon struct {
 	stop    context.CancelFunc
 
 	store   *store.Store
-	auth    *auth.Authenticator
+	auth    countedAuth
 	signer  *dkim.Signer
 	certs   *certs.Manager
 	dns     *dns.Server
@@ -65,6 +66,7 @@ type daemon struct {
 	queue      *queue.Queue
 	smarthosts atomic.Pointer[[]queue.Relay]
 	reporter   *tlsReporter
+	metrics    *metrics
 	// index narrows searches; nil where it cannot be kept.
 	index    *fulltext.Index
 	sockets  *sockets
@@ -82,12 +84,19 @@ type daemon struct {
 func Run(ctx context.Context, o Options) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	log := slog.New(slog.NewTextHandler(o.Log, nil))
 	st, err := openStore(ctx, o.DataDir)
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", o.DataDir, err)
 	}
-	d := &daemon{opts: o, log: log, started: time.Now(), stop: stop, store: st}
+	transactions, err := trace.Open(o.DataDir)
+	if err != nil {
+		return errors.Join(err, st.Close())
+	}
+	defer transactions.Close() // each line is written by then
+	d := &daemon{opts: o, started: time.Now(), stop: stop, store: st}
+	d.metrics = newMetrics(d)
+	log := slog.New(transactions.Handler(slog.NewTextHandler(o.Log, nil), d.metrics.seen))
+	d.log = log
 	if err := d.setUp(ctx); err != nil {
 		return errors.Join(err, d.closeIndex(), st.Close())
 	}
@@ -175,7 +184,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 	if d.certs, err = certs.Open(d.opts.DataDir, d.log); err != nil {
 		return fmt.Errorf("set up certificates: %w", err)
 	}
-	d.auth = auth.New(d.store, auth.Options{Log: d.log})
+	d.auth = countedAuth{auth.New(d.store, auth.Options{Log: d.log}), d.metrics.logins}
 	if d.index, err = fulltext.Open(ctx, d.opts.DataDir, indexed{d.store}); err != nil {
 		// Searches take longer without it; the mail need not wait for that.
 		d.log.Error("open the search index", "error", err)

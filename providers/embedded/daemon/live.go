@@ -239,8 +239,19 @@ func (d *daemon) Status(ctx context.Context) (admin.Status, error) {
 		Version: d.opts.Version, PID: os.Getpid(), DataDir: d.opts.DataDir,
 		Started: d.started.UTC().Format(time.RFC3339), Listeners: d.sockets.status(),
 	}
-	var err error
-	st.Accounts, st.Messages, st.Bytes, st.Queued, st.Zones, err = d.store.Totals(ctx)
+	t, err := d.store.Totals(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Accounts, st.Messages, st.Bytes, st.Queued, st.Zones = t.Accounts, t.Messages, t.Bytes, t.Queued, t.Zones
+	if !t.Oldest.IsZero() {
+		st.QueueOldest = int64(time.Since(t.Oldest).Seconds())
+	}
+	for _, u := range t.Full {
+		st.Full = append(st.Full, admin.Usage{Address: u.Address, Bytes: u.Bytes, Quota: u.Quota})
+	}
+	st.Certificates = d.certs.Status()
+	st.DiskFree, st.DiskSize, err = d.store.Disk()
 	return st, err
 }
 

@@ -50,6 +50,8 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 		return sieveService{managesieve.New(managesieve.Options{
 			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
 		})}, nil
+	case "metrics":
+		return d.newMetricsService(log), nil
 	case "dns":
 		return dnsService{d.dns, d.limiters.of(l.Owner)}, nil
 	default:

@@ -100,6 +100,18 @@ func (h *header) has(names ...string) bool {
 	return slices.ContainsFunc(h.fields, func(f field) bool { return slices.Contains(names, f.name) })
 }
 
+// messageID is that of the message, without brackets; empty where it has none.
+func (h *header) messageID() string {
+	const added = "Message-ID: "
+	value := ""
+	if fields := h.all("message-id"); len(fields) > 0 {
+		value = fields[0].value()
+	} else if _, after, ok := strings.Cut(string(h.added), added); ok {
+		value, _, _ = strings.Cut(after, "\r\n")
+	}
+	return strings.Trim(strings.TrimSpace(value), "<>")
+}
+
 // remove takes away the fields of a name.
 func (h *header) remove(name string) {
 	h.removeIf(func(f field) bool { return f.name == name })

@@ -97,6 +97,7 @@ func (s *session) fill(ctx context.Context, tx *transaction, c *content, d *stor
 			return nil, err
 		}
 	}
+	tx.messageID = h.messageID()
 	if err := h.write(d); err != nil {
 		return nil, err
 	}

@@ -61,6 +61,7 @@ type transaction struct {
 	verdict    milter.Message       // of the filters, without the content
 	junk       bool                 // it is to lie apart
 	results    string               // of checks, as a field of the header
+	messageID  string               // of the message, without brackets
 	spf        chan verify.SPF      // gets the result; nil: nobody looks
 	stop       func()               // gives that up; nil as spf
 }
@@ -155,6 +156,16 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 	if tx == nil {
 		return errSequence
 	}
+	err := s.rcpt(tx, to, opts)
+	var refusal *gosmtp.SMTPError
+	if errors.As(err, &refusal) {
+		s.srv.o.Logger.Info("recipient refused", "id", tx.id, "from", tx.from.path(), "to", to,
+			"remote", s.w.RemoteAddr().String(), "code", refusal.Code, "reply", refusal.Message)
+	}
+	return err
+}
+
+func (s *session) rcpt(tx *transaction, to string, opts *gosmtp.RcptOptions) error {
 	a, err := parseAddress(to)
 	if err != nil {
 		return errRecipient
@@ -207,6 +218,15 @@ func (tx *transaction) add(a address, r store.Resolution) {
 		}
 	}
 	tx.recipients = append(tx.recipients, a)
+}
+
+// to are the recipients, for the log.
+func (tx *transaction) to() []string {
+	out := make([]string, len(tx.recipients))
+	for i, a := range tx.recipients {
+		out[i] = a.path()
+	}
+	return out
 }
 
 // resolve finds where mail for a goes.
@@ -294,11 +314,11 @@ func (s *session) Data(r io.Reader) error {
 	defer cancel()
 	size, err := s.receive(ctx, tx, r)
 	if err != nil {
-		s.srv.o.Logger.Info("message refused", "id", tx.id, "from", tx.from.path(),
+		s.srv.o.Logger.Info("message refused", "id", tx.id, "from", tx.from.path(), "to", tx.to(), "message_id", tx.messageID,
 			"remote", s.w.RemoteAddr().String(), "code", err.Code, "reply", err.Message)
 		return err
 	}
-	s.srv.o.Logger.Info(tx.became(), "id", tx.id, "from", tx.from.path(),
+	s.srv.o.Logger.Info(tx.became(), "id", tx.id, "from", tx.from.path(), "to", tx.to(), "message_id", tx.messageID,
 		"remote", s.w.RemoteAddr().String(), "size", size,
 		"local", len(tx.accounts), "queued", len(tx.remote), "junk", tx.junk)
 	return reply(250, 2, 0, 0, "OK: queued as "+tx.id)

@@ -298,8 +298,8 @@ func (a *listenerAttrs) check() error {
 	if a.Owner == "" {
 		return errors.New("owner is empty")
 	}
-	if !slices.Contains([]string{"smtp", "submission", "imap", "pop3", "managesieve", "dns"}, a.Service) {
-		return fmt.Errorf("service is %q: expected smtp, submission, imap, pop3, managesieve or dns", a.Service)
+	if !slices.Contains([]string{"smtp", "submission", "imap", "pop3", "managesieve", "dns", "metrics"}, a.Service) {
+		return fmt.Errorf("service is %q: expected smtp, submission, imap, pop3, managesieve, dns or metrics", a.Service)
 	}
 	if err := checkHost("hostname", a.Hostname); err != nil {
 		return err

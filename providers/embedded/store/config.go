@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/mailform/mailform/schema"
+	"golang.org/x/sys/unix"
 )
 
 // declaredAs lists the resources of a kind, decoded, by their key.
@@ -144,22 +146,69 @@ func (a *rrsetAttrs) rrset() RRset {
 	return RRset{Name: a.Name, Type: a.Type, TTL: a.TTL, Values: a.Values}
 }
 
-// Totals counts what the store holds: open accounts with their messages and
-// bytes, queue entries, zones.
-func (s *Store) Totals(ctx context.Context) (accounts int, messages, bytes int64, queued, zones int, err error) {
+// Totals are what a store holds, counted.
+type Totals struct {
+	Accounts        int
+	Messages, Bytes int64
+	// Queued counts recipients; Oldest is when the first of them came in, zero: none
+	// waits.
+	Queued int
+	Oldest time.Time
+	Zones  int
+	// Full are the accounts that have used nine tenths of their quota or more, the
+	// fullest first, a few.
+	Full []Fullness
+}
+
+// A Fullness is how much of its quota an account uses, both in bytes.
+type Fullness struct {
+	Address      string
+	Bytes, Quota int64
+}
+
+// Totals counts what the store holds.
+func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
+	const few = 20
 	err = s.read.snapshot(ctx, func(v *snapshot) error {
 		err := v.row(`SELECT COUNT(*), COALESCE(SUM(messages), 0), COALESCE(SUM(bytes), 0) FROM account WHERE closed_at = 0`, nil,
-			&accounts, &messages, &bytes)
+			&t.Accounts, &t.Messages, &t.Bytes)
 		if err != nil {
 			return err
 		}
-		if err := v.row(`SELECT COUNT(*) FROM queue`, nil, &queued); err != nil {
+		var oldest int64
+		if err := v.row(`SELECT COUNT(*), COALESCE(MIN(created_at), 0) FROM queue`, nil, &t.Queued, &oldest); err != nil {
 			return err
 		}
-		return v.row(`SELECT COUNT(*) FROM resource WHERE kind = ?`, []any{schema.KindZone}, &zones)
+		t.Oldest = fromMicros(oldest)
+		if err := v.row(`SELECT COUNT(*) FROM resource WHERE kind = ?`, []any{schema.KindZone}, &t.Zones); err != nil {
+			return err
+		}
+		return v.rows(`SELECT address, bytes, quota FROM account WHERE closed_at = 0 AND quota > 0 AND bytes >= quota / 10 * 9
+			ORDER BY bytes - quota DESC LIMIT ?`, []any{few}, func(r *sql.Rows) error {
+			var u Fullness
+			if err := r.Scan(&u.Address, &u.Bytes, &u.Quota); err != nil {
+				return err
+			}
+			t.Full = append(t.Full, u)
+			return nil
+		})
 	})
 	if err != nil {
-		err = fmt.Errorf("count what the store holds: %w", err)
+		return Totals{}, fmt.Errorf("count what the store holds: %w", err)
 	}
-	return accounts, messages, bytes, queued, zones, err
+	return t, nil
+}
+
+// Disk tells how many bytes are free for the store, and how many there are, where
+// its database lies.
+func (s *Store) Disk() (free, size int64, err error) {
+	var st unix.Statfs_t
+	path, err := filepath.EvalSymlinks(filepath.Join(s.dir, databaseFile))
+	if err == nil {
+		err = unix.Statfs(path, &st)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at the volume of the store: %w", err)
+	}
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
 }
