@@ -234,6 +234,9 @@ func (w *sorted) redirect(ctx context.Context, from *store.Account, to string) (
 	if len(f.Accounts)+len(f.Remote) == 0 {
 		return arrived, nil
 	}
+	if err := w.leadBack(ctx, f, from.Address); err != nil {
+		return false, err
+	}
 	f.Draft, f.RemoteDraft = w.o.Store.NewDraft(0), w.o.Store.NewDraft(0)
 	w.envelope.Further = append(w.envelope.Further, f)
 	if len(f.Accounts) > 0 {
@@ -254,6 +257,23 @@ func (w *sorted) redirect(ctx context.Context, from *store.Account, to string) (
 		}
 	}
 	return true, nil
+}
+
+// leadBack has what leaves the server go under a sender that leads bounces back, as
+// any forward does.
+func (w *sorted) leadBack(ctx context.Context, f *store.Envelope, from string) error {
+	if len(f.Remote) == 0 {
+		return nil
+	}
+	sender, err := w.o.Store.SenderOf(ctx, f.From, from)
+	if err != nil || sender == f.From {
+		return err
+	}
+	f.Senders = make(map[string]string, len(f.Remote))
+	for _, to := range f.Remote {
+		f.Senders[to] = sender
+	}
+	return nil
 }
 
 // copy copies the message with a line on top. What leaves the server has no
