@@ -12,28 +12,21 @@ import (
 	"github.com/mailform/mailform/providers/host"
 )
 
-// sockets are where Linux tells of connections, and of who waits for some.
-var sockets = []string{"/proc/net/tcp", "/proc/net/tcp6"}
-
 // portsFree refuses ports that another program has: told of one, Dovecot would
 // give up all that it does, the rest of the mail too.
 func (e *edit) portsFree(ctx context.Context) error {
 	if e.stop || !e.start && !e.st.running {
 		return nil
 	}
-	files, err := e.p.host.Read(ctx, sockets...)
+	open, err := host.Listening(ctx, e.p.host)
 	if err != nil {
 		return err
-	}
-	open := map[string]bool{}
-	for i := range files {
-		listening(string(files[i].Content), open)
 	}
 	for _, port := range ports(e.st.was) {
 		delete(open, port) // Dovecot's own
 	}
 	for _, port := range ports(e.st.settings.listeners) {
-		if !open[port] {
+		if _, taken := open[port]; !taken {
 			continue
 		}
 		// It may have been told otherwise meanwhile, and not have heard of it yet.
@@ -41,12 +34,8 @@ func (e *edit) portsFree(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for i := range files {
-			for _, socket := range socketsOf(string(files[i].Content), port) {
-				if !own[socket] {
-					return fmt.Errorf("another program listens on port %s of %s: stop it first, or have Dovecot listen elsewhere", port, e.p.host)
-				}
-			}
+		if slices.ContainsFunc(open[port], func(socket string) bool { return !own[socket] }) {
+			return fmt.Errorf("another program listens on port %s of %s: stop it first, or have Dovecot listen elsewhere", port, e.p.host)
 		}
 	}
 	return nil
@@ -69,20 +58,6 @@ func (e *edit) ownSockets(ctx context.Context) (map[string]bool, error) {
 		own[inode] = true
 	}
 	return own, err
-}
-
-// socketsOf are the inodes of those who wait on a port, out of a table of sockets.
-func socketsOf(table, port string) (inodes []string) {
-	for line := range strings.Lines(table) {
-		f := strings.Fields(line)
-		if len(f) < 10 || f[3] != "0A" {
-			continue
-		}
-		if n, err := strconv.ParseUint(f[1][strings.LastIndexByte(f[1], ':')+1:], 16, 16); err == nil && strconv.FormatUint(n, 10) == port {
-			inodes = append(inodes, f[9])
-		}
-	}
-	return inodes
 }
 
 // ports are those that somebody listens on, sorted.
@@ -111,18 +86,17 @@ func (e *edit) waitForPorts(ctx context.Context) error {
 		return nil
 	}
 	for deadline := time.Now().Add(patience); ; {
-		files, err := e.p.host.Read(ctx, sockets...)
+		open, err := host.Listening(ctx, e.p.host)
 		if err != nil {
 			return err
-		}
-		open := map[string]bool{}
-		for i := range files {
-			listening(string(files[i].Content), open)
 		}
 		if len(open) == 0 {
 			return nil
 		}
-		closed := slices.IndexFunc(want, func(port string) bool { return !open[port] })
+		closed := slices.IndexFunc(want, func(port string) bool {
+			_, taken := open[port]
+			return !taken
+		})
 		if closed < 0 {
 			return nil
 		}
@@ -133,21 +107,6 @@ func (e *edit) waitForPorts(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// listening adds the ports that somebody listens on to open, out of a table of
-// sockets: "0: 0100007F:1F90 00000000:0000 0A …", where 0A is the state of those who
-// wait.
-func listening(table string, open map[string]bool) {
-	for line := range strings.Lines(table) {
-		f := strings.Fields(line)
-		if len(f) < 4 || f[3] != "0A" {
-			continue
-		}
-		if port, err := strconv.ParseUint(f[1][strings.LastIndexByte(f[1], ':')+1:], 16, 16); err == nil {
-			open[strconv.FormatUint(port, 10)] = true
 		}
 	}
 }

@@ -1,31 +1,9 @@
 package dovecot
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 )
-
-const socketTable = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 17
-   1: 0100007F:1F91 0100007F:C000 01 00000000:00000000 00:00000000 00000000     0        0 18
-   2: 00000000000000000000000001000000:008F 00000000000000000000000000000000:0000 0A 0 0 0
-`
-
-func TestListening(t *testing.T) {
-	open := map[string]bool{}
-	listening(socketTable, open)
-	if got := slices.Sorted(maps.Keys(open)); !slices.Equal(got, []string{"143", "8080"}) {
-		t.Errorf("listened to are %v", got)
-	}
-}
-
-func FuzzListening(f *testing.F) {
-	f.Add(socketTable)
-	f.Add("a : b 0A")
-	f.Fuzz(func(t *testing.T, table string) { listening(table, map[string]bool{}) })
-}
 
 func TestIncluded(t *testing.T) {
 	const ours = comment + "\n" + include + "\n"

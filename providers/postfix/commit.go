@@ -291,7 +291,10 @@ func (p *Provider) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		missing := slices.DeleteFunc(slices.Clone(ports), func(port string) bool { return listens[port] })
+		missing := slices.DeleteFunc(slices.Clone(ports), func(port string) bool {
+			_, taken := listens[port]
+			return taken
+		})
 		if len(missing) == 0 {
 			return nil
 		}

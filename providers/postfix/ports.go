@@ -2,7 +2,6 @@ package postfix
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -89,20 +88,5 @@ func (w *world) settleYielded() error {
 // is changed: the master would end.
 func (p *Provider) vacant(ctx context.Context, was, next *world) error {
 	has := inetPorts(was.master)
-	var listens map[string]bool
-	for _, port := range inetPorts(next.master) {
-		if slices.Contains(has, port) {
-			continue
-		}
-		if listens == nil {
-			var err error
-			if listens, err = host.Listening(ctx, p.on); err != nil {
-				return err
-			}
-		}
-		if listens[port] {
-			return fmt.Errorf("listen: another program of %s listens at port %s", p.on, port)
-		}
-	}
-	return nil
+	return host.Vacant(ctx, p.on, inetPorts(next.master), func(port string) bool { return slices.Contains(has, port) })
 }

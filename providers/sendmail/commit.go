@@ -286,22 +286,7 @@ func (p *Provider) vacant(ctx context.Context, was *world, ports map[string]bool
 			has[portOf(strings.TrimSpace(value))] = true
 		}
 	}
-	var listens map[string]bool
-	for _, port := range slices.Sorted(maps.Keys(ports)) {
-		if has[port] {
-			continue
-		}
-		if listens == nil {
-			var err error
-			if listens, err = host.Listening(ctx, p.on); err != nil {
-				return err
-			}
-		}
-		if listens[port] {
-			return fmt.Errorf("listen: another program of %s listens at port %s", p.on, port)
-		}
-	}
-	return nil
+	return host.Vacant(ctx, p.on, slices.Sorted(maps.Keys(ports)), func(port string) bool { return has[port] })
 }
 
 // try writes files and has Sendmail accept them, or puts them back.
