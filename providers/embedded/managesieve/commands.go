@@ -111,7 +111,7 @@ func (c *conn) authenticate(args []argument) error {
 		if err := c.w.Flush(); err != nil {
 			return err
 		}
-		if err := c.allow(greeting); err != nil {
+		if err := c.Allow(greeting); err != nil {
 			return err
 		}
 		a, err := readArgument(c.r)

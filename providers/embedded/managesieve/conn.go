@@ -2,7 +2,6 @@ package managesieve
 
 import (
 	"bufio"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +9,6 @@ import (
 	"net"
 	"runtime/debug"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/sieve"
@@ -20,12 +17,12 @@ import (
 
 // Ways for a connection to end that are nobody's fault.
 var (
-	errInterrupted = errors.New("the server is shutting down")
-	errLogout      = errors.New("logout")
+	errLogout = errors.New("logout")
 )
 
 // A conn is one connection.
 type conn struct {
+	*sessions.Line
 	srv         *Server
 	raw         net.Conn
 	nc          net.Conn // raw, or TLS over it
@@ -35,16 +32,13 @@ type conn struct {
 	r           *bufio.Reader
 	w           *bufio.Writer
 
-	mu          sync.Mutex
-	interrupted bool // no more reading
-
 	account *store.Account // nil: nobody has logged in
 	bad     int
 	failed  int
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, raw: nc}
+	c := &conn{Line: sessions.NewLine(nc), srv: s, raw: nc}
 	c.log = s.log.With("remote", nc.RemoteAddr().String())
 	c.use(nc)
 	return c
@@ -55,36 +49,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) use(nc net.Conn) {
 	c.nc = nc
 	c.r = bufio.NewReaderSize(nc, 4096)
-	c.w = bufio.NewWriterSize(deadlineWriter{nc}, 4096)
-}
-
-// A deadlineWriter gives each write its time.
-type deadlineWriter struct{ net.Conn }
-
-func (w deadlineWriter) Write(p []byte) (int, error) {
-	if err := w.SetWriteDeadline(time.Now().Add(block)); err != nil {
-		return 0, err
-	}
-	return w.Conn.Write(p)
-}
-
-// Interrupt ends the wait for the next command, for good.
-func (c *conn) Interrupt() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.interrupted = true
-	// A connection that is closed needs no interruption.
-	_ = c.raw.SetReadDeadline(time.Now())
-}
-
-// allow gives the next reading its time.
-func (c *conn) allow(d time.Duration) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.interrupted {
-		return errInterrupted
-	}
-	return c.raw.SetReadDeadline(time.Now().Add(d))
+	c.w = bufio.NewWriterSize(sessions.DeadlineWriter{Conn: nc, Block: block}, 4096)
 }
 
 // Run serves the connection until it ends.
@@ -108,11 +73,8 @@ func (c *conn) Run() {
 	c.capabilities()
 	c.ok("ManageSieve ready")
 	err := c.commands()
-	c.mu.Lock()
-	interrupted := c.interrupted
-	c.mu.Unlock()
 	switch {
-	case interrupted:
+	case c.Interrupted():
 		c.answer("BYE", "TRYLATER", "The server is shutting down")
 	case !errors.Is(err, io.EOF) && !errors.Is(err, errLogout):
 		c.answer("BYE", "", "Too many errors, or too long a silence")
@@ -123,14 +85,8 @@ func (c *conn) Run() {
 }
 
 func (c *conn) startTLS() error {
-	if err := c.allow(greeting); err != nil {
-		return err
-	}
-	tc := tls.Server(c.raw, c.srv.opt.TLS())
-	if err := c.raw.SetWriteDeadline(time.Now().Add(greeting)); err != nil {
-		return err
-	}
-	if err := tc.HandshakeContext(c.srv.group.Context()); err != nil {
+	tc, err := c.Handshake(c.srv.group.Context(), c.srv.opt.TLS(), greeting)
+	if err != nil {
 		return err
 	}
 	c.tls = true
@@ -164,7 +120,7 @@ func (c *conn) read() (string, []argument, error) {
 	if c.account == nil {
 		wait = greeting
 	}
-	if err := c.allow(wait); err != nil {
+	if err := c.Allow(wait); err != nil {
 		return "", nil, err
 	}
 	if c.r.Buffered() == 0 {

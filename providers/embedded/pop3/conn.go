@@ -3,7 +3,6 @@ package pop3
 import (
 	"bufio"
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,6 @@ import (
 	"net"
 	"runtime/debug"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/mailform/mailform/providers/embedded/sessions"
 )
@@ -30,13 +27,13 @@ const (
 
 // Ways for a connection to end that are nobody's fault.
 var (
-	errInterrupted = errors.New("the server is shutting down")
 	errLineTooLong = errors.New("line too long")
 	errQuit        = errors.New("quit")
 )
 
 // A conn is one connection.
 type conn struct {
+	*sessions.Line
 	srv      *Server
 	raw      net.Conn
 	nc       net.Conn // raw, or TLS over it
@@ -48,9 +45,6 @@ type conn struct {
 	r           *bufio.Reader
 	w           *bufio.Writer
 
-	mu          sync.Mutex
-	interrupted bool // no more reading
-
 	user         string    // as USER had it
 	drop         *maildrop // not nil: logged in
 	bad          int       // commands
@@ -58,7 +52,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, raw: nc, nc: nc, loopback: sessions.Loopback(nc.RemoteAddr())}
+	c := &conn{Line: sessions.NewLine(nc), srv: s, raw: nc, nc: nc, loopback: sessions.Loopback(nc.RemoteAddr())}
 	c.log = s.log.With("remote", nc.RemoteAddr().String())
 	c.use(nc)
 	return c
@@ -69,45 +63,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) use(nc net.Conn) {
 	c.nc = nc
 	c.r = bufio.NewReaderSize(nc, maxLine)
-	c.w = bufio.NewWriterSize(deadlineWriter{nc, c.srv.limits.Block}, writeBuffer)
-}
-
-// A deadlineWriter gives each write its time.
-type deadlineWriter struct {
-	net.Conn
-	block time.Duration
-}
-
-func (w deadlineWriter) Write(p []byte) (int, error) {
-	if err := w.SetWriteDeadline(time.Now().Add(w.block)); err != nil {
-		return 0, err
-	}
-	return w.Conn.Write(p)
-}
-
-// Interrupt ends the wait for the next command, for good.
-func (c *conn) Interrupt() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.interrupted = true
-	// A connection that is closed needs no interruption.
-	_ = c.raw.SetReadDeadline(time.Now())
-}
-
-// allow gives the next reading its time.
-func (c *conn) allow(d time.Duration) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.interrupted {
-		return errInterrupted
-	}
-	return c.raw.SetReadDeadline(time.Now().Add(d))
-}
-
-func (c *conn) isInterrupted() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.interrupted
+	c.w = bufio.NewWriterSize(sessions.DeadlineWriter{Conn: nc, Block: c.srv.limits.Block}, writeBuffer)
 }
 
 // Run serves the connection until it ends.
@@ -128,7 +84,7 @@ func (c *conn) Run() {
 	c.ok("%s POP3 server ready", c.srv.opt.Hostname)
 	err := c.commands()
 	switch {
-	case errors.Is(err, errInterrupted):
+	case errors.Is(err, sessions.ErrInterrupted):
 		c.err("[SYS/TEMP] The server is shutting down")
 	case !errors.Is(err, io.EOF) && !errors.Is(err, errQuit):
 		c.log.Debug("pop3: connection ended", "error", err)
@@ -147,14 +103,8 @@ func (c *conn) close() {
 }
 
 func (c *conn) startTLS() error {
-	if err := c.allow(c.srv.limits.Greeting); err != nil {
-		return err
-	}
-	tc := tls.Server(c.raw, c.srv.opt.TLS())
-	if err := c.raw.SetWriteDeadline(time.Now().Add(c.srv.limits.Greeting)); err != nil {
-		return err
-	}
-	if err := tc.HandshakeContext(c.srv.group.Context()); err != nil {
+	tc, err := c.Handshake(c.srv.group.Context(), c.srv.opt.TLS(), c.srv.limits.Greeting)
+	if err != nil {
 		return err
 	}
 	c.tls = true
@@ -189,7 +139,7 @@ func (c *conn) readLine() (string, error) {
 	if c.drop == nil {
 		idle = c.srv.limits.Greeting
 	}
-	if err := c.allow(idle); err != nil {
+	if err := c.Allow(idle); err != nil {
 		return "", err
 	}
 	if c.r.Buffered() == 0 {
@@ -201,8 +151,8 @@ func (c *conn) readLine() (string, error) {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return "", c.drain()
-	case err != nil && c.isInterrupted():
-		return "", errInterrupted
+	case err != nil && c.Interrupted():
+		return "", sessions.ErrInterrupted
 	case err != nil:
 		return "", err
 	}
