@@ -27,19 +27,26 @@ func (c *conn) search(ctx context.Context, tag string, cmd *command.Search) (res
 	if o.ReturnSave {
 		v.saved = v.uids(toSave(found, o))
 	}
-	if cmd.Extended || c.rev2 {
-		c.writeESearch(tag, cmd, found)
-		return result{}, nil
+	switch saves := o.ReturnSave && !o.ReturnMin && !o.ReturnMax && !o.ReturnCount && !o.ReturnAll; {
+	case !cmd.Extended && !c.rev2:
+		c.writeNumbers("SEARCH", cmd, found)
+	case saves: // and wants no answer
+	default:
+		c.writeESearch(tag, cmd, found, func() { c.w.Raw(v.set(v.uids(found), cmd.UID).String()) })
 	}
-	c.w.Raw("* SEARCH")
+	return result{}, nil
+}
+
+// writeNumbers writes what was found as a list of numbers, in its order.
+func (c *conn) writeNumbers(name string, cmd *command.Search, found []int) {
+	c.w.Raw("* " + name)
 	for _, i := range found {
-		c.w.Raw(" ").Uint(v.number(i, cmd.UID))
+		c.w.Raw(" ").Uint(c.view.number(i, cmd.UID))
 	}
 	if cmd.ModSeq && len(found) > 0 {
-		c.w.Raw(" (MODSEQ ").Uint(v.highest(found)).Raw(")")
+		c.w.Raw(" (MODSEQ ").Uint(c.view.highest(found)).Raw(")")
 	}
 	c.w.End()
-	return result{}, nil
 }
 
 // find looks for the messages that a search is about.
@@ -71,12 +78,10 @@ func toSave(found []int, o *imap.SearchOptions) []int {
 	return slices.Compact(out)
 }
 
-// writeESearch writes the answer of RFC 4731.
-func (c *conn) writeESearch(tag string, cmd *command.Search, found []int) {
+// writeESearch writes the answer of RFC 4731 §3.1, in which MIN and MAX are the first
+// and the last in the order of found. all writes the numbers of ALL.
+func (c *conn) writeESearch(tag string, cmd *command.Search, found []int, all func()) {
 	v, o := c.view, &cmd.Options
-	if o.ReturnSave && !o.ReturnMin && !o.ReturnMax && !o.ReturnCount && !o.ReturnAll {
-		return // SAVE alone wants no answer
-	}
 	c.w.Raw("* ESEARCH (TAG ").String(tag).Raw(")")
 	if cmd.UID {
 		c.w.Raw(" UID")
@@ -89,7 +94,8 @@ func (c *conn) writeESearch(tag string, cmd *command.Search, found []int) {
 			c.w.Raw(" MAX ").Uint(v.number(found[n-1], cmd.UID))
 		}
 		if o.ReturnAll {
-			c.w.Raw(" ALL ").Raw(v.set(v.uids(found), cmd.UID).String())
+			c.w.Raw(" ALL ")
+			all()
 		}
 	}
 	if o.ReturnCount {

@@ -17,7 +17,6 @@ import (
 // sort is SORT and UID SORT (RFC 5256, RFC 5957), with the answers of RFC 5267
 // where the client asks for them.
 func (c *conn) sort(ctx context.Context, tag string, cmd *command.Sort) (result, error) {
-	v := c.view
 	found, err := c.find(ctx, &cmd.Search)
 	if err != nil {
 		return result{}, err
@@ -43,53 +42,19 @@ func (c *conn) sort(ctx context.Context, tag string, cmd *command.Sort) (result,
 		found = append(found, r.index)
 	}
 	if cmd.Extended {
-		c.writeESort(tag, cmd, found)
-		return result{}, nil
-	}
-	c.w.Raw("* SORT")
-	for _, i := range found {
-		c.w.Raw(" ").Uint(v.number(i, cmd.UID))
-	}
-	if cmd.ModSeq && len(found) > 0 {
-		c.w.Raw(" (MODSEQ ").Uint(v.highest(found)).Raw(")")
-	}
-	c.w.End()
-	return result{}, nil
-}
-
-// writeESort writes the answer of RFC 5267 §3: MIN and MAX are the first and the
-// last in the order that was asked for.
-func (c *conn) writeESort(tag string, cmd *command.Sort, found []int) {
-	v, o := c.view, &cmd.Options
-	c.w.Raw("* ESEARCH (TAG ").String(tag).Raw(")")
-	if cmd.UID {
-		c.w.Raw(" UID")
-	}
-	if n := len(found); n > 0 {
-		if o.ReturnMin {
-			c.w.Raw(" MIN ").Uint(v.number(found[0], cmd.UID))
-		}
-		if o.ReturnMax {
-			c.w.Raw(" MAX ").Uint(v.number(found[n-1], cmd.UID))
-		}
-		if o.ReturnAll {
-			for i, at := range found {
-				if i == 0 {
-					c.w.Raw(" ALL ")
-				} else {
+		// RFC 5267 §3: in the order that was asked for, which a set would not keep.
+		c.writeESearch(tag, &cmd.Search, found, func() {
+			for n, i := range found {
+				if n > 0 {
 					c.w.Raw(",")
 				}
-				c.w.Uint(v.number(at, cmd.UID))
+				c.w.Uint(c.view.number(i, cmd.UID))
 			}
-		}
+		})
+		return result{}, nil
 	}
-	if o.ReturnCount {
-		c.w.Raw(" COUNT ").Uint(uint64(len(found)))
-	}
-	if cmd.ModSeq && len(found) > 0 {
-		c.w.Raw(" MODSEQ ").Uint(v.highest(found))
-	}
-	c.w.End()
+	c.writeNumbers("SORT", &cmd.Search, found)
+	return result{}, nil
 }
 
 // A sortRow is a message with what it is sorted by.
