@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/mailform/mailform/schema"
-	"golang.org/x/sys/unix"
 )
 
 // declaredAs lists the resources of a kind, decoded, by their key.
@@ -202,13 +200,12 @@ func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
 // Disk tells how many bytes are free for the store, and how many there are, where
 // its database lies.
 func (s *Store) Disk() (free, size int64, err error) {
-	var st unix.Statfs_t
-	path, err := filepath.EvalSymlinks(filepath.Join(s.dir, databaseFile))
+	at, err := Location(s.dir)
 	if err == nil {
-		err = unix.Statfs(path, &st)
+		free, size, err = volume(at)
 	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("look at the volume of the store: %w", err)
 	}
-	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
+	return free, size, nil
 }

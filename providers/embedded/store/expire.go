@@ -48,10 +48,6 @@ func (s *Store) expireSome(ctx context.Context, mailbox int64, before time.Time)
 		if err != nil {
 			return err
 		}
-		a, err := t.account(m.account)
-		if err != nil {
-			return err
-		}
 		var rows []messageRow
 		err = t.rows(`SELECT `+messageColumns+old+` ORDER BY uid LIMIT ?`, append(args, purgeStep), func(r *sql.Rows) error {
 			rows = append(rows, messageRow{})
@@ -60,14 +56,8 @@ func (s *Store) expireSome(ctx context.Context, mailbox int64, before time.Time)
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			if err := t.release(r.body, r.size, 1); err != nil {
-				return err
-			}
-			t.add(a, -1, -r.size)
-		}
 		n = len(rows)
-		_, err = t.remove(m, rows)
+		_, err = t.expunge(m, rows)
 		return err
 	})
 	return n, err

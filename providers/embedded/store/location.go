@@ -63,10 +63,9 @@ func Room(dir, to string) (bytes, free int64, err error) {
 		}
 	}
 	for {
-		var st unix.Statfs_t
-		err := unix.Statfs(to, &st)
+		free, _, err := volume(to)
 		if err == nil {
-			return bytes, int64(st.Bavail) * st.Bsize, nil
+			return bytes, free, nil
 		}
 		if up := filepath.Dir(to); !errors.Is(err, fs.ErrNotExist) || up == to {
 			return 0, 0, fmt.Errorf("%s: %w", to, err)
@@ -74,6 +73,13 @@ func Room(dir, to string) (bytes, free int64, err error) {
 			to = up
 		}
 	}
+}
+
+// volume tells how many bytes are free where a directory lies, and how many there are.
+func volume(dir string) (free, size int64, err error) {
+	var st unix.Statfs_t
+	err = unix.Statfs(dir, &st)
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, err
 }
 
 // CopyTo makes a copy of the database of a data directory in another directory, which

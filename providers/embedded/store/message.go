@@ -191,27 +191,33 @@ func (s *Store) Expunge(ctx context.Context, mailbox int64, uids []uint32) (expu
 		if err != nil || uids == nil {
 			return err
 		}
-		a, err := t.account(m.account)
-		if err != nil {
-			return err
-		}
 		rows, err := t.messages(mailbox, uids)
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			if err := t.release(r.body, r.size, 1); err != nil {
-				return err
-			}
-			t.add(a, -1, -r.size)
-		}
-		expunged, err = t.remove(m, rows)
+		expunged, err = t.expunge(m, rows)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("expunge: %w", err)
 	}
 	return expunged, nil
+}
+
+// expunge removes messages of a mailbox for good, and returns their UIDs as remove
+// does.
+func (t *tx) expunge(m *mailboxState, rows []messageRow) ([]uint32, error) {
+	a, err := t.account(m.account)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if err := t.release(r.body, r.size, 1); err != nil {
+			return nil, err
+		}
+		t.add(a, -1, -r.size)
+	}
+	return t.remove(m, rows)
 }
 
 // remove takes messages out of a mailbox. Their bodies and the account's usage

@@ -75,13 +75,7 @@ func (t *tx) purgeSome(account int64, now time.Time) (done bool, err error) {
 	if len(rows) == 0 {
 		return false, t.deleteMailbox(a, m)
 	}
-	for _, r := range rows {
-		if err := t.release(r.body, r.size, 1); err != nil {
-			return false, err
-		}
-		t.add(a, -1, -r.size)
-	}
-	_, err = t.remove(m, rows)
+	_, err = t.expunge(m, rows)
 	return false, err
 }
 
