@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/daemon"
@@ -149,7 +150,7 @@ func (a *app) printStatus(st *admin.Status) {
 		waits = fmt.Sprintf(", the oldest for %s", (time.Duration(st.QueueOldest) * time.Second).Round(time.Second))
 	}
 	fmt.Fprintf(a.stdout, "  %d accounts, %d messages, %s; %d in the queue%s; %d zones\n",
-		st.Accounts, st.Messages, humanSize(st.Bytes), st.Queued, waits, st.Zones)
+		st.Accounts, st.Messages, plan.Size(st.Bytes), st.Queued, waits, st.Zones)
 	for _, u := range st.Full {
 		fmt.Fprintf(a.stdout, "  %s has used %d %% of %s\n", u.Address, u.Bytes*100/max(u.Quota, 1), schema.FormatSize(u.Quota))
 	}
@@ -161,24 +162,8 @@ func (a *app) printStatus(st *admin.Status) {
 		fmt.Fprintf(a.stdout, "  certificate of %s until %s%s\n", c.Host, c.NotAfter.UTC().Format(time.DateOnly), own)
 	}
 	if st.DiskSize > 0 {
-		fmt.Fprintf(a.stdout, "  %s of %s free on the disk\n", humanSize(st.DiskFree), humanSize(st.DiskSize))
+		fmt.Fprintf(a.stdout, "  %s of %s free on the disk\n", plan.Size(st.DiskFree), plan.Size(st.DiskSize))
 	}
-}
-
-// humanSize rounds a size to what people want to know.
-func humanSize(bytes int64) string {
-	const step = 1024
-	n, unit := float64(bytes), "B"
-	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if n < step {
-			break
-		}
-		n, unit = n/step, next
-	}
-	if n < 10 && unit != "B" {
-		return fmt.Sprintf("%.1f %s", n, unit)
-	}
-	return fmt.Sprintf("%.0f %s", n, unit)
 }
 
 // eachDataDir calls f for the data directories that are meant: the one given,

@@ -163,7 +163,7 @@ func (w *world) observe(kind, key string) *providers.Observed {
 			listen, listenTLS := readListener(w.services, service)
 			attrs = map[string]cty.Value{
 				"owner": cty.StringVal(owner), "service": cty.StringVal(service), "hostname": cty.StringVal(k.Hostname),
-				"listen": stringList(listen), "listen_tls": stringList(listenTLS),
+				"listen": schema.StringList(listen), "listen_tls": schema.StringList(listenTLS),
 			}
 		}
 	case schema.KindParameter:
@@ -228,21 +228,10 @@ func (w *world) mailbox(address string, m *box, k *mark) map[string]cty.Value {
 	}
 	slices.Sort(protocols)
 	return map[string]cty.Value{
-		"address": cty.StringVal(address), "password_hash": stringList(u.Verifiers), "quota": cty.NumberIntVal(quota),
-		"protocols": stringList(protocols), "mail": cty.StringVal(mail),
+		"address": cty.StringVal(address), "password_hash": schema.StringList(u.Verifiers), "quota": cty.NumberIntVal(quota),
+		"protocols": schema.StringList(protocols), "mail": cty.StringVal(mail),
 		"sieve": cty.NullVal(cty.String), "messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
 	}
 }
 
 const disabled = "disabled"
-
-func stringList(values []string) cty.Value {
-	if len(values) == 0 {
-		return cty.ListValEmpty(cty.String)
-	}
-	list := make([]cty.Value, len(values))
-	for i, v := range values {
-		list[i] = cty.StringVal(v)
-	}
-	return cty.ListVal(list)
-}
