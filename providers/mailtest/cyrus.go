@@ -44,15 +44,15 @@ func Cyrus(t testing.TB) *CyrusInstance {
 	}
 	for _, path := range programs {
 		if _, err := os.Stat(path); err != nil {
-			missing(t, "Cyrus IMAP", err)
+			Missing(t, "Cyrus IMAP", err)
 		}
 	}
 	if os.Getuid() != 0 {
-		missing(t, "Cyrus IMAP", fmt.Errorf("only root can start it"))
+		Missing(t, "Cyrus IMAP", fmt.Errorf("only root can start it"))
 	}
 	account, err := user.Lookup("cyrus")
 	if err != nil {
-		missing(t, "Cyrus IMAP", err)
+		Missing(t, "Cyrus IMAP", err)
 	}
 	uid, _ := strconv.Atoi(account.Uid)
 	gid, _ := strconv.Atoi(account.Gid)
@@ -225,8 +225,8 @@ func openDir(t testing.TB) string {
 	return dir
 }
 
-// missing skips a test whose program is not there, or fails it in CI.
-func missing(t testing.TB, what string, err error) {
+// Missing skips a test whose program is not there, or fails it in CI.
+func Missing(t testing.TB, what string, err error) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatalf("%s is not there; .ci/peers installs it: %v", what, err)

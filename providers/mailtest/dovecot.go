@@ -68,7 +68,7 @@ func (d *DovecotInstance) Upgrade(t testing.TB) {
 	t.Helper()
 	root, err := dovecot24()
 	if err != nil {
-		missing(t, "Dovecot 2.4", err)
+		Missing(t, "Dovecot 2.4", err)
 	}
 	d.end(t, unix.SIGTERM)
 	text, err := os.ReadFile(filepath.Join(d.ConfigDir, "dovecot.conf"))
@@ -150,7 +150,7 @@ func dovecot(t testing.TB, root string, err error) *DovecotInstance {
 		err = errors.Join(err, errors.New("only root can start it"))
 	}
 	if err != nil {
-		missing(t, "Dovecot", err)
+		Missing(t, "Dovecot", err)
 	}
 	// Its processes are other users: they have to get in.
 	dir, err := os.MkdirTemp("/tmp", "dovecot-")

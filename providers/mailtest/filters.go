@@ -118,7 +118,7 @@ func filter(t testing.TB, name string) string {
 		err = errors.Join(err, errors.New("only root can start it"))
 	}
 	if err != nil {
-		missing(t, name, err)
+		Missing(t, name, err)
 	}
 	return path
 }

@@ -26,7 +26,7 @@ func Postgres(t testing.TB) string {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	must(t, err)
 	if len(found) == 0 {
-		missing(t, "PostgreSQL", os.ErrNotExist)
+		Missing(t, "PostgreSQL", os.ErrNotExist)
 	}
 	bin := filepath.Dir(found[len(found)-1])
 	dir, err := os.MkdirTemp("", "postgres-")

@@ -34,14 +34,14 @@ func Sendmail(t testing.TB) *SendmailInstance {
 	programs := filepath.Join(root, "usr/libexec/sendmail")
 	for _, name := range []string{"sendmail", "makemap"} {
 		if _, err := os.Stat(filepath.Join(programs, name)); err != nil {
-			missing(t, "Sendmail", err)
+			Missing(t, "Sendmail", err)
 		}
 	}
 	if _, err := exec.LookPath("m4"); err != nil {
-		missing(t, "m4", err)
+		Missing(t, "m4", err)
 	}
 	if os.Getuid() != 0 {
-		missing(t, "Sendmail", fmt.Errorf("only root can start it"))
+		Missing(t, "Sendmail", fmt.Errorf("only root can start it"))
 	}
 	// It believes no certificate below a directory where anybody can write.
 	dir, err := os.MkdirTemp(filepath.Join(cache, "mailform"), "sendmail-")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/postfix"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
@@ -129,7 +130,7 @@ func TestTheQueueMoves(t *testing.T) {
 		t.Helper()
 		cmd := exec.Command("/usr/sbin/sendmail", "-C", i.ConfigDir, "-f", "bob@example.com", "alice@example.com")
 		if cmd.Path = "/usr/sbin/sendmail"; exec.Command("test", "-u", cmd.Path).Run() == nil {
-			t.Skip("SKIPPED: sendmail is not that of Postfix")
+			mailtest.Missing(t, "the sendmail program of Postfix", errors.New("another one is installed"))
 		}
 		cmd.Stdin = strings.NewReader("Subject: " + text + "\n\n" + text + "\n")
 		if out, err := cmd.CombinedOutput(); err != nil {
