@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/engine/state/statetest"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -110,6 +111,11 @@ func (w *world) start(args ...string) *running {
 	r := &running{cmd: w.command(context.Background(), binary, args...)}
 	out, both, err := os.Pipe()
 	if err != nil {
+		w.t.Fatal(err)
+	}
+	// A small pipe: what is not read holds the command up, so that it cannot have
+	// ended before a test that waits for a line has seen it.
+	if _, err := unix.FcntlInt(both.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
 		w.t.Fatal(err)
 	}
 	r.cmd.Stdout, r.cmd.Stderr = both, both

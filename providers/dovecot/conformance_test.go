@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/dovecot"
 	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -125,19 +127,9 @@ func listener(t *testing.T, service string, plain, tls []string) schema.Resource
 	})
 }
 
-// free is a port that nobody has.
-func free(t *testing.T, host string) string {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func listeners(t *testing.T) providertest.Sample {
-	at := func() string { return free(t, "127.0.0.1") }
-	_, port, _ := net.SplitHostPort(free(t, "127.0.0.1"))
+	at := func() string { return porttest.Addr(t) }
+	port := strconv.Itoa(porttest.Port(t))
 	return providertest.Sample{
 		Needs: []schema.Resource{store()},
 		Good:  listener(t, "imap", []string{at()}, []string{at()}),
@@ -145,7 +137,7 @@ func listeners(t *testing.T) providertest.Sample {
 			"hostname": str("mx.example.com"), "listen": list(at()), "listen_tls": list(),
 		},
 		Odd: map[string]schema.Resource{
-			"two addresses":   listener(t, "pop3", []string{at(), free(t, "127.0.0.2")}, nil),
+			"two addresses":   listener(t, "pop3", []string{at(), net.JoinHostPort("127.0.0.2", strconv.Itoa(porttest.Port(t)))}, nil),
 			"TLS alone":       listener(t, "pop3", nil, []string{at()}),
 			"every address":   listener(t, "pop3", []string{":" + port}, nil),
 			"LMTP":            listener(t, "lmtp", []string{at()}, nil),
@@ -225,7 +217,7 @@ func TestService(t *testing.T) {
 	d := mailtest.Dovecot(t)
 	p := configured(t, d, "11111111-1111-4111-8111-111111111111")
 	runs := providertest.Resource(schema.KindService, "dovecot", attrs{"name": str("dovecot"), "running": cty.True})
-	l := listener(t, "imap", []string{free(t, "127.0.0.1")}, nil)
+	l := listener(t, "imap", []string{porttest.Addr(t)}, nil)
 	have := apply(t, p, providers.Change{Action: providers.Create, Resource: store()}, providers.Change{Action: providers.Create, Resource: runs})
 	if o, ok := have["service dovecot"]; !ok || o.Owner != runs.Address {
 		t.Fatalf("it does not run: %v", have)

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -94,7 +96,7 @@ func TestDriftByHand(t *testing.T) {
 		}, store(), "hostname"},
 		"a listener that was moved": {func() {
 			_, port, _ := strings.Cut(r.pop3, ":")
-			_, other, _ := strings.Cut(free(t, "127.0.0.1"), ":")
+			other := strconv.Itoa(porttest.Port(t))
 			r.edit("mailform/mailform.conf", "port = "+port, "port = "+other)
 		}, listener(t, "pop3", []string{r.pop3}, []string{r.pop3s}), "listen"},
 	} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -47,7 +48,7 @@ func newRigWith(t *testing.T, d *mailtest.DovecotInstance, sql cty.Value, users 
 	t.Helper()
 	r := &rig{DovecotInstance: d, t: t, sql: sql}
 	for _, at := range []*string{&r.imap, &r.imaps, &r.pop3, &r.pop3s, &r.lmtp} {
-		*at = free(t, "127.0.0.1")
+		*at = porttest.Addr(t)
 	}
 	r.apply(creates(append([]schema.Resource{
 		store(), listener(t, "imap", []string{r.imap}, []string{r.imaps}), listener(t, "pop3", []string{r.pop3}, []string{r.pop3s}),

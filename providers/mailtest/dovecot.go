@@ -252,12 +252,17 @@ func (d *DovecotInstance) end(t testing.TB, signal unix.Signal) {
 	}
 	if signal == unix.SIGKILL { // it makes no further processes while we look for them
 		_ = unix.Kill(pid, unix.SIGSTOP)
+		for state := processState(pid); state == 'R' || state == 'S' || state == 'D'; state = processState(pid) {
+			time.Sleep(time.Millisecond) // it may be about to make one
+		}
 	}
 	group := d.processes(pid)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		alive := false
 		for _, p := range group {
-			if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p)); err == nil && strings.Contains(string(comm), "dovecot") || p == pid && err == nil && len(comm) > 0 {
+			// One that has ended and is a zombie has closed its sockets; one whose
+			// memory is gone, and with it its name, may be about to.
+			if state := processState(p); state != 0 && state != 'Z' && state != 'X' {
 				alive = unix.Kill(p, signal) == nil || alive
 			}
 		}
@@ -271,6 +276,19 @@ func (d *DovecotInstance) end(t testing.TB, signal unix.Signal) {
 	if signal == unix.SIGKILL { // nobody else takes it away
 		_ = os.Remove(filepath.Join(d.ConfigDir, "run", "master.pid"))
 	}
+}
+
+// processState is the letter that the kernel has for what a process does, and 0
+// where there is none.
+func processState(pid int) byte {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	if i := strings.LastIndexByte(string(stat), ')'); i >= 0 && i+2 < len(stat) {
+		return stat[i+2]
+	}
+	return 0
 }
 
 // processes are the master and its children.
