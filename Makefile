@@ -38,11 +38,11 @@ test: peers build
 	$(GO) vet ./...
 	$(GO) test -shuffle=on -timeout 30m ./...
 
-# Kill an apply of 10,000 users a hundred times, with the signal that nothing
-# catches (the tests do it ten times).
+# Kill an apply of 10,000 users, and the daemon under its clients, a hundred times,
+# with the signal that nothing catches (the tests do it ten times).
 KILLS ?= 100
 soak: build
-	MAILFORM_SOAK=$(KILLS) $(GO) test -count=1 -v -timeout 90m -run '^TestApplyOfManyKilledAtRandomInstantsForgetsNothing$$' ./cmd/mailform
+	MAILFORM_SOAK=$(KILLS) $(GO) test -count=1 -v -timeout 90m -run '^Test(ApplyOfManyKilledAtRandomInstantsForgetsNothing|DaemonKilledKeepsItsPromises)$$' ./cmd/mailform
 
 # What a change has to pass before it is pushed.
 check: peers

@@ -20,13 +20,16 @@ import (
 // soakUsers is how many users are applied while mailform is killed.
 const soakUsers = 10_000
 
+// shortSoak is how often it is killed where nobody asks for more.
+const shortSoak = 10
+
 // soakKills is how often it is killed: a few times unless MAILFORM_SOAK asks for
 // more; make soak asks for a hundred.
 func soakKills(t *testing.T) int {
 	t.Helper()
 	s := os.Getenv("MAILFORM_SOAK")
 	if s == "" {
-		return 10
+		return shortSoak
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
