@@ -1,6 +1,11 @@
 package schema
 
-import "github.com/zclconf/go-cty/cty"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
 
 var sendmailProvider = &BlockType{
 	Type:  "provider",
@@ -27,6 +32,11 @@ var sendmailProvider = &BlockType{
 	Holds: []Holding{
 		{Attribute: "parameter.name", As: "an option of `sendmail.cf`"},
 		{Attribute: "parameter.value", As: "its value; `` ` ' # \\ `` are refused"},
+		{Attribute: "location.content", As: "its queue"},
+		{Attribute: "location.path", As: "`QueueDirectory`; Sendmail stands still while the queue is moved", Refuses: sendmailPath},
+		{Attribute: "location.messages", As: "messages that `sendmail -bp` counts"},
+		{Attribute: "location.bytes", As: "what `du` says"},
+		{Attribute: "location.free", As: "what `df` says"},
 		{Attribute: "setting.hostname", As: "`Dj`, with a dot in it (`confDOMAIN_NAME`)"},
 		{Attribute: "setting.addresses", As: "nowhere: Sendmail does not ask for it"},
 		{Attribute: "setting.message_size_limit", As: "`MaxMessageSize`"},
@@ -68,4 +78,14 @@ var sendmailProvider = &BlockType{
 		{Attribute: "service.name", As: "`sendmail`"},
 		{Attribute: "service.running", As: "`sendmail -bd -q1m`, or the unit; mailform's `authd` beside it"},
 	},
+}
+
+// sendmailPath refuses paths that cannot stand in sendmail.cf as they are.
+func sendmailPath(v cty.Value) string {
+	for _, r := range v.AsString() {
+		if r <= ' ' || r > 0x7e || strings.ContainsRune("\"`'$%,#\\:;()<>|&*?@", r) {
+			return fmt.Sprintf("takes no path with %q in it", r)
+		}
+	}
+	return ""
 }

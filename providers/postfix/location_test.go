@@ -1,7 +1,6 @@
 package postfix_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/postfix"
 	"github.com/mailform/mailform/providers/providertest"
@@ -23,54 +23,6 @@ func queueAt(path string) schema.Resource {
 	none := cty.NullVal(cty.Number)
 	return resource(schema.KindLocation, "queue", map[string]cty.Value{
 		"content": cty.StringVal("queue"), "path": cty.StringVal(path), "messages": none, "bytes": none, "free": none})
-}
-
-// A dying host does some things to files and programs, and then nothing any more.
-type dyingHost struct {
-	host.Host
-	left int
-}
-
-var errDied = errors.New("the host has died")
-
-func (d *dyingHost) spend() error {
-	if d.left--; d.left < 0 {
-		return errDied
-	}
-	return nil
-}
-
-func (d *dyingHost) Run(ctx context.Context, c host.Command) (host.Output, error) {
-	line := strings.Join(c.Args, " ")
-	if strings.Contains(line, "cp -a") || strings.Contains(line, "rm -rf") || strings.HasSuffix(line, "postfix stop") || strings.HasSuffix(line, "postfix start") {
-		if err := d.spend(); err != nil {
-			return host.Output{}, err
-		}
-	} else if d.left < 0 {
-		return host.Output{}, errDied
-	}
-	return d.Host.Run(ctx, c)
-}
-
-func (d *dyingHost) Read(ctx context.Context, paths ...string) ([]host.File, error) {
-	if d.left < 0 {
-		return nil, errDied
-	}
-	return d.Host.Read(ctx, paths...)
-}
-
-func (d *dyingHost) Write(ctx context.Context, files ...host.File) error {
-	if err := d.spend(); err != nil {
-		return err
-	}
-	return d.Host.Write(ctx, files...)
-}
-
-func (d *dyingHost) Remove(ctx context.Context, paths ...string) error {
-	if err := d.spend(); err != nil {
-		return err
-	}
-	return d.Host.Remove(ctx, paths...)
 }
 
 // messagesIn counts the messages of a queue.
@@ -112,7 +64,9 @@ func (i *instance) moveQueue(t *testing.T, to string, steps int) error {
 	if prior.Owner == want.Address && prior.Attrs.GetAttr("path").AsString() == to {
 		return nil
 	}
-	p.Through(&dyingHost{host.Local(), steps})
+	p.Through(&hosttest.Dying{Host: host.Local(), Left: steps, Counts: func(line string) bool {
+		return strings.Contains(line, "cp -a") || strings.Contains(line, "rm -rf") || strings.HasSuffix(line, "postfix stop") || strings.HasSuffix(line, "postfix start")
+	}})
 	var got error
 	err = p.Apply(t.Context(), []providers.Change{{Action: providers.Update, Resource: want, Prior: prior}}, func(_ providers.Change, _ providers.Observed, err error) error {
 		got = err
@@ -145,7 +99,7 @@ func TestTheQueueMoves(t *testing.T) {
 	for n := range 9 {
 		to := vols[n%2]
 		err := i.moveQueue(t, to, n)
-		if err != nil && !errors.Is(err, errDied) {
+		if err != nil && !errors.Is(err, hosttest.ErrDied) {
 			t.Fatalf("cut off after %d steps: %v", n, err)
 		}
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // kinds are those that Sendmail holds.
-var kinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindService,
+var kinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation, schema.KindService,
 	schema.KindMailDomain, schema.KindRecipient, schema.KindRoute}
 
 // serviceKey is the key of the one service.
@@ -32,6 +32,7 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	if err := p.finish(ctx); err != nil {
 		return err
 	}
+	batch = uncounted(batch)
 	was, err := p.load(ctx)
 	if err != nil {
 		return err
@@ -41,6 +42,7 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	refused := false
 	serve := was.running
 	seen := was.index()
+	was.place(batch, seen)
 	for i, c := range batch {
 		errs[i] = next.change(c, seen)
 		refused = refused || errs[i] != nil
@@ -177,6 +179,8 @@ func (p *Provider) judgeResource(kind, key string, a attrs) error {
 			return fmt.Errorf("name: it is not %q", key)
 		}
 		_, err = parameterOption(a)
+	case schema.KindLocation:
+		_, err = locationOption(key, a)
 	case schema.KindService:
 		if key != serviceKey || a.Str("name") != key {
 			err = fmt.Errorf("name: the service is called %q", serviceKey)
@@ -197,7 +201,10 @@ func (p *Provider) finish(ctx context.Context) error {
 		return err
 	}
 	t := host.Trial{Host: p.on, Note: p.notePath(), Accept: p.accept}
-	return t.Finish(ctx)
+	if err := t.Finish(ctx); err != nil {
+		return err
+	}
+	return p.finishMove(ctx)
 }
 
 // accept has Sendmail check its configuration and, if it runs, read it again.

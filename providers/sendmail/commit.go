@@ -69,15 +69,18 @@ func (p *Provider) commitRest(ctx context.Context, was, next *world, serve, queu
 	if err := p.commitJudge(ctx, was, next); err != nil {
 		return err
 	}
+	if to, moves := next.moving(was); moves {
+		return p.relocate(ctx, was, next, to, serve, queueOnly)
+	}
 	if !was.running || serve && queueOnly == was.queueOnly {
-		if err := p.commitConfig(ctx, was, next); err != nil || !serve || was.running {
+		if err := p.commitConfig(ctx, was, next, p.accept); err != nil || !serve || was.running {
 			return err
 		}
 		return p.begin(ctx, was, queueOnly)
 	}
 	// It does not take over on the way who listens where, or nowhere.
 	if !serve {
-		if err := p.commitConfig(ctx, was, next); err != nil {
+		if err := p.commitConfig(ctx, was, next, p.accept); err != nil {
 			return err
 		}
 		return p.end(ctx, was)
@@ -85,7 +88,7 @@ func (p *Provider) commitRest(ctx context.Context, was, next *world, serve, queu
 	if err := p.end(ctx, was); err != nil {
 		return err
 	}
-	if err := p.commitConfig(ctx, was, next); err != nil {
+	if err := p.commitConfig(ctx, was, next, p.accept); err != nil {
 		return errors.Join(err, p.begin(ctx, was, was.queueOnly))
 	}
 	return p.begin(ctx, was, queueOnly)
@@ -214,7 +217,7 @@ func (p *Provider) commitJudge(ctx context.Context, was, next *world) error {
 
 // commitConfig writes sendmail.cf, and what it is made of, where our section is
 // another one.
-func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
+func (p *Provider) commitConfig(ctx context.Context, was, next *world, accept func(context.Context) error) error {
 	section, ports, err := next.section()
 	if err != nil {
 		return err
@@ -239,7 +242,7 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 		}
 		f := cf.With([]byte(text))
 		f.Backup = true
-		return p.try(ctx, f)
+		return p.try(ctx, accept, f)
 	}
 	text := withInclude(string(mc.Content), p.m4Path(), section != "")
 	wanted := asM4(section)
@@ -271,7 +274,7 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world) error {
 	}
 	f := cf.With([]byte(made))
 	f.Backup = true
-	return p.try(ctx, append(files, f)...)
+	return p.try(ctx, accept, append(files, f)...)
 }
 
 // vacant refuses to have a Sendmail that runs listen where somebody else does: told
@@ -290,8 +293,8 @@ func (p *Provider) vacant(ctx context.Context, was *world, ports map[string]bool
 }
 
 // try writes files and has Sendmail accept them, or puts them back.
-func (p *Provider) try(ctx context.Context, files ...host.File) error {
-	t := host.Trial{Host: p.on, Note: p.notePath(), Accept: p.accept}
+func (p *Provider) try(ctx context.Context, accept func(context.Context) error, files ...host.File) error {
+	t := host.Trial{Host: p.on, Note: p.notePath(), Accept: accept}
 	return t.Run(ctx, files...)
 }
 

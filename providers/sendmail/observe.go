@@ -18,7 +18,7 @@ import (
 )
 
 // Read implements providers.Provider.
-func (p *Provider) Read(ctx context.Context, _ providers.Scope) ([]providers.Observed, error) {
+func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
 	w, err := p.load(ctx)
 	if errors.Is(err, errNone) {
 		return nil, nil
@@ -26,7 +26,7 @@ func (p *Provider) Read(ctx context.Context, _ providers.Scope) ([]providers.Obs
 	if err != nil {
 		return nil, err
 	}
-	return w.observed(), nil
+	return w.located(ctx, scope, w.observed())
 }
 
 // observe is a resource of the ledger with what Sendmail really has of it.
@@ -135,6 +135,9 @@ func (w *world) native(h *holding, cf native) (map[string]cty.Value, bool) {
 		v, ok := cf.options[strings.ToLower(h.Key)]
 		vals["value"] = cty.StringVal(v)
 		return vals, ok
+	case schema.KindLocation:
+		vals["path"] = cty.StringVal(w.queue)
+		return vals, true
 	case schema.KindService:
 		vals["running"] = cty.BoolVal(w.running)
 		return vals, true

@@ -101,10 +101,24 @@ func (p *Provider) daemon(pidFile string) *service.Service {
 	}
 	return &service.Service{
 		Host: p.on, Unit: p.unit,
-		Start: host.Cmd(p.program("sendmail"), "-C", p.cf, "-bd", "-q1m"), Stop: signal("TERM"), Reload: signal("HUP"),
+		Start: host.Cmd(p.program("sendmail"), "-C", p.cf, "-bd", "-q1m"), Stop: host.Cmd("sh", "-c", stopScript, "sh", pidFile), Reload: signal("HUP"),
 		Alive: func(ctx context.Context) (bool, error) { return p.alive(ctx, pidFile) },
 	}
 }
+
+// stopScript stops Sendmail. The daemon would end with it those of its children that run
+// the queue, and one that is cut off after the other server has said yes sends its
+// message once more. So the daemon is held until they have done what they are at, for
+// ten seconds at most. It is one program, which goes on if mailform is killed.
+const stopScript = `pid=$(head -n 1 "$1") && kill -STOP "$pid" || exit 1
+n=0
+while [ "$n" -lt 100 ] && for f in $(grep -ls "^PPid:[[:space:]]*$pid\$" /proc/[0-9]*/status); do
+    tr '\0' ' ' 2>/dev/null <"${f%status}cmdline"; done | grep -q -e queue -e client; do
+  sleep 0.1
+  n=$((n + 1))
+done
+kill -TERM "$pid"
+kill -CONT "$pid"`
 
 // alive reports whether the process that a pid file names is a Sendmail.
 func (p *Provider) alive(ctx context.Context, pidFile string) (bool, error) {

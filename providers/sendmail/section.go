@@ -183,7 +183,7 @@ func listenerOptions(a attrs) ([]option, error) {
 
 // derivedOptions are options that mailform says itself.
 var derivedOptions = []string{"MaxMessageSize", "ServerCertFile", "ServerKeyFile", "MinQueueAge", "MaxQueueAge", "Timeout.queuereturn",
-	"DaemonPortOptions", "AliasFile", "AuthMechanisms", "AuthOptions"}
+	"DaemonPortOptions", "AliasFile", "AuthMechanisms", "AuthOptions", "QueueDirectory"}
 
 func parameterOption(a attrs) (option, error) {
 	name, value := a.Str("name"), a.Str("value")

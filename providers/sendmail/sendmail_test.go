@@ -71,6 +71,8 @@ type keeper struct {
 	addr string
 	mu   sync.Mutex
 	got  []string
+	// subjects of all messages.
+	subjects []string
 }
 
 func newKeeper(t *testing.T) *keeper {
@@ -106,9 +108,14 @@ func (k *keeper) serve(c net.Conn) {
 			fmt.Fprint(c, "250 ok\r\n")
 		case "DATA":
 			fmt.Fprint(c, "354 go on\r\n")
+			subject := ""
 			for in.Scan() && in.Text() != "." {
+				if s, ok := subjectOf(in.Bytes()); ok {
+					subject = s
+				}
 			}
 			k.mu.Lock()
+			k.subjects = append(k.subjects, subject)
 			k.got = append(k.got, to...)
 			k.mu.Unlock()
 			fmt.Fprint(c, strings.Repeat("250 ok\r\n", len(to)))

@@ -29,6 +29,8 @@ type world struct {
 	judging            bool
 	mapType            string
 	pidFile            string
+	// queue is the directory of the queue; what is still being moved is where it was.
+	queue string
 }
 
 // suffixes are the ends of the names of files that makemap makes.
@@ -70,6 +72,9 @@ func (p *Provider) load(ctx context.Context) (*world, error) {
 	w.pidFile = effective(string(w.files[p.cf].Content))["pidfile"]
 	if w.pidFile == "" {
 		w.pidFile = "/var/run/sendmail.pid"
+	}
+	if w.queue, err = p.queueOf(ctx, w.files[p.cf]); err != nil {
+		return nil, err
 	}
 	if w.running, err = p.daemon(w.pidFile).Running(ctx); err != nil {
 		return nil, err
@@ -198,6 +203,11 @@ func (w *world) section() (string, map[string]bool, error) {
 		}
 		line(o.String())
 	}
+	place, err := w.locationLine()
+	if err != nil {
+		return "", nil, err
+	}
+	b.WriteString(place)
 	for _, h := range w.ledger.all(schema.KindListener) {
 		list, err := listenerOptions(h.attrs)
 		if err != nil {
