@@ -62,6 +62,7 @@ const (
 	KindSmarthost  = "smarthost"
 	KindSecondary  = "secondary"
 	KindRateLimit  = "ratelimit"
+	KindLimit      = "limit"
 	KindDNSSEC     = "dnssec"
 	KindZone       = "zone"
 	KindRRset      = "rrset"
@@ -245,6 +246,11 @@ var kinds = append([]*Kind{
 			{Name: "responses_per_second", Type: cty.Number, Doc: "Answers of a kind that a network gets in a second; 0: any number."},
 			{Name: "exempt", Type: cty.List(cty.String), Doc: "Networks without a limit, as 192.0.2.0/24. Sorted."},
 		},
+	},
+	{
+		Name: KindLimit, Rank: 58,
+		Doc:        "How much the clients of a service can have of it.",
+		Attributes: limitAttributes,
 	},
 	{
 		Name: KindSecondary, Rank: 63,

@@ -254,6 +254,38 @@ server "b" {
   inbound { dmarc = "report" }
 }`, summary: "Server that others make", detail: []string{"a block inbound says"}, at: "inbound",
 		},
+		"limits at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  limits { errors = 5 }
+}`, summary: "Server that others make", detail: []string{"a block limits says of smtp"}, at: "limits",
+		},
+		"two blocks of limits for a service": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  limits { services = ["imap", "pop3"] }
+  limits { services = ["imap"] }
+}`, summary: "Two blocks for one service", detail: []string{"limits for imap"}, at: `["imap"]`,
+		},
+		"two blocks of limits for the rest": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  limits {}
+  limits {}
+}`, summary: "Two blocks for one service", detail: []string{"two blocks limits without services"}, at: "limits",
+		},
+		"a limit that a service does not know": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  limits {
+    services          = ["imap"]
+    messages_per_hour = 5
+  }
+}`, summary: "Limit of another service", detail: []string{"imap takes no messages"}, at: "5",
+		},
 		"keys of its own in a signed zone": {
 			hcl: "!" + strings.Replace(base, "nameserver = nameserver.ns1\n", "nameserver = nameserver.ns1\n  dnssec {}\n", 1) + `
 record "key" {

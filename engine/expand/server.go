@@ -17,6 +17,7 @@ type server struct {
 	roles map[role]string // the target of each role
 	// submits is set where users hand in mail.
 	submits bool
+	offers  []string // services that it has, in the order of their ports
 	// judges is set where the server that takes mail knows the users' passwords.
 	judges bool
 	// directory is where it finds its users; nil: it keeps them itself.
@@ -70,6 +71,7 @@ func (e *expander) readServers() {
 		e.addMetrics(s, srv)
 		e.addPair(s, srv)
 		e.addInbound(s, srv)
+		e.addLimits(s, srv)
 		e.addSmarthosts(s, srv)
 		e.addUpkeep(s, srv)
 		e.addLocations(s, srv)
@@ -214,6 +216,7 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 		return
 	}
 	e.addListener(srv.block, service, srv.roles[serviceRoles[service]], srv.host, listen, lf, listenTLS, tf)
+	srv.offers = append(srv.offers, service)
 	srv.submits = srv.submits || service == "submission"
 	if serviceRoles[service] == roleMTA {
 		e.addFilters(s, sub, written, srv, service)

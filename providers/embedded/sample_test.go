@@ -50,6 +50,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindFilter:     filters(),
 		schema.KindResolver:   resolvers(),
 		schema.KindInbound:    inbound(),
+		schema.KindLimit:      clientLimits(),
 		schema.KindSmarthost:  smarthosts(),
 		schema.KindUpkeep:     upkeeps(),
 		schema.KindSecondary:  secondaries(),

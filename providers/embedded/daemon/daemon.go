@@ -74,6 +74,8 @@ type daemon struct {
 	seeker   *seek.Directories // nil: the store has all users
 	limiters limiters
 	inbound  inbound
+	// clientLimits are those of all services but the name server.
+	clientLimits clientLimits
 	// applying is held from the preparation of a batch to its end.
 	applying sync.Mutex
 }
@@ -199,7 +201,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
 	d.makeQueue()
 	d.sockets = newSockets(d.log, d.makeService)
-	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadUpkeep(ctx)); err != nil {
+	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadUpkeep(ctx)); err != nil {
 		return err
 	}
 	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Transfers: d.transfers, Logger: d.log})

@@ -154,7 +154,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	settings, lookups, filters, secondaries := false, false, false, false
-	limits, inbound, smarthosts, upkeep := false, false, false, false
+	limits, clientLimits, inbound, smarthosts, upkeep := false, false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -168,6 +168,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			secondaries = true
 		case schema.KindRateLimit:
 			limits = true
+		case schema.KindLimit:
+			clientLimits = true
 		case schema.KindInbound, schema.KindResolver:
 			inbound = true
 		case schema.KindSmarthost:
@@ -203,6 +205,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if limits {
 		if err := d.loadLimits(ctx); err != nil {
 			d.log.Error("load rate limits", "error", err)
+		}
+	}
+	if clientLimits {
+		if err := d.loadClientLimits(ctx); err != nil {
+			d.log.Error("load the limits of clients", "error", err)
 		}
 	}
 	if smarthosts {

@@ -22,6 +22,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	events   *prometheus.CounterVec
 	logins   *prometheus.CounterVec
+	limits   *prometheus.CounterVec
 }
 
 func newMetrics(d *daemon) *metrics {
@@ -33,14 +34,22 @@ func newMetrics(d *daemon) *metrics {
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mailform_logins_total", Help: "Attempts to log in.",
 		}, []string{"service", "result"}),
+		limits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mailform_limits_met_total", Help: "How often clients met a limit, by the words of the block limits.",
+		}, []string{"server", "service", "limit"}),
 	}
-	m.registry.MustRegister(m.events, m.logins, gauges{d},
+	m.registry.MustRegister(m.events, m.logins, m.limits, gauges{d},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // seen counts an event of the log of transactions.
 func (m *metrics) seen(event string) { m.events.WithLabelValues(event).Inc() }
+
+// limited counts a limit that a client has met.
+func (m *metrics) limited(server, service, limit string) {
+	m.limits.WithLabelValues(server, service, limit).Inc()
+}
 
 // A countedAuth counts who logs in.
 type countedAuth struct {

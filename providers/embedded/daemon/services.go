@@ -20,14 +20,16 @@ import (
 func (d *daemon) makeService(l store.Listener) (service, error) {
 	log := d.log.With("service", l.Service, "server", l.Owner)
 	tlsConfig := func() *tls.Config { return d.certs.Config(l.Hostname) }
+	limited := func(limit string) { d.metrics.limited(l.Owner, l.Service, limit) }
 	switch l.Service {
 	case "smtp", "submission":
 		o := smtp.Options{
-			Store: d.store, Auth: d.auth, Signer: d.signer, Logger: log,
+			Store: d.store, Auth: d.auth, Signer: d.signer, Logger: log, Limited: limited,
 			Filters: func() []milter.Filter { return d.live.filtersOf(l.Owner, l.Service) },
 			Settings: func() smtp.Settings {
 				s := smtp.Settings{Hostname: l.Hostname, TLS: tlsConfig(), MaxSize: d.live.setting(l.Owner).MessageSizeLimit}
 				d.inbound.treat(l.Owner, &s)
+				d.clientLimits.limit(l.Owner, l.Service, &s)
 				return s
 			},
 			Checker: &verify.Checker{Resolver: d.inbound.resolver(l.Owner)},
@@ -41,14 +43,17 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 			Hostname: l.Hostname, Version: d.opts.Version, TLS: tlsConfig,
 			Store: d.store, Auth: d.auth, Log: log, Index: d.index,
 			MessageSize: func() int64 { return d.live.setting(l.Owner).MessageSizeLimit },
+			LiveLimits:  func() imap.Limits { return d.clientLimits.imap(l.Owner) }, Limited: limited,
 		})}, nil
 	case "pop3":
 		return pop3Service{pop3.New(pop3.Options{
 			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
+			LiveLimits: func() pop3.Limits { return d.clientLimits.pop3(l.Owner) }, Limited: limited,
 		})}, nil
 	case "managesieve":
 		return sieveService{managesieve.New(managesieve.Options{
 			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
+			Limits: func() managesieve.Limits { return d.clientLimits.managesieve(l.Owner) }, Limited: limited,
 		})}, nil
 	case "metrics":
 		return d.newMetricsService(log), nil

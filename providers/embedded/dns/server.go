@@ -61,8 +61,11 @@ func New(o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.streams = sessions.New(sessions.Options{
-		Connections: tcpConnections, ConnectionsPerAddress: tcpPerAddress, Log: s.log,
+		Limits: func() sessions.Limits {
+			return sessions.Limits{Connections: tcpConnections, ConnectionsPerClient: tcpPerAddress}
+		},
 		Refuse: func(net.Conn) {}, // there is nothing to say in this protocol
+		Log:    s.log,
 	})
 	s.zones.Store(&zones{})
 	_, _ = rand.Read(s.secret[:]) // it never fails

@@ -24,6 +24,7 @@ import (
 // to the goroutine of the connection; while it waits in IDLE, view and w belong
 // to the goroutine that writes the news.
 type conn struct {
+	limits   Limits // as they were when it began
 	srv      *Server
 	raw      net.Conn // the socket
 	nc       net.Conn // what is read and written: raw, or TLS over it
@@ -53,6 +54,7 @@ type conn struct {
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
 		srv:      s,
+		limits:   s.currentLimits(),
 		raw:      nc,
 		loopback: sessions.Loopback(nc.RemoteAddr()),
 		log:      s.log.With("remote", nc.RemoteAddr().String()),
@@ -65,8 +67,8 @@ func newConn(s *Server, nc net.Conn) *conn {
 // were not read yet are gone with the old reader.
 func (c *conn) attach(nc net.Conn) {
 	c.nc = nc
-	c.w = wire.NewWriter(&deadlineWriter{nc, c.srv.limits.Block})
-	c.r = wire.NewReader(&source{nc, c}, c.srv.limits.wire(c.account != nil), func() error {
+	c.w = wire.NewWriter(&deadlineWriter{nc, c.limits.Block})
+	c.r = wire.NewReader(&source{nc, c}, c.limits.wire(c.account != nil), func() error {
 		c.w.Line("+ OK")
 		return c.w.Flush()
 	})
@@ -153,9 +155,9 @@ func (c *conn) logPanic(v any) {
 // why, io.EOF for a client that is done.
 func (c *conn) loop(ctx context.Context) error {
 	for {
-		idle := c.srv.limits.Idle
+		idle := c.limits.Idle
 		if c.account == nil {
-			idle = c.srv.limits.Greeting
+			idle = c.limits.Greeting
 		}
 		if c.isEnding() {
 			return ErrServerClosed
@@ -279,7 +281,7 @@ func (c *conn) syntaxError(cmd *command.Command, err error) error {
 }
 
 func (c *conn) countBad() {
-	limit := c.srv.limits.BadCommands
+	limit := c.limits.BadCommands
 	if c.account == nil {
 		limit = max(limit/3, 1) // what comes first is often no IMAP at all
 	}
@@ -291,7 +293,7 @@ func (c *conn) countBad() {
 // recheckAccount ends a session whose account was closed, or may not use IMAP
 // any more, since it logged in.
 func (c *conn) recheckAccount(ctx context.Context) error {
-	if c.account == nil || time.Since(c.checked) < c.srv.limits.Recheck {
+	if c.account == nil || time.Since(c.checked) < c.limits.Recheck {
 		return nil
 	}
 	a, err := c.srv.opt.Store.AccountByID(ctx, c.account.ID)

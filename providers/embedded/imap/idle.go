@@ -17,7 +17,7 @@ func (c *conn) idle(ctx context.Context) (result, error) {
 		defer close(ended)
 		c.watch(watching)
 	}()
-	err := c.r.Next(c.srv.limits.Idle)
+	err := c.r.Next(c.limits.Idle)
 	line := string(c.r.Rest())
 	stop()
 	<-ended

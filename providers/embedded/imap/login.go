@@ -130,7 +130,7 @@ func (c *conn) login(ctx context.Context, user, password string) (result, error)
 	c.account, c.checked = account, time.Now()
 	c.bad = 0
 	c.log = c.log.With("account", account.Address)
-	c.r.SetLimits(c.srv.limits.wire(true))
+	c.r.SetLimits(c.limits.wire(true))
 	return result{code: "CAPABILITY " + c.capabilities(), text: "Logged in"}, nil
 }
 
@@ -139,7 +139,7 @@ func (c *conn) login(ctx context.Context, user, password string) (result, error)
 func (c *conn) loginFailed() (result, error) {
 	c.failedLogins++
 	c.log.Info("imap: wrong user or password", "failures", c.failedLogins)
-	if c.failedLogins >= c.srv.limits.FailedLogins {
+	if c.failedLogins >= c.limits.FailedLogins {
 		c.bye = "[UNAVAILABLE] Too many failed logins"
 	}
 	return result{}, no(imap.ResponseCodeAuthenticationFailed, "Wrong user or password")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/fulltext"
@@ -54,6 +55,11 @@ type Options struct {
 	Log *slog.Logger
 	// Limits that are zero are those of [DefaultLimits].
 	Limits Limits
+	// LiveLimits are asked for at each new connection; those that are zero are those
+	// of Limits. Nil: there are none.
+	LiveLimits func() Limits
+	// Limited is told of the limit that a client was refused by; nil: nobody is.
+	Limited func(limit string)
 	// MessageSize is asked for each message in the place of Limits.MessageSize, so
 	// that it can change; nil or a result of 0: it is Limits.MessageSize.
 	MessageSize func() int64
@@ -61,8 +67,12 @@ type Options struct {
 
 // Limits bound what clients can use up.
 type Limits struct {
-	// Connections at once, and from one address that is not a loopback one.
-	Connections, ConnectionsPerAddress int
+	// Connections at once, of all clients and of one; ConnectionsPerMinute are those
+	// that one client begins, 0: any number. See [sessions.Limits].
+	Connections, ConnectionsPerClient, ConnectionsPerMinute int
+	// Exempt are networks whose clients are not counted; loopback addresses are not
+	// either.
+	Exempt []netip.Prefix
 	// MessageSize is the largest message that APPEND takes, in bytes.
 	MessageSize int64
 	// Command is the size of a command in bytes, without the message of APPEND.
@@ -83,24 +93,35 @@ type Limits struct {
 // DefaultLimits are the limits of a server that sets none.
 func DefaultLimits() Limits {
 	return Limits{
-		Connections:           10000,
-		ConnectionsPerAddress: 200,
-		MessageSize:           50 << 20,
-		Command:               64 << 10,
-		BadCommands:           30,
-		FailedLogins:          5,
-		Idle:                  30 * time.Minute,
-		Greeting:              2 * time.Minute,
-		Line:                  time.Minute,
-		Block:                 2 * time.Minute,
-		Recheck:               30 * time.Second,
+		Connections:          10000,
+		ConnectionsPerClient: 200,
+		MessageSize:          50 << 20,
+		Command:              64 << 10,
+		BadCommands:          30,
+		FailedLogins:         5,
+		Idle:                 30 * time.Minute,
+		Greeting:             2 * time.Minute,
+		Line:                 time.Minute,
+		Block:                2 * time.Minute,
+		Recheck:              30 * time.Second,
 	}
 }
 
-func (l Limits) withDefaults() Limits {
-	d := DefaultLimits()
+func (l Limits) withDefaults() Limits { return l.or(DefaultLimits()) }
+
+// bounds are those on connections.
+func (l Limits) bounds() sessions.Limits {
+	return sessions.Limits{
+		Connections: l.Connections, ConnectionsPerClient: l.ConnectionsPerClient,
+		ConnectionsPerMinute: l.ConnectionsPerMinute, Exempt: l.Exempt,
+	}
+}
+
+// or takes those that are zero from others.
+func (l Limits) or(d Limits) Limits {
 	setDefault(&l.Connections, d.Connections)
-	setDefault(&l.ConnectionsPerAddress, d.ConnectionsPerAddress)
+	setDefault(&l.ConnectionsPerClient, d.ConnectionsPerClient)
+	setDefault(&l.ConnectionsPerMinute, d.ConnectionsPerMinute)
 	setDefault(&l.MessageSize, d.MessageSize)
 	setDefault(&l.Command, d.Command)
 	setDefault(&l.BadCommands, d.BadCommands)
@@ -159,10 +180,10 @@ func New(opt Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.group = sessions.New(sessions.Options{
-		Connections:           s.limits.Connections,
-		ConnectionsPerAddress: s.limits.ConnectionsPerAddress,
-		Refuse:                refuse,
-		Log:                   s.log,
+		Limits:  func() sessions.Limits { return s.currentLimits().bounds() },
+		Limited: s.opt.Limited,
+		Refuse:  refuse,
+		Log:     s.log,
 	})
 	return s
 }
@@ -186,6 +207,14 @@ func (s *Server) Serve(l net.Listener, implicitTLS bool) error {
 func refuse(nc net.Conn) {
 	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = fmt.Fprint(nc, "* BYE [UNAVAILABLE] Too many connections\r\n")
+}
+
+// currentLimits are those of a connection that begins now.
+func (s *Server) currentLimits() Limits {
+	if s.opt.LiveLimits == nil {
+		return s.limits
+	}
+	return s.opt.LiveLimits().or(s.limits)
 }
 
 // Connections is the number of open connections.

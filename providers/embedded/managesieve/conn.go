@@ -23,6 +23,7 @@ var (
 // A conn is one connection.
 type conn struct {
 	*sessions.Line
+	limits      Limits // as they were when it began
 	srv         *Server
 	raw         net.Conn
 	nc          net.Conn // raw, or TLS over it
@@ -38,7 +39,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{Line: sessions.NewLine(nc), srv: s, raw: nc}
+	c := &conn{Line: sessions.NewLine(nc), limits: s.limits(), srv: s, raw: nc}
 	c.log = s.log.With("remote", nc.RemoteAddr().String())
 	c.use(nc)
 	return c
@@ -116,7 +117,7 @@ func (c *conn) commands() error {
 
 // read reads a command, and sends the answers before it waits.
 func (c *conn) read() (string, []argument, error) {
-	wait := idle
+	wait := c.limits.Idle
 	if c.account == nil {
 		wait = greeting
 	}
@@ -145,7 +146,7 @@ func (c *conn) no(code, text string) { c.answer("NO", code, text) }
 // wrong answers what is no command, or not now. The error ends the connection.
 func (c *conn) wrong(code, text string) error {
 	c.no(code, text)
-	if c.bad++; c.bad >= maxBad {
+	if c.bad++; c.bad >= c.limits.BadCommands {
 		return errors.New("too many errors")
 	}
 	return nil

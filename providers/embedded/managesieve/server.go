@@ -1,6 +1,7 @@
 package managesieve
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -40,17 +41,34 @@ type Options struct {
 	Store  Store
 	Auth   Authenticator
 	Logger *slog.Logger // nil: nothing is logged
+	// Limits are asked for at each new connection; those that are zero are those of
+	// [DefaultLimits]. Nil: all are.
+	Limits func() Limits
+	// Limited is told of the limit that a client was refused by; nil: nobody is.
+	Limited func(limit string)
 }
 
-// Bounds of what clients can use up.
+// Limits bound what clients can use up.
+type Limits struct {
+	sessions.Limits
+	BadCommands int           // before the connection ends
+	Idle        time.Duration // how long a client may be silent once it has logged in
+}
+
+// DefaultLimits are the limits of a server that sets none.
+func DefaultLimits() Limits {
+	return Limits{
+		Limits:      sessions.Limits{Connections: 1000, ConnectionsPerClient: 50},
+		BadCommands: 10,
+		Idle:        30 * time.Minute, // RFC 5804 §1.2: at least that
+	}
+}
+
+// Further bounds of what clients can use up.
 const (
-	connections           = 1000
-	connectionsPerAddress = 50
-	maxBad                = 10 // wrong commands
-	maxFailed             = 5  // wrong logins
-	greeting              = 2 * time.Minute
-	idle                  = 30 * time.Minute // RFC 5804 §1.2: at least that
-	block                 = time.Minute      // to write an answer
+	maxFailed = 5 // wrong logins
+	greeting  = 2 * time.Minute
+	block     = time.Minute // to write an answer
 )
 
 // A Server serves ManageSieve on any number of listeners.
@@ -67,9 +85,21 @@ func New(opt Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.group = sessions.New(sessions.Options{
-		Connections: connections, ConnectionsPerAddress: connectionsPerAddress, Refuse: refuse, Log: s.log,
+		Limits: func() sessions.Limits { return s.limits().Limits }, Limited: opt.Limited, Refuse: refuse, Log: s.log,
 	})
 	return s
+}
+
+// limits are those of a connection that begins now.
+func (s *Server) limits() Limits {
+	d := DefaultLimits()
+	if s.opt.Limits == nil {
+		return d
+	}
+	l := s.opt.Limits()
+	l.Connections, l.ConnectionsPerClient = cmp.Or(l.Connections, d.Connections), cmp.Or(l.ConnectionsPerClient, d.ConnectionsPerClient)
+	l.BadCommands, l.Idle = cmp.Or(l.BadCommands, d.BadCommands), cmp.Or(l.Idle, d.Idle)
+	return l
 }
 
 // Serve takes connections from l until l is closed or the server shuts down. With

@@ -224,7 +224,7 @@ func TestWhoErrsTooOftenIsCutOff(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t)
 	c := dial(t, address)
-	for range maxBad {
+	for range DefaultLimits().BadCommands {
 		c.say("NONSENSE")
 	}
 	if got := c.answer(); !strings.HasPrefix(got, "BYE") {

@@ -34,6 +34,7 @@ var (
 // A conn is one connection.
 type conn struct {
 	*sessions.Line
+	limits   Limits // as they were when it began
 	srv      *Server
 	raw      net.Conn
 	nc       net.Conn // raw, or TLS over it
@@ -52,7 +53,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{Line: sessions.NewLine(nc), srv: s, raw: nc, nc: nc, loopback: sessions.Loopback(nc.RemoteAddr())}
+	c := &conn{Line: sessions.NewLine(nc), srv: s, limits: s.currentLimits(), raw: nc, nc: nc, loopback: sessions.Loopback(nc.RemoteAddr())}
 	c.log = s.log.With("remote", nc.RemoteAddr().String())
 	c.use(nc)
 	return c
@@ -63,7 +64,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) use(nc net.Conn) {
 	c.nc = nc
 	c.r = bufio.NewReaderSize(nc, maxLine)
-	c.w = bufio.NewWriterSize(sessions.DeadlineWriter{Conn: nc, Block: c.srv.limits.Block}, writeBuffer)
+	c.w = bufio.NewWriterSize(sessions.DeadlineWriter{Conn: nc, Block: c.limits.Block}, writeBuffer)
 }
 
 // Run serves the connection until it ends.
@@ -103,7 +104,7 @@ func (c *conn) close() {
 }
 
 func (c *conn) startTLS() error {
-	tc, err := c.Handshake(c.srv.group.Context(), c.srv.opt.TLS(), c.srv.limits.Greeting)
+	tc, err := c.Handshake(c.srv.group.Context(), c.srv.opt.TLS(), c.limits.Greeting)
 	if err != nil {
 		return err
 	}
@@ -135,9 +136,9 @@ func (c *conn) commands() error {
 // readLine reads a line without its end. Answers are sent before it waits, so
 // those to commands that came together go together (PIPELINING).
 func (c *conn) readLine() (string, error) {
-	idle := c.srv.limits.Idle
+	idle := c.limits.Idle
 	if c.drop == nil {
-		idle = c.srv.limits.Greeting
+		idle = c.limits.Greeting
 	}
 	if err := c.Allow(idle); err != nil {
 		return "", err
@@ -187,7 +188,7 @@ func (c *conn) err(format string, args ...any) {
 // the connection.
 func (c *conn) badCommand(format string, args ...any) error {
 	c.bad++
-	if c.bad >= c.srv.limits.BadCommands {
+	if c.bad >= c.limits.BadCommands {
 		c.err("Too many errors")
 		return errors.New("too many errors")
 	}

@@ -159,7 +159,7 @@ func (c *conn) loginFailed() error {
 	c.failedLogins++
 	c.log.Info("pop3: wrong user or password", "failures", c.failedLogins)
 	c.err("[AUTH] Wrong user or password")
-	if c.failedLogins >= c.srv.limits.FailedLogins {
+	if c.failedLogins >= c.limits.FailedLogins {
 		return errors.New("too many failed logins")
 	}
 	return nil

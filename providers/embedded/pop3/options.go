@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -54,12 +56,21 @@ type Options struct {
 	Logger *slog.Logger
 	// Limits that are zero are those of [DefaultLimits].
 	Limits Limits
+	// LiveLimits are asked for at each new connection; those that are zero are those
+	// of Limits. Nil: there are none.
+	LiveLimits func() Limits
+	// Limited is told of the limit that a client was refused by; nil: nobody is.
+	Limited func(limit string)
 }
 
 // Limits bound what clients can use up.
 type Limits struct {
-	// Connections at once, and from one address that is not a loopback one.
-	Connections, ConnectionsPerAddress int
+	// Connections at once, of all clients and of one; ConnectionsPerMinute are those
+	// that one client begins, 0: any number. See [sessions.Limits].
+	Connections, ConnectionsPerClient, ConnectionsPerMinute int
+	// Exempt are networks whose clients are not counted; loopback addresses are not
+	// either.
+	Exempt []netip.Prefix
 	// BadCommands and FailedLogins end a connection.
 	BadCommands, FailedLogins int
 	// Idle is how long a client may be silent (RFC 1939 §3: at least 10 minutes),
@@ -72,20 +83,31 @@ type Limits struct {
 // DefaultLimits are the limits of a server that sets none.
 func DefaultLimits() Limits {
 	return Limits{
-		Connections:           10000,
-		ConnectionsPerAddress: 100,
-		BadCommands:           10,
-		FailedLogins:          5,
-		Idle:                  10 * time.Minute,
-		Greeting:              2 * time.Minute,
-		Block:                 2 * time.Minute,
+		Connections:          10000,
+		ConnectionsPerClient: 100,
+		BadCommands:          10,
+		FailedLogins:         5,
+		Idle:                 10 * time.Minute,
+		Greeting:             2 * time.Minute,
+		Block:                2 * time.Minute,
 	}
 }
 
-func (l Limits) withDefaults() Limits {
-	d := DefaultLimits()
+func (l Limits) withDefaults() Limits { return l.or(DefaultLimits()) }
+
+// bounds are those on connections.
+func (l Limits) bounds() sessions.Limits {
+	return sessions.Limits{
+		Connections: l.Connections, ConnectionsPerClient: l.ConnectionsPerClient,
+		ConnectionsPerMinute: l.ConnectionsPerMinute, Exempt: l.Exempt,
+	}
+}
+
+// or takes those that are zero from others.
+func (l Limits) or(d Limits) Limits {
 	setDefault(&l.Connections, d.Connections)
-	setDefault(&l.ConnectionsPerAddress, d.ConnectionsPerAddress)
+	setDefault(&l.ConnectionsPerClient, d.ConnectionsPerClient)
+	setDefault(&l.ConnectionsPerMinute, d.ConnectionsPerMinute)
 	setDefault(&l.BadCommands, d.BadCommands)
 	setDefault(&l.FailedLogins, d.FailedLogins)
 	setDefault(&l.Idle, d.Idle)

@@ -29,10 +29,10 @@ func New(opt Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.group = sessions.New(sessions.Options{
-		Connections:           s.limits.Connections,
-		ConnectionsPerAddress: s.limits.ConnectionsPerAddress,
-		Refuse:                refuse,
-		Log:                   s.log,
+		Limits:  func() sessions.Limits { return s.currentLimits().bounds() },
+		Limited: s.opt.Limited,
+		Refuse:  refuse,
+		Log:     s.log,
 	})
 	return s
 }
@@ -56,6 +56,14 @@ func (s *Server) Serve(l net.Listener, implicitTLS bool) error {
 func refuse(nc net.Conn) {
 	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = fmt.Fprint(nc, "-ERR [SYS/TEMP] Too many connections\r\n")
+}
+
+// currentLimits are those of a connection that begins now.
+func (s *Server) currentLimits() Limits {
+	if s.opt.LiveLimits == nil {
+		return s.limits
+	}
+	return s.opt.LiveLimits().or(s.limits)
 }
 
 // Connections is the number of open connections.

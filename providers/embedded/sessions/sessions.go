@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/mailform/mailform/providers/embedded/rate"
 )
 
 // A Session speaks with one client.
@@ -30,15 +32,16 @@ var ErrClosed = errors.New("server closed")
 
 // Options of a Group.
 type Options struct {
-	// Connections at once, and from one peer that is not on a loopback address
-	// (see [Network]).
-	Connections, ConnectionsPerAddress int
+	// Limits are asked for at each new connection, so that they can change.
+	Limits func() Limits
 	// CountLoopback counts peers on a loopback address like others.
 	CountLoopback bool
 	// Refuse tells a client that there is no room for it. It must not block; the
 	// connection is closed afterwards.
 	Refuse func(net.Conn)
-	Log    *slog.Logger
+	// Limited is told of the limit that a client was refused by; nil: nobody is.
+	Limited func(limit string)
+	Log     *slog.Logger
 }
 
 // A Group is all sessions of one server.
@@ -53,6 +56,7 @@ type Group struct {
 	sessions  map[Session]net.Conn
 	perPeer   map[netip.Addr]int
 	running   sync.WaitGroup
+	begun     *rate.Counter // connections in a minute
 }
 
 // New makes a group without listeners.
@@ -62,6 +66,7 @@ func New(o Options) *Group {
 		listeners: map[net.Listener]struct{}{},
 		sessions:  map[Session]net.Conn{},
 		perPeer:   map[netip.Addr]int{},
+		begun:     rate.New(time.Minute, nil),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g
@@ -130,17 +135,35 @@ func (g *Group) unwatch(l net.Listener) {
 	delete(g.listeners, l)
 }
 
+// limit is what stands against one more session of a peer; empty: nothing does.
+// Callers hold mu.
+func (g *Group) limit(a net.Addr, peer netip.Addr) string {
+	l := g.o.Limits()
+	if l.Connections > 0 && len(g.sessions) >= l.Connections {
+		return "connections"
+	}
+	switch {
+	case !g.o.CountLoopback && Loopback(a), l.Exempts(Peer(a)):
+	case l.ConnectionsPerClient > 0 && g.perPeer[peer] >= l.ConnectionsPerClient:
+		return "connections_per_client"
+	case !g.begun.Take(peer, l.ConnectionsPerMinute):
+		return "connections_per_minute"
+	}
+	return ""
+}
+
 // start runs a session, if there is room for it.
 func (g *Group) start(c net.Conn, begin func(net.Conn) Session) {
 	peer := Network(c.RemoteAddr())
-	counted := g.o.CountLoopback || !Loopback(c.RemoteAddr())
 	g.mu.Lock()
-	full := len(g.sessions) >= g.o.Connections ||
-		counted && g.perPeer[peer] >= g.o.ConnectionsPerAddress
-	if g.closing || full {
+	limit := g.limit(c.RemoteAddr(), peer)
+	if g.closing || limit != "" {
 		g.mu.Unlock()
-		if full {
-			g.o.Log.Info("connection refused: too many", "remote", c.RemoteAddr().String())
+		if limit != "" {
+			g.o.Log.Info("connection refused: too many", "remote", c.RemoteAddr().String(), "limit", limit)
+			if g.o.Limited != nil {
+				g.o.Limited(limit)
+			}
 			g.o.Refuse(c)
 		}
 		_ = c.Close() // nothing was said that could be lost

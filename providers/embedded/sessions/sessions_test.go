@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -77,13 +78,17 @@ func want(t *testing.T, r *bufio.Reader, line string) {
 	}
 }
 
+func atMost(all, each int) func() Limits {
+	return func() Limits { return Limits{Connections: all, ConnectionsPerClient: each} }
+}
+
 func newEcho(c net.Conn) Session { return echo{c} }
 
 func TestTooManyAreTurnedAway(t *testing.T) {
 	for name, o := range map[string]Options{
-		"in all":                  {Connections: 2, ConnectionsPerAddress: 100},
-		"from one address":        {Connections: 100, ConnectionsPerAddress: 2, CountLoopback: true},
-		"in all, from everywhere": {Connections: 2, ConnectionsPerAddress: 2, CountLoopback: true},
+		"in all":                  {Limits: atMost(2, 100)},
+		"from one address":        {Limits: atMost(100, 2), CountLoopback: true},
+		"in all, from everywhere": {Limits: atMost(2, 2), CountLoopback: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, l, _ := serve(t, o, newEcho)
@@ -102,13 +107,28 @@ func TestTooManyAreTurnedAway(t *testing.T) {
 }
 
 func TestLoopbackIsNotCounted(t *testing.T) {
-	_, l, _ := serve(t, Options{Connections: 100, ConnectionsPerAddress: 1}, newEcho)
+	_, l, _ := serve(t, Options{Limits: atMost(100, 1)}, newEcho)
 	want(t, dial(t, l), "hello")
 	want(t, dial(t, l), "hello")
 }
 
+func TestConnectionsInAMinuteAreCounted(t *testing.T) {
+	limits, refused := Limits{Connections: 100, ConnectionsPerMinute: 2}, make(chan string, 10)
+	_, l, _ := serve(t, Options{
+		Limits: func() Limits { return limits }, CountLoopback: true, Limited: func(limit string) { refused <- limit },
+	}, newEcho)
+	for _, answer := range []string{"hello", "hello", "full"} {
+		want(t, dial(t, l), answer)
+	}
+	if got := <-refused; got != "connections_per_minute" {
+		t.Errorf("refused by %q", got)
+	}
+	limits.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	want(t, dial(t, l), "hello")
+}
+
 func TestShutdownSaysFarewell(t *testing.T) {
-	g, l, served := serve(t, Options{Connections: 10, ConnectionsPerAddress: 10}, newEcho)
+	g, l, served := serve(t, Options{Limits: atMost(10, 10)}, newEcho)
 	c := dial(t, l)
 	want(t, c, "hello")
 	if err := g.Shutdown(context.Background()); err != nil {
@@ -131,7 +151,7 @@ func TestShutdownSaysFarewell(t *testing.T) {
 }
 
 func TestShutdownCutsOffWhoDoesNotEnd(t *testing.T) {
-	g, l, _ := serve(t, Options{Connections: 10, ConnectionsPerAddress: 10}, func(c net.Conn) Session {
+	g, l, _ := serve(t, Options{Limits: atMost(10, 10)}, func(c net.Conn) Session {
 		fmt.Fprintln(c, "hello")
 		return deaf{c}
 	})
@@ -147,7 +167,7 @@ func TestShutdownCutsOffWhoDoesNotEnd(t *testing.T) {
 }
 
 func TestSessionsOutliveTheirListener(t *testing.T) {
-	g, l, served := serve(t, Options{Connections: 10, ConnectionsPerAddress: 10}, newEcho)
+	g, l, served := serve(t, Options{Limits: atMost(10, 10)}, newEcho)
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

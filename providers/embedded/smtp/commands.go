@@ -117,7 +117,8 @@ func (w *wire) Write(p []byte) (int, error) {
 		case strings.HasPrefix(line, "334"):
 			w.phase = response
 		case line[0] == '4' || line[0] == '5':
-			if w.errors++; w.errors >= w.limits.Errors && w.goodbye == "" {
+			if w.errors++; w.errors >= w.limits.Errors && !w.leaving {
+				w.srv.o.Limited("errors")
 				w.hangUp(replyErrors)
 			}
 		}

@@ -72,7 +72,7 @@ func (s *session) login(user, password string) error {
 
 // failed counts a failed login, and in the end hangs up.
 func (s *session) failed() error {
-	if s.w.logins++; s.w.logins >= s.srv.o.Limits.LoginAttempts {
+	if s.w.logins++; s.w.logins >= s.w.limits.LoginAttempts {
 		s.w.hangUp(replyLogins)
 	}
 	return errRejected

@@ -36,7 +36,7 @@ var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0,
 func (s *session) receive(ctx context.Context, tx *transaction, r io.Reader) (int64, *gosmtp.SMTPError) {
 	d := s.srv.o.Store.NewDraft(tx.maxSize + slack)
 	defer d.Close()
-	c := &content{r: r, limit: tx.maxSize, maxLine: s.srv.o.Limits.LineLength}
+	c := &content{r: r, limit: tx.maxSize, maxLine: s.w.limits.LineLength}
 	h, err := s.fill(ctx, tx, c, d)
 	if _, chunked := r.(*io.PipeReader); err == nil && !chunked && s.w.ends.swallowed {
 		err = errBareCR
@@ -79,13 +79,13 @@ func (s *session) fill(ctx context.Context, tx *transaction, c *content, d *stor
 		}
 	}()
 	buf.Reset()
-	end, err := readHeader(c, buf, s.srv.o.Limits.HeaderSize)
+	end, err := readHeader(c, buf, s.w.limits.HeaderSize)
 	if err != nil {
 		return nil, err
 	}
 	h := parseHeader(buf.Bytes()[:end])
 	rest := buf.Bytes()[h.length:]
-	if h.hops >= s.srv.o.Limits.Hops {
+	if h.hops >= s.w.limits.Hops {
 		return nil, errLoop
 	}
 	if tx.loops(h) {

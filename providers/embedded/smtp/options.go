@@ -64,6 +64,9 @@ type Settings struct {
 	// Exempt are networks whose clients are taken at their word: none of the
 	// checks is made.
 	Exempt []netip.Prefix
+	// Limits and Timeouts: a field that is zero is as in the Options.
+	Limits   Limits
+	Timeouts Timeouts
 	// PostmasterDomain is the domain of a bare <postmaster> (RFC 5321 §4.5.1);
 	// empty: Hostname or the nearest domain above it that is local.
 	PostmasterDomain string
@@ -77,33 +80,6 @@ func (s Settings) maxSize() int64 {
 		return DefaultMaxSize
 	}
 	return s.MaxSize
-}
-
-// Limits protect the server. The zero value of a field means its default.
-// Those that slow down or count by address do not touch clients on loopback
-// addresses unless ThrottleLoopback is set.
-type Limits struct {
-	Connections           int // open at a time; 2000
-	ConnectionsPerAddress int // open at a time from one address (one /64 of IPv6); 50
-	Recipients            int // of a message; 1000, no fewer than 100 by RFC 5321 §4.5.3.1.8
-	Errors                int // 4xx and 5xx replies to a connection before 421; 20
-	LoginAttempts         int // failed on a connection before 421; 5
-	LineLength            int // of a line of a message, bytes; 128 KiB
-	HeaderSize            int // of a message's header, bytes; 1 MiB
-	Hops                  int // Received fields before a message counts as looping; 50
-	// GreetDelay is how long the greeting is held back to see who talks before
-	// it (MTA mode, plain connections); 200 ms.
-	GreetDelay       time.Duration
-	ThrottleLoopback bool
-}
-
-// Timeouts follow RFC 5321 §4.5.3.2. The zero value of a field means its default.
-type Timeouts struct {
-	Command   time.Duration // for a command line to arrive as a whole; 5 min
-	Block     time.Duration // for the next bytes of a message; 3 min
-	Write     time.Duration // for a reply to be taken; 1 min
-	Handshake time.Duration // for TLS; 1 min
-	Accept    time.Duration // for the store to take a message; 5 min
 }
 
 // Options make a Server. Settings and Store are needed, Auth in Submission mode.
@@ -121,7 +97,9 @@ type Options struct {
 	Logger   *slog.Logger
 	Limits   Limits
 	Timeouts Timeouts
-	Now      func() time.Time // nil: time.Now; dates in messages
+	// Limited is told of each limit that a client has met; nil: nobody is.
+	Limited func(limit string)
+	Now     func() time.Time // nil: time.Now; dates in messages
 }
 
 func (o *Options) setDefaults() {
@@ -131,32 +109,8 @@ func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &o.Limits
-	orInt(&l.Connections, 2000)
-	orInt(&l.ConnectionsPerAddress, 50)
-	orInt(&l.Recipients, 1000)
-	orInt(&l.Errors, 20)
-	orInt(&l.LoginAttempts, 5)
-	orInt(&l.LineLength, 128<<10)
-	orInt(&l.HeaderSize, 1<<20)
-	orInt(&l.Hops, 50)
-	orDuration(&l.GreetDelay, 200*time.Millisecond)
-	t := &o.Timeouts
-	orDuration(&t.Command, 5*time.Minute)
-	orDuration(&t.Block, 3*time.Minute)
-	orDuration(&t.Write, time.Minute)
-	orDuration(&t.Handshake, time.Minute)
-	orDuration(&t.Accept, 5*time.Minute)
-}
-
-func orInt(v *int, def int) {
-	if *v <= 0 {
-		*v = def
+	if o.Limited == nil {
+		o.Limited = func(string) {}
 	}
-}
-
-func orDuration(v *time.Duration, def time.Duration) {
-	if *v <= 0 {
-		*v = def
-	}
+	o.Limits, o.Timeouts = o.Limits.or(DefaultLimits()), o.Timeouts.or(DefaultTimeouts())
 }

@@ -13,6 +13,7 @@ import (
 
 	gosmtp "github.com/emersion/go-smtp"
 
+	"github.com/mailform/mailform/providers/embedded/rate"
 	"github.com/mailform/mailform/providers/embedded/sessions"
 )
 
@@ -21,18 +22,22 @@ type Server struct {
 	o     Options
 	group *sessions.Group
 	work  sync.WaitGroup // look-ups on behalf of sessions
+	// messages and recipients are those of an hour.
+	messages, recipients *rate.Counter
 }
 
 // New makes a server. It does nothing until Serve.
 func New(o Options) *Server {
 	o.setDefaults()
-	return &Server{o: o, group: sessions.New(sessions.Options{
-		Connections:           o.Limits.Connections,
-		ConnectionsPerAddress: o.Limits.ConnectionsPerAddress,
-		CountLoopback:         o.Limits.ThrottleLoopback,
-		Refuse:                refuse,
-		Log:                   o.Logger,
-	})}
+	s := &Server{o: o, messages: rate.New(time.Hour, o.Now), recipients: rate.New(time.Hour, o.Now)}
+	s.group = sessions.New(sessions.Options{
+		Limits:        func() sessions.Limits { return s.limits().bounds() },
+		CountLoopback: o.Limits.ThrottleLoopback,
+		Refuse:        refuse,
+		Limited:       s.o.Limited,
+		Log:           o.Logger,
+	})
+	return s
 }
 
 // refuse does not block: these are a few bytes into an empty socket buffer.
@@ -119,7 +124,7 @@ func (s *Server) serveConn(w *wire) {
 // earlyTalker holds the greeting back a moment and refuses clients that do not
 // wait for it (RFC 5321 §4.3.1); those are robots as a rule.
 func (s *Server) earlyTalker(w *wire) bool {
-	w.raw.SetReadDeadline(time.Now().Add(s.o.Limits.GreetDelay))
+	w.raw.SetReadDeadline(time.Now().Add(w.limits.GreetDelay))
 	_, err := w.br.Peek(1)
 	if err == nil {
 		s.o.Logger.Info("client talks before the greeting", "remote", w.RemoteAddr().String())
@@ -145,7 +150,7 @@ func (s *Server) converse(w *wire) {
 	})
 	engine.Domain = settings.Hostname
 	engine.MaxMessageBytes = settings.maxSize()
-	engine.MaxRecipients = s.o.Limits.Recipients
+	engine.MaxRecipients = w.limits.Recipients
 	engine.MaxLineLength = 0 // the wire and the session look at lines
 	engine.EnableSMTPUTF8 = true
 	engine.EnableDSN = true

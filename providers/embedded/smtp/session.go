@@ -69,21 +69,20 @@ type transaction struct {
 // Answers. They are never wrapped: go-smtp looks at the bare type, and answers
 // 554 for everything else that comes out of Data.
 var (
-	errTemporary  = reply(451, 4, 3, 0, "Temporary failure, try again later")
-	errSequence   = reply(503, 5, 5, 1, "Bad sequence of commands")
-	errNested     = reply(503, 5, 5, 1, "A transaction is open already")
-	errSender     = reply(501, 5, 1, 7, "Bad sender address syntax")
-	errRecipient  = reply(501, 5, 1, 3, "Bad recipient address syntax")
-	errLogin      = reply(530, 5, 7, 0, "Authentication required")
-	errStartTLS   = reply(530, 5, 7, 0, "Must issue a STARTTLS command first")
-	errNotYours   = reply(553, 5, 7, 1, "Sender address is not yours")
-	errUnknown    = reply(550, 5, 1, 1, "No such user here")
-	errDisabled   = reply(550, 5, 2, 1, "Mailbox is disabled")
-	errRelay      = reply(550, 5, 7, 1, "Relaying denied")
-	errLiteral    = reply(550, 5, 1, 2, "Address literals are not delivered to")
-	errOverQuota  = reply(452, 4, 2, 2, "Mailbox is full")
-	errTooBig     = reply(552, 5, 3, 4, "Message size limit exceeded")
-	errRecipients = reply(452, 4, 5, 3, "Too many recipients")
+	errTemporary = reply(451, 4, 3, 0, "Temporary failure, try again later")
+	errSequence  = reply(503, 5, 5, 1, "Bad sequence of commands")
+	errNested    = reply(503, 5, 5, 1, "A transaction is open already")
+	errSender    = reply(501, 5, 1, 7, "Bad sender address syntax")
+	errRecipient = reply(501, 5, 1, 3, "Bad recipient address syntax")
+	errLogin     = reply(530, 5, 7, 0, "Authentication required")
+	errStartTLS  = reply(530, 5, 7, 0, "Must issue a STARTTLS command first")
+	errNotYours  = reply(553, 5, 7, 1, "Sender address is not yours")
+	errUnknown   = reply(550, 5, 1, 1, "No such user here")
+	errDisabled  = reply(550, 5, 2, 1, "Mailbox is disabled")
+	errRelay     = reply(550, 5, 7, 1, "Relaying denied")
+	errLiteral   = reply(550, 5, 1, 2, "Address literals are not delivered to")
+	errOverQuota = reply(452, 4, 2, 2, "Mailbox is full")
+	errTooBig    = reply(552, 5, 3, 4, "Message size limit exceeded")
 )
 
 func reply(code, class, subject, detail int, text string) *gosmtp.SMTPError {
@@ -131,6 +130,10 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 			return errNotYours
 		}
 	}
+	if err := s.limitMessages(); err != nil {
+		s.refuseSender(tx, err)
+		return err
+	}
 	if err := s.filterMail(tx, opts); err != nil {
 		return err
 	}
@@ -142,6 +145,15 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 	s.tx = tx
 	s.mu.Unlock()
 	return nil
+}
+
+// refuseSender notes that a transaction did not come about.
+func (s *session) refuseSender(tx *transaction, err error) {
+	var refusal *gosmtp.SMTPError
+	if errors.As(err, &refusal) {
+		s.srv.o.Logger.Info("sender refused", "id", tx.id, "from", tx.from.path(),
+			"remote", s.w.RemoteAddr().String(), "code", refusal.Code, "reply", refusal.Message)
+	}
 }
 
 func (tx *transaction) owns(a address) bool {
@@ -170,15 +182,15 @@ func (s *session) rcpt(tx *transaction, to string, opts *gosmtp.RcptOptions) err
 	if err != nil {
 		return errRecipient
 	}
-	if len(tx.recipients) >= s.srv.o.Limits.Recipients {
-		return errRecipients
-	}
 	if s.srv.o.Mode == MTA && a.routed() {
 		// Known or not, nobody's mail goes on by a route in the local part.
 		return errRelay
 	}
 	r, err := s.resolve(a)
 	if err != nil {
+		return err
+	}
+	if err := s.limitRecipients(tx); err != nil {
 		return err
 	}
 	if err := s.filterRcpt(a); err != nil {
@@ -310,7 +322,7 @@ func (s *session) Data(r io.Reader) error {
 		return errSequence
 	}
 	close(tx.begun)
-	ctx, cancel := context.WithTimeout(s.srv.group.Context(), s.srv.o.Timeouts.Accept)
+	ctx, cancel := context.WithTimeout(s.srv.group.Context(), s.w.times.Accept)
 	defer cancel()
 	size, err := s.receive(ctx, tx, r)
 	if err != nil {

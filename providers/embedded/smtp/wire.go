@@ -47,9 +47,10 @@ type wire struct {
 	conn    net.Conn // raw, or TLS over it
 	br      *bufio.Reader
 	bw      *bufio.Writer
-	limits  *Limits
-	times   *Timeouts
-	loop    bool // the client is on a loopback address that is not throttled
+	limits  Limits   // as they were when it began
+	times   Timeouts // as they were when it began
+	loop    bool     // the client is on a loopback address that is not throttled
+	counted bool     // what the client does counts against its limits
 	tlsConf *tls.Config
 	// hostname is the server's in this conversation.
 	hostname string
@@ -62,17 +63,19 @@ type wire struct {
 	pending []byte // read, not yet handed over; a window of br's buffer
 	ends    lineEnds
 
-	verb    string // of the command that is being answered
-	esmtp   bool   // the last greeting was EHLO
-	errors  int    // replies 4xx and 5xx
-	logins  int    // failed
-	swallow bool   // drop the next reply: the greeting of a new engine after STARTTLS
-	instead string // goes out in place of the next reply
-	upgrade bool   // STARTTLS was accepted
-	dead    bool   // nothing is read or written any more
-	goodbye string // reply to send, and end, before the next command is read
-	ended   chan struct{}
-	endOnce *sync.Once
+	verb     string // of the command that is being answered
+	esmtp    bool   // the last greeting was EHLO
+	errors   int    // replies 4xx and 5xx
+	logins   int    // failed
+	messages int    // begun
+	swallow  bool   // drop the next reply: the greeting of a new engine after STARTTLS
+	instead  string // goes out in place of the next reply
+	upgrade  bool   // STARTTLS was accepted
+	dead     bool   // nothing is read or written any more
+	leaving  bool   // the connection ends before the next command is read
+	goodbye  string // reply to send then; empty: the client has got it
+	ended    chan struct{}
+	endOnce  *sync.Once
 
 	transaction atomic.Bool // between MAIL and its end
 	chunked     bool        // a BDAT of the transaction has been handed over
@@ -97,11 +100,13 @@ const (
 )
 
 func newWire(s *Server, raw net.Conn) *wire {
+	settings := s.o.Settings()
 	w := &wire{
 		srv: s, raw: raw, conn: raw,
-		limits: &s.o.Limits, times: &s.o.Timeouts,
-		loop: !s.o.Limits.ThrottleLoopback && onMachine(raw.RemoteAddr()),
+		limits: settings.Limits.or(s.o.Limits), times: settings.Timeouts.or(s.o.Timeouts),
 	}
+	w.loop = !w.limits.ThrottleLoopback && onMachine(raw.RemoteAddr())
+	w.counted = !w.loop && !exempt(w.limits.Exempt, sessions.Peer(raw.RemoteAddr()))
 	w.br = bufio.NewReaderSize(raw, maxCommand)
 	w.bw = bufio.NewWriterSize(raw, 2048)
 	w.begin()
@@ -262,7 +267,7 @@ func (w *wire) settle() {
 // matter, and hands over the others.
 func (w *wire) fillCommand() error {
 	w.settle()
-	if w.goodbye != "" {
+	if w.leaving {
 		w.end(w.goodbye)
 		return io.EOF
 	}
@@ -339,7 +344,7 @@ func (w *wire) drain() {
 }
 
 // hangUp ends the connection with reply once the current command is answered.
-func (w *wire) hangUp(reply string) { w.goodbye = reply }
+func (w *wire) hangUp(reply string) { w.leaving, w.goodbye = true, reply }
 
 // end sends reply as the last thing and stops both directions.
 func (w *wire) end(reply string) {

@@ -358,7 +358,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	t.Run("for an address, but loopback", func(t *testing.T) {
 		for throttle, want := range map[bool]string{true: "421 4.7.0", false: "220"} {
 			r := newRig(t, MTA, func(o *Options) {
-				o.Limits.ConnectionsPerAddress, o.Limits.ThrottleLoopback = 1, throttle
+				o.Limits.ConnectionsPerClient, o.Limits.ThrottleLoopback = 1, throttle
 				o.Limits.GreetDelay = time.Millisecond
 			})
 			r.hello()

@@ -71,6 +71,8 @@ func newAttributes(kind string) attributes {
 		return &resolverAttrs{}
 	case schema.KindRateLimit:
 		return &rateLimitAttrs{}
+	case schema.KindLimit:
+		return &clientLimitAttrs{}
 	case schema.KindSmarthost:
 		return &smarthostAttrs{}
 	case schema.KindSecondary:
