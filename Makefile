@@ -9,7 +9,7 @@ GO ?= go
 export CGO_ENABLED = 0
 LDFLAGS = -s -w -X main.version=$(VERSION)
 
-.PHONY: all build quickstart stop-quickstart test soak check bench bench-engine bench-dns bench-providers fuzz generate peers clean
+.PHONY: all build quickstart stop-quickstart test soak check bench bench-engine bench-dns bench-imap bench-providers fuzz generate peers clean
 
 all: build
 
@@ -75,6 +75,11 @@ bench-engine:
 # and Knot: the tables of docs/benchmarks.md.
 bench-dns: peers build
 	$(GO) test -run '^$$' -bench '^Benchmark((Signed)?NameServers|Records)$$' -benchtime 1x -timeout 20m ./cmd/mailform
+
+# The embedded IMAP server beside Dovecot and Cyrus, and the memory of one with many
+# users: the tables of docs/benchmarks.md.
+bench-imap: peers build
+	$(GO) test -run '^$$' -bench '^Benchmark(IMAPBesidePeers|IdleMemory)$$' -benchtime 1x -timeout 20m ./cmd/mailform
 
 # Many users kept in the mail systems that organisations run already: the tables of
 # docs/benchmarks.md.

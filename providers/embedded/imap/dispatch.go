@@ -41,6 +41,10 @@ func (c *conn) dispatch(ctx context.Context, cmd *command.Command) (result, erro
 		return c.getQuota(ctx, a)
 	case *command.GetQuotaRoot:
 		return c.getQuotaRoot(ctx, a)
+	case *command.GetMetadata:
+		return c.getMetadata(ctx, a)
+	case *command.SetMetadata:
+		return c.setMetadata(ctx, a)
 	}
 	return c.dispatchMailbox(ctx, cmd)
 }

@@ -110,8 +110,26 @@ func (c *conn) list(ctx context.Context, cmd *command.List) (result, error) {
 				return result{}, err
 			}
 		}
+		if cmd.Metadata != nil && e.mailbox != nil {
+			if err := c.listMetadata(ctx, e.mailbox, cmd.Metadata); err != nil {
+				return result{}, err
+			}
+		}
 	}
 	return result{}, nil
+}
+
+// listMetadata writes what LIST was asked for beside a mailbox (RFC 9590).
+func (c *conn) listMetadata(ctx context.Context, mb *store.Mailbox, entries []string) error {
+	all, err := c.srv.opt.Store.Metadata(ctx, c.account.ID, mb.ID)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(m store.Metadata) bool { return !slices.Contains(entries, entryName(m)) })
+	if len(all) > 0 {
+		c.writeMetadata(mb.Name, all)
+	}
+	return nil
 }
 
 // selected says whether the selection options of a LIST take the entry.

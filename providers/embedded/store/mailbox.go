@@ -277,6 +277,7 @@ func (t *tx) deleteMailbox(a *accountState, m *mailboxState) error {
 	for _, q := range []string{
 		`DELETE FROM message WHERE mailbox = ?`,
 		`DELETE FROM vanished WHERE mailbox = ?`,
+		`DELETE FROM metadata WHERE mailbox = ?`,
 		`DELETE FROM mailbox WHERE id = ?`,
 	} {
 		if _, err := t.exec(q, m.id); err != nil {

@@ -261,6 +261,18 @@ var migrations = [][]string{
 		`ALTER TABLE message ADD COLUMN saved BIGINT NOT NULL DEFAULT 0`,
 		`ALTER TABLE account ADD COLUMN warned INTEGER NOT NULL DEFAULT 0`,
 	},
+	{
+		// What clients note about a mailbox, or with mailbox 0 about the server
+		// (RFC 5464). account 0 has what all see who may see the mailbox.
+		`CREATE TABLE metadata (
+			mailbox BIGINT NOT NULL,
+			account BIGINT NOT NULL,
+			entry TEXT NOT NULL,
+			value {bytes} NOT NULL,
+			PRIMARY KEY (mailbox, account, entry)
+		) {clustered}`,
+		`CREATE INDEX metadata_account ON metadata (account)`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.

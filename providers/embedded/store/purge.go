@@ -88,6 +88,7 @@ func (t *tx) deleteAccount(id int64) error {
 		`DELETE FROM subscription WHERE account = ?`,
 		`DELETE FROM script WHERE account = ?`,
 		`DELETE FROM told WHERE account = ?`,
+		`DELETE FROM metadata WHERE account = ?`,
 		`DELETE FROM account WHERE id = ?`,
 	} {
 		if _, err := t.exec(q, id); err != nil {

@@ -45,6 +45,8 @@ type List struct {
 	Reference string
 	Patterns  []string
 	Options   imap.ListOptions
+	// Metadata are entries that are asked for with each mailbox (RFC 9590).
+	Metadata []string
 	// Extended: the command has a part that only LIST-EXTENDED knows.
 	Extended bool
 }
@@ -183,12 +185,13 @@ func parseList(p *parser) Args {
 	}
 	if p.Accept(' ') {
 		cmd.Extended = true
-		p.listReturn(o)
+		p.listReturn(cmd)
 	}
 	return cmd
 }
 
-func (p *parser) listReturn(o *imap.ListOptions) {
+func (p *parser) listReturn(cmd *List) {
+	o := &cmd.Options
 	if !strings.EqualFold(p.Atom(), "RETURN") {
 		p.Fail("RETURN expected")
 	}
@@ -205,6 +208,9 @@ func (p *parser) listReturn(o *imap.ListOptions) {
 			p.Space()
 			items := p.statusItems()
 			o.ReturnStatus = &items
+		case "METADATA":
+			p.Space()
+			cmd.Metadata = p.entries()
 		default:
 			p.Fail("unknown return option")
 		}

@@ -70,6 +70,8 @@ var commands = map[string]spec{
 	"IDLE":         {loggedIn, bare(Idle{})},
 	"GETQUOTA":     {loggedIn, parseGetQuota},
 	"GETQUOTAROOT": {loggedIn, parseGetQuotaRoot},
+	"GETMETADATA":  {loggedIn, parseGetMetadata},
+	"SETMETADATA":  {loggedIn, parseSetMetadata},
 	"CHECK":        {Selected, bare(Check{})},
 	"CLOSE":        {Selected, bare(Close{})},
 	"UNSELECT":     {Selected, bare(Unselect{})},

@@ -53,6 +53,13 @@ func TestParse(t *testing.T) {
 		"a EXAMINE &ZeVnLIqe- (CONDSTORE)":  &command.Select{Mailbox: "日本語", ReadOnly: true, CondStore: true},
 		`a CREATE x (USE (\Sent))`:          &command.Create{Mailbox: "x", Use: []imap.MailboxAttr{`\Sent`}},
 		"a LIST \"\" %":                     &command.List{Patterns: []string{"%"}},
+		"a LIST \"\" % RETURN (METADATA (/Shared/a /private/b))": &command.List{
+			Patterns: []string{"%"}, Extended: true, Metadata: []string{"/shared/a", "/private/b"}},
+		"a GETMETADATA inbox /private/Comment": &command.GetMetadata{Mailbox: "INBOX", MaxSize: -1, Entries: []string{"/private/comment"}},
+		"a GETMETADATA (MAXSIZE 10 DEPTH infinity) \"\" (/shared/a /shared/b)": &command.GetMetadata{
+			MaxSize: 10, Depth: -1, Entries: []string{"/shared/a", "/shared/b"}},
+		"a SETMETADATA x (/shared/a \"b c\" /private/d NIL /private/e ~{3+}\r\n\x00\x01\x02)": &command.SetMetadata{Mailbox: "x", Values: []command.MetadataValue{
+			{Entry: "/shared/a", Value: []byte("b c")}, {Entry: "/private/d"}, {Entry: "/private/e", Value: []byte{0, 1, 2}}}},
 		"a LIST (SUBSCRIBED RECURSIVEMATCH) x (a* b) RETURN (CHILDREN STATUS (MESSAGES SIZE))": &command.List{
 			Reference: "x", Patterns: []string{"a*", "b"}, Extended: true,
 			Options: imap.ListOptions{

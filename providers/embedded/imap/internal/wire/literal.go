@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -69,44 +70,66 @@ func (r *Reader) literalHeader() (Literal, bool) {
 	return lit, true
 }
 
-// literal reads a literal that is part of a command into memory.
+// literal reads a literal of text that is part of a command into memory.
 func (r *Reader) literal() []byte {
-	lit, ok := r.literalHeader()
-	if !ok {
-		return nil
-	}
-	if lit.Binary {
+	b, binary := r.anyLiteral()
+	switch {
+	case binary:
 		r.Fail("binary literal is not allowed here")
 		return nil
+	case bytes.IndexByte(b, 0) >= 0:
+		r.Fail("NUL in a literal")
+		return nil
+	}
+	return b
+}
+
+// Value reads a value of RFC 5464 §5: a string, a literal that may be a binary
+// one, or NIL, which is nil.
+func (r *Reader) Value() []byte {
+	if !r.AtLiteral() {
+		s, ok := r.NString()
+		if !ok {
+			return nil
+		}
+		return []byte(s)
+	}
+	b, binary := r.anyLiteral()
+	if !binary && bytes.IndexByte(b, 0) >= 0 {
+		r.Fail("NUL in a literal")
+		return nil
+	}
+	return b
+}
+
+// anyLiteral reads a literal that is part of a command into memory.
+func (r *Reader) anyLiteral() (b []byte, binary bool) {
+	lit, ok := r.literalHeader()
+	if !ok {
+		return nil, false
 	}
 	if limit := r.limits.Command - r.used; lit.Size > limit {
 		r.err = &TooBigError{Size: lit.Size, Limit: max(limit, 0)}
-		return nil
+		return nil, false
 	}
 	if !lit.NonSync {
 		if err := r.proceed(); err != nil {
 			r.err = err
-			return nil
+			return nil, false
 		}
 	}
 	if err := r.src.SetReadDeadline(time.Now().Add(r.limits.Block)); err != nil {
 		r.err = err
-		return nil
+		return nil, false
 	}
-	b := make([]byte, lit.Size)
+	b = make([]byte, lit.Size)
 	if _, err := io.ReadFull(r.br, b); err != nil {
 		r.err = unexpected(err)
-		return nil
+		return nil, false
 	}
 	r.used += lit.Size
 	r.readLine()
-	for _, c := range b {
-		if c == 0 {
-			r.Fail("NUL in a literal")
-			return nil
-		}
-	}
-	return b
+	return b, lit.Binary
 }
 
 // Announce takes the announcement of a literal that the caller will read with
