@@ -142,6 +142,65 @@ func TestServersLookIntoTheDirectory(t *testing.T) {
 	}
 }
 
+// Dovecot 2.4 has other names for all that has to do with directories.
+func TestNewerDovecotLooksIntoTheDirectory(t *testing.T) {
+	t.Parallel()
+	s := ldaptest.Start(t, ldaptest.Options{})
+	dovecot := mailtest.Dovecot24(t)
+	r := newReal(t, "postfix-dovecot", false, []mailtest.System{mailtest.Postfix(t), dovecot}, inDirectory(s))
+	r.mailArrives()
+	r.refuses()
+	r.protocols()
+	r.submission()
+	r.quota()
+
+	// What is changed by hand is seen and put back, and the password is in one file
+	// alone.
+	ext := filepath.Join(dovecot.ConfigDir, "mailform/directory.conf.ext")
+	text := readFile(t, ext)
+	if info, err := os.Stat(ext); err != nil || info.Mode().Perm() != 0o640 || !strings.Contains(text, ldaptest.Password) {
+		t.Errorf("%v, %v: %s", info, err, text)
+	}
+	if strings.Contains(readFile(t, filepath.Join(dovecot.ConfigDir, "mailform/mailform.conf")), ldaptest.Password) {
+		t.Error("the settings hold the password")
+	}
+	if err := os.WriteFile(ext, []byte(strings.Replace(text, "ldap_base = "+ldaptest.People, "ldap_base = ou=elsewhere", 1)), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if out := r.plans("Plan: 0 to add, 1 to change, 0 to destroy."); !strings.Contains(out, `"ou=elsewhere" -> "`+ldaptest.People) {
+		t.Errorf("the base is not shown: %s", out)
+	}
+	r.apply()
+	r.noChanges()
+	if got := readFile(t, ext); got != text {
+		t.Errorf("the file is %s", got)
+	}
+
+	// Certificates of others than the machine trusts it does not heed.
+	was := readFile(t, filepath.Join(r.dir, "main.mf.hcl"))
+	r.edit("main.mf.hcl", "bind_dn       = \"cn=mailform", "ca_file = \"/etc/ca.pem\"\n  bind_dn       = \"cn=mailform")
+	if res := r.mailform("plan", "-no-color"); res.code != 1 || !strings.Contains(res.stderr, "ca_file") || !strings.Contains(res.stderr, "Dovecot 2.4") {
+		t.Errorf("ca_file: %v", res)
+	}
+	r.write("main.mf.hcl", was)
+
+	// Without the directory nobody is told that he is wrong.
+	s.End(t)
+	if res := r.run(r.curl, "-sS", "-v", "-u", "alice@example.com:quickstart", "imap://"+r.addr("imap")+"/"); res.code == 0 || !strings.Contains(res.stderr, "NO [UNAVAILABLE]") {
+		t.Errorf("alice logs in: %v", res)
+	}
+	s.Start(t)
+
+	// Users that come back to Dovecot are found there.
+	r.edit("main.mf.hcl", "  directory = directory.staff\n", "")
+	r.apply()
+	r.noChanges()
+	r.delivered("sales@example.com", "alice", "bob")
+	if _, err := os.Stat(ext); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", ext, err)
+	}
+}
+
 // The embedded server makes a mailbox for whom it finds in the directory.
 func TestEmbeddedLooksIntoTheDirectory(t *testing.T) {
 	t.Parallel()

@@ -174,9 +174,6 @@ func (e *edit) put(w *wanted, owner string) error {
 				return fmt.Errorf("this Dovecot finds the users of the server %s already; each server needs a Dovecot of its own", other.Key)
 			}
 		}
-		if e.st.dialect.lookup == nil {
-			return errNoLookup
-		}
 		e.st.settings.lookup, m.Lookup = w.lookup, declared(*w.lookup)
 	case schema.KindParameter:
 		m.Value = w.value

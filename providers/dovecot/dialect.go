@@ -42,7 +42,7 @@ type dialect struct {
 	table func(b *strings.Builder, e environment) string
 	// sieve has the scripts of users run.
 	sieve func(b *strings.Builder, e environment)
-	// lookup is how a directory is asked; nil: it cannot be.
+	// lookup is how a directory is asked.
 	lookup *lookupDialect
 }
 
@@ -51,7 +51,7 @@ var dialects = []*dialect{
 	{
 		since: "2.4", certificate: "ssl_server_cert_file", key: "ssl_server_key_file", address: "listen",
 		quota: "userdb_quota_storage_size=", socketDirs: true, store: writeStore24, users: writeUsers24, table: writeTable24,
-		sieve: scriptSettings24, ourScripts: ourScripts24,
+		sieve: scriptSettings24, ourScripts: ourScripts24, lookup: lookup24,
 	},
 	{
 		since: "2.3", certificate: "ssl_cert", key: "ssl_key", file: "<", address: "address",
@@ -122,6 +122,10 @@ func writeUsers23(b *strings.Builder, e environment) {
 func writeUsers24(b *strings.Builder, e environment) {
 	users := path.Join(e.dir, "users")
 	b.WriteString("auth_username_format = %{user | lower}\n")
+	if e.lookup {
+		lookup24.named(b, e, path.Join(e.dir, lookupName))
+		return
+	}
 	file := func(block, name, path, more string) {
 		fmt.Fprintf(b, "%s %s {\n  driver = passwd-file\n  auth_username_format = %%{user}\n  passwd_file_path = %s\n%s}\n", block, name, path, more)
 	}

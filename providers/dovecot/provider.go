@@ -214,7 +214,7 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	st.was, st.runs = maps.Clone(listeners), runsScripts(st.tree, st.dialect)
 	st.settings.store = store
 	for _, m := range st.settings.marks {
-		if m.Kind != schema.KindLookup || st.dialect.lookup == nil {
+		if m.Kind != schema.KindLookup {
 			continue
 		}
 		if l, err := st.declaredLookup(m); err == nil {
