@@ -202,33 +202,60 @@ func newMessage(j *job, body store.Body) (*message, error) {
 func (m *message) send(ctx context.Context, c *client) ([]outcome, error) {
 	entries := m.job.entries
 	c.clean = false
-	if err := c.mail(entries[0], m); err != nil {
-		var re *replyError
-		if errors.As(err, &re) && re.code/100 == 5 {
-			return same(m.job, outcomeOf(c.host, err)), nil
-		}
-		return nil, err
-	}
+	var refused error
+	p := c.pipeline()
+	p.ask(c.mail(entries[0], m), 250, c.times.Command, func(_ string, err error) { refused = err })
 	outcomes := make([]outcome, len(entries))
-	taken := 0
+	taken, asked := 0, 0
+	var gone *outcome
 	for i, e := range entries {
-		err := c.rcpt(e)
-		if err == nil {
-			outcomes[i].kind = delivered
-			taken++
-			continue
+		if refused != nil || gone != nil {
+			break
 		}
-		outcomes[i] = outcomeOf(c.host, err)
+		asked++
+		p.ask(c.rcpt(e), 25, c.times.Command, func(_ string, err error) {
+			if err == nil {
+				outcomes[i].kind = delivered
+				taken++
+				return
+			}
+			outcomes[i] = outcomeOf(c.host, err)
+			var re *replyError
+			if !errors.As(err, &re) && gone == nil {
+				// The connection is gone, and with it the transaction.
+				gone, asked = &outcomes[i], i
+			}
+		})
+	}
+	var open error
+	if refused == nil && gone == nil && (p.together || taken > 0) {
+		p.ask("DATA", 354, c.times.DataInit, func(_ string, err error) { open = err })
+	}
+	p.sync()
+	if refused != nil {
+		if p.together && open == nil {
+			c.broken(errOutOfStep)
+		}
 		var re *replyError
-		if !errors.As(err, &re) {
-			// The connection is gone, and with it the transaction.
-			return m.settle(ctx, outcomes, i, outcomes[i]), nil
+		if errors.As(refused, &re) && re.code/100 == 5 {
+			return same(m.job, outcomeOf(c.host, refused)), nil
 		}
+		return nil, refused
+	}
+	if gone != nil {
+		return m.settle(ctx, outcomes, asked, *gone), nil
 	}
 	if taken == 0 {
+		if p.together && open == nil {
+			c.nothing()
+		}
 		return outcomes, nil
 	}
-	text, err := c.data(reader(m.body))
+	var text string
+	err := open
+	if err == nil {
+		text, err = c.content(reader(m.body))
+	}
 	o := outcome{kind: delivered, status: "2.0.0", host: c.host, text: text, reports: c.has("DSN")}
 	if err != nil {
 		o = outcomeOf(c.host, err)
