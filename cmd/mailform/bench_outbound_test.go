@@ -20,12 +20,12 @@ import (
 // destinations is how many servers the mail of the benchmark goes to.
 const destinations = 10
 
-// BenchmarkOutboundBesidePostfix sends 5,000 messages of 4 KiB to ten servers
+// BenchmarkOutboundBesidePostfix sends 3,000 messages of 4 KiB to ten servers
 // (smtp-sink), by mailform and by Postfix with the limits that each comes with: first
 // out of a full queue, then straight through, from 20 clients that hand them in.
 // Either keeps its queue on the disk.
 func BenchmarkOutboundBesidePostfix(b *testing.B) {
-	const messages = 5000
+	const messages = 3000
 	out := newSinks(b)
 	w := outboundWorld(b, out)
 	pf := outboundPostfix(b, out)
@@ -210,6 +210,8 @@ func outboundWorld(b *testing.B, out *sinks) *world {
 	if !strings.Contains(text, submission) {
 		b.Fatalf("the example has no %s", submission)
 	}
+	// Nor does Postfix sign.
+	text = strings.Replace(text, "  dkim { selector = \"s1\" }\n", "", 1)
 	w.write("main.mf.hcl", strings.Replace(text, submission,
 		"submission {\n    listen     = [\"127.0.0.1:2587\"]\n    listen_tls = [\""+w.addr("smtps")+"\"]\n  }\n"+ways.String(), 1))
 	w.apply()

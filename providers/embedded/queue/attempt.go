@@ -25,7 +25,12 @@ func (q *Queue) attempt(ctx context.Context, j *job) (outcomes []outcome, down *
 		return same(j, o), nil
 	}
 	defer body.Close()
-	switch ours, err := q.ours(ctx, j.entries[0].To); {
+	// What goes to a relay was looked up when that was decided.
+	ours := false
+	if j.relay == nil {
+		ours, err = q.ours(ctx, j.entries[0].To)
+	}
+	switch {
 	case err != nil:
 		return same(j, outcome{kind: deferred, status: "4.3.0", text: "the recipient cannot be looked up: " + err.Error()}), nil
 	case ours:

@@ -13,4 +13,7 @@
 // TLS is opportunistic: used where the other side offers it, whatever its
 // certificate says (RFC 7435). A message with 8-bit content goes as it is to a
 // server without 8BITMIME.
+//
+// A transaction with a server that offers PIPELINING (RFC 2920) takes two round
+// trips, and a connection waits for a moment for the next message to its server.
 package queue
