@@ -23,7 +23,7 @@ func (c *conn) append(ctx context.Context, cmd *command.Append) (result, error) 
 	st := c.srv.opt.Store
 	size := cmd.Literal.Size
 	// Whoever asks before sending learns here that there is no sense in it.
-	mb, err := st.Mailbox(ctx, c.account.ID, cmd.Mailbox)
+	mb, err := c.mailbox(ctx, cmd.Mailbox, "i")
 	switch {
 	case err != nil:
 		return result{}, tryCreate(err)
@@ -32,7 +32,7 @@ func (c *conn) append(ctx context.Context, cmd *command.Append) (result, error) 
 	case size == 0:
 		return result{}, no(imap.ResponseCodeCannot, "Message is empty")
 	}
-	if err := st.CheckQuota(ctx, c.account.ID, size); err != nil {
+	if err := st.CheckQuota(ctx, mb.Account, size); err != nil {
 		return result{}, err
 	}
 
@@ -63,7 +63,7 @@ func (c *conn) append(ctx context.Context, cmd *command.Append) (result, error) 
 	if when.IsZero() {
 		when = time.Now()
 	}
-	validity, uid, err := st.Append(ctx, mb.ID, draft, flags, when)
+	validity, uid, err := st.Append(ctx, mb.ID, draft, allowed(mb.Rights, flags), when)
 	if err != nil {
 		return result{}, tryCreate(err)
 	}

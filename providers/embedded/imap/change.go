@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -38,17 +39,9 @@ func (c *conn) store(ctx context.Context, cmd *command.Store) (result, error) {
 
 	refused := uids // a condition of 0 holds for no message (RFC 7162 §3.1.3)
 	if !cmd.Conditional || cmd.UnchangedSince > 0 {
-		op := map[imap.StoreFlagsOp]store.FlagOp{
-			imap.StoreFlagsSet: store.FlagsSet,
-			imap.StoreFlagsAdd: store.FlagsAdd,
-			imap.StoreFlagsDel: store.FlagsRemove,
-		}[cmd.Store.Op]
-		var changed []store.Message
-		changed, refused, err = c.srv.opt.Store.StoreFlags(ctx, v.mailbox.ID, uids, op, flags, cmd.UnchangedSince)
-		if err != nil {
+		if refused, err = c.storeFlags(ctx, cmd, uids, flags); err != nil {
 			return result{}, err
 		}
-		v.replace(changed)
 	}
 	if err := c.refresh(ctx, false); err != nil {
 		return result{}, err
@@ -58,6 +51,45 @@ func (c *conn) store(ctx context.Context, cmd *command.Store) (result, error) {
 		return result{code: "MODIFIED " + v.set(refused, cmd.UID).String(), text: "Some messages were changed meanwhile"}, nil
 	}
 	return c.expungeIssued(cmd.UID, indexes), nil
+}
+
+// storeFlags stores the flags that the client may store. It fails where that is none
+// of them.
+func (c *conn) storeFlags(ctx context.Context, cmd *command.Store, uids []uint32, flags []string) (refused []uint32, err error) {
+	v := c.view
+	op := map[imap.StoreFlagsOp]store.FlagOp{
+		imap.StoreFlagsSet: store.FlagsSet,
+		imap.StoreFlagsAdd: store.FlagsAdd,
+		imap.StoreFlagsDel: store.FlagsRemove,
+	}[cmd.Store.Op]
+	rights := v.mailbox.Rights
+	mine := allowed(rights, flags)
+	switch {
+	case !rights.HasAny("swt"), len(flags) > 0 && len(mine) == 0: // RFC 4314 §4
+		return nil, errNoPermission
+	case op == store.FlagsSet && !rights.Has("swt"):
+		// The others stay as they are: those that are the client's go one by one.
+		var old []string
+		for _, uid := range uids {
+			if i := v.index(uid); i >= 0 {
+				old = append(old, v.msgs[i].Flags...)
+			}
+		}
+		old = slices.DeleteFunc(allowed(rights, old), func(f string) bool { return slices.Contains(mine, f) })
+		slices.Sort(old)
+		changed, without, err := c.srv.opt.Store.StoreFlags(ctx, v.mailbox.ID, uids, store.FlagsRemove, slices.Compact(old), cmd.UnchangedSince)
+		if err != nil {
+			return nil, err
+		}
+		v.replace(changed)
+		uids = slices.DeleteFunc(slices.Clone(uids), func(uid uint32) bool { return slices.Contains(without, uid) })
+		changed, _, err = c.srv.opt.Store.StoreFlags(ctx, v.mailbox.ID, uids, store.FlagsAdd, mine, 0)
+		v.replace(changed)
+		return without, err
+	}
+	changed, refused, err := c.srv.opt.Store.StoreFlags(ctx, v.mailbox.ID, uids, op, mine, cmd.UnchangedSince)
+	v.replace(changed)
+	return refused, err
 }
 
 // answerStore writes the flags that STORE has left. A message that the
@@ -119,7 +151,10 @@ func (c *conn) copy(ctx context.Context, cmd *command.Copy) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	to, err := st.Mailbox(ctx, c.account.ID, cmd.Mailbox)
+	if cmd.Move && !v.mailbox.Rights.Has("te") { // RFC 6851 §4.4
+		return result{}, errNoPermission
+	}
+	to, err := c.mailbox(ctx, cmd.Mailbox, "i")
 	if err != nil {
 		return result{}, tryCreate(err)
 	}
@@ -131,13 +166,13 @@ func (c *conn) copy(ctx context.Context, cmd *command.Copy) (result, error) {
 		return result{}, nil
 	}
 	if !cmd.Move {
-		validity, src, dst, err := st.Copy(ctx, v.mailbox.ID, uids, to.ID)
+		validity, src, dst, err := st.Copy(ctx, v.mailbox.ID, uids, to.ID, to.Rights)
 		if err != nil {
 			return result{}, tryCreate(err)
 		}
 		return result{code: copyUID(validity, src, dst)}, nil
 	}
-	validity, src, dst, err := st.Move(ctx, v.mailbox.ID, uids, to.ID)
+	validity, src, dst, err := st.Move(ctx, v.mailbox.ID, uids, to.ID, to.Rights)
 	if err != nil {
 		return result{}, tryCreate(err)
 	}

@@ -222,6 +222,9 @@ func (c *conn) command(ctx context.Context) error {
 	if err := c.recheckAccount(ctx); err != nil {
 		return c.finish(cmd, result{}, err)
 	}
+	if err := c.recheckRights(ctx); err != nil {
+		return c.finish(cmd, result{}, err)
+	}
 	if c.bye != "" {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/mailform/mailform/providers/embedded/imap/internal/command"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 // dispatch carries out a command that is valid in the state of the session.
@@ -33,7 +34,7 @@ func (c *conn) dispatch(ctx context.Context, cmd *command.Command) (result, erro
 	case *command.Enable:
 		return c.enable(a)
 	case command.Namespace:
-		c.w.Line(`* NAMESPACE (("" "/")) NIL NIL`)
+		c.w.Line(`* NAMESPACE (("" "/")) (("` + store.OthersPrefix + `" "/")) (("` + store.SharedPrefix + `" "/"))`)
 		return result{}, nil
 	case command.Idle:
 		return c.idle(ctx)
@@ -60,6 +61,14 @@ func (c *conn) dispatchMailbox(ctx context.Context, cmd *command.Command) (resul
 		return c.delete(ctx, a)
 	case *command.Rename:
 		return c.rename(ctx, a)
+	case *command.GetACL:
+		return c.getACL(ctx, a)
+	case *command.SetACL:
+		return c.setACL(ctx, a)
+	case *command.ListRights:
+		return c.listRights(ctx, a)
+	case *command.MyRights:
+		return c.myRights(ctx, a)
 	case *command.Subscribe:
 		return c.subscribe(ctx, a)
 	case *command.List:

@@ -12,7 +12,7 @@ import (
 func (c *conn) close(ctx context.Context) (result, error) {
 	defer c.leave()
 	v := c.view
-	if v.readOnly {
+	if v.readOnly || !v.mailbox.Rights.Has("e") {
 		return result{}, nil
 	}
 	if _, err := v.load(ctx, c.srv.opt.Store); err != nil {
@@ -52,6 +52,9 @@ func (c *conn) expunge(ctx context.Context, cmd *command.Expunge) (result, error
 	v := c.view
 	if v.readOnly {
 		return result{}, errReadOnly
+	}
+	if !v.mailbox.Rights.Has("e") {
+		return result{}, errNoPermission
 	}
 	// Flags may have been taken away elsewhere since the last look.
 	if err := c.refresh(ctx, false); err != nil {

@@ -88,7 +88,7 @@ func newFetcher(c *conn, cmd *command.Fetch) *fetcher {
 		}
 	}
 	f.hasFlags = has["FLAGS"]
-	f.seen = f.seen && !c.view.readOnly
+	f.seen = f.seen && !c.view.readOnly && c.view.mailbox.Rights.Has("s")
 	if cmd.Conditional || has["MODSEQ"] {
 		c.condstore = true
 	}

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -65,12 +66,20 @@ func (c *conn) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-news:
+			if err := c.recheckRights(ctx); err != nil {
+				c.idleFailed(ctx, err)
+				return
+			}
+			if c.bye != "" {
+				c.Interrupt()
+				return
+			}
 			if err := c.refresh(ctx, true); err != nil {
 				c.idleFailed(ctx, err)
 				return
 			}
 		case <-tick.C:
-			if err := c.recheckAccount(ctx); err != nil {
+			if err := errors.Join(c.recheckAccount(ctx), c.recheckRights(ctx)); err != nil {
 				c.idleFailed(ctx, err)
 				return
 			}

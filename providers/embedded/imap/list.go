@@ -16,7 +16,7 @@ import (
 // others below it or a subscription make known.
 type entry struct {
 	name       string
-	mailbox    *store.Mailbox
+	mailbox    *store.SharedMailbox
 	subscribed bool
 	children   bool // mailboxes below
 	// Below there is a name that the selection options select.
@@ -41,8 +41,20 @@ func (c *conn) tree(ctx context.Context) ([]*entry, error) {
 		}
 		return byName[name]
 	}
-	for i := range mailboxes {
-		get(mailboxes[i].Name).mailbox = &mailboxes[i]
+	for _, m := range mailboxes {
+		get(m.Name).mailbox = &store.SharedMailbox{Mailbox: m, Owner: c.account.Address, Own: m.Name, Rights: store.AllRights}
+	}
+	others, err := st.MailboxesOfOthers(ctx, c.account)
+	if err != nil {
+		return nil, err
+	}
+	for i := range others {
+		if !others[i].Rights.Has("l") {
+			continue
+		}
+		if e := get(others[i].Name); e.mailbox == nil {
+			e.mailbox = &others[i]
+		}
 	}
 	for _, name := range subscriptions {
 		get(name).subscribed = true
@@ -105,12 +117,12 @@ func (c *conn) list(ctx context.Context, cmd *command.List) (result, error) {
 			continue
 		}
 		c.writeList("LIST", e, o)
-		if o.ReturnStatus != nil && e.mailbox != nil {
+		if o.ReturnStatus != nil && e.mailbox != nil && e.mailbox.Rights.Has("r") {
 			if err := c.writeStatus(ctx, e.mailbox, o.ReturnStatus); err != nil {
 				return result{}, err
 			}
 		}
-		if cmd.Metadata != nil && e.mailbox != nil {
+		if cmd.Metadata != nil && e.mailbox != nil && e.mailbox.Rights.HasAny(readsMetadata) {
 			if err := c.listMetadata(ctx, e.mailbox, cmd.Metadata); err != nil {
 				return result{}, err
 			}
@@ -120,7 +132,7 @@ func (c *conn) list(ctx context.Context, cmd *command.List) (result, error) {
 }
 
 // listMetadata writes what LIST was asked for beside a mailbox (RFC 9590).
-func (c *conn) listMetadata(ctx context.Context, mb *store.Mailbox, entries []string) error {
+func (c *conn) listMetadata(ctx context.Context, mb *store.SharedMailbox, entries []string) error {
 	all, err := c.srv.opt.Store.Metadata(ctx, c.account.ID, mb.ID)
 	if err != nil {
 		return err

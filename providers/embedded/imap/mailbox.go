@@ -55,30 +55,35 @@ func (c *conn) create(ctx context.Context, cmd *command.Create) (result, error) 
 		}
 		use = found
 	}
-	_, err = c.srv.opt.Store.CreateMailbox(ctx, c.account.ID, name, use)
+	where, err := c.place(ctx, name)
+	if err != nil {
+		return result{}, err
+	}
+	if where.parent == nil {
+		_, err = c.srv.opt.Store.CreateMailbox(ctx, c.account.ID, where.own, use)
+	} else {
+		_, err = c.srv.opt.Store.CreateMailboxBeside(ctx, where.parent, where.own, use)
+	}
 	return result{}, err
 }
 
 func (c *conn) delete(ctx context.Context, cmd *command.Delete) (result, error) {
-	if cmd.Mailbox == "INBOX" {
-		return result{}, no(imap.ResponseCodeCannot, "INBOX cannot be deleted")
-	}
-	st := c.srv.opt.Store
-	all, err := st.Mailboxes(ctx, c.account.ID)
+	target, err := c.mailbox(ctx, cmd.Mailbox, "x")
 	if err != nil {
 		return result{}, err
 	}
-	var target *store.Mailbox
+	if target.Own == "INBOX" {
+		return result{}, no(imap.ResponseCodeCannot, "INBOX cannot be deleted")
+	}
+	st := c.srv.opt.Store
+	all, err := st.Mailboxes(ctx, target.Account)
+	if err != nil {
+		return result{}, err
+	}
 	for i := range all {
-		switch {
-		case all[i].Name == cmd.Mailbox:
-			target = &all[i]
-		case strings.HasPrefix(all[i].Name, cmd.Mailbox+delimiter):
+		if strings.HasPrefix(all[i].Name, target.Own+delimiter) {
 			return result{}, no(imap.ResponseCodeHasChildren, "Mailbox has others below it")
 		}
-	}
-	if target == nil {
-		return result{}, store.ErrNotFound
 	}
 	if c.view != nil && c.view.mailbox.ID == target.ID {
 		return result{}, no(imap.ResponseCodeInUse, "Mailbox is selected")
@@ -98,15 +103,24 @@ func (c *conn) rename(ctx context.Context, cmd *command.Rename) (result, error) 
 		return result{}, no(imap.ResponseCodeCannot, "Mailbox cannot go below itself")
 	}
 	st := c.srv.opt.Store
-	mb, err := st.Mailbox(ctx, c.account.ID, cmd.From)
+	mb, err := c.mailbox(ctx, cmd.From, "x")
 	if err != nil {
 		return result{}, err
 	}
-	if err := st.RenameMailbox(ctx, mb.ID, to); err != nil {
+	where, err := c.place(ctx, to)
+	switch {
+	case err != nil:
+		return result{}, err
+	case where.account != mb.Account:
+		return result{}, no(imap.ResponseCodeCannot, "Mailbox cannot go to another owner")
+	case mb.Own == "INBOX" && mb.Account != c.account.ID:
+		return result{}, no(imap.ResponseCodeCannot, "INBOX of another cannot be renamed")
+	}
+	if err := st.RenameMailbox(ctx, mb.ID, where.own); err != nil {
 		return result{}, err
 	}
-	if c.view != nil && c.view.mailbox.ID == mb.ID && mb.Name != "INBOX" {
-		c.view.mailbox.Name = to
+	if c.view != nil && c.view.mailbox.ID == mb.ID && mb.Own != "INBOX" {
+		c.view.mailbox.Name, c.view.mailbox.Own = to, where.own
 	}
 	return result{}, nil
 }
@@ -127,14 +141,14 @@ func (c *conn) subscribe(ctx context.Context, cmd *command.Subscribe) (result, e
 }
 
 func (c *conn) cmdStatus(ctx context.Context, cmd *command.Status) (result, error) {
-	mb, err := c.srv.opt.Store.Mailbox(ctx, c.account.ID, cmd.Mailbox)
+	mb, err := c.mailbox(ctx, cmd.Mailbox, "r")
 	if err != nil {
 		return result{}, err
 	}
 	return result{}, c.writeStatus(ctx, mb, &cmd.Items)
 }
 
-func (c *conn) writeStatus(ctx context.Context, mb *store.Mailbox, o *imap.StatusOptions) error {
+func (c *conn) writeStatus(ctx context.Context, mb *store.SharedMailbox, o *imap.StatusOptions) error {
 	var deletedSize uint64
 	if o.DeletedStorage {
 		msgs, _, err := c.srv.opt.Store.Messages(ctx, mb.ID)
@@ -173,8 +187,17 @@ func (c *conn) writeStatus(ctx context.Context, mb *store.Mailbox, o *imap.Statu
 	return nil
 }
 
-// quotaRoot is the name of the one quota root of an account.
+// quotaRoot is the name of the one quota root of an account, to its user.
 const quotaRoot = "mail"
+
+// quotaRoot is the name of an account's quota root; of somebody else's it is the
+// address.
+func (c *conn) quotaRoot(a *store.Account) string {
+	if a.ID == c.account.ID {
+		return quotaRoot
+	}
+	return a.Address
+}
 
 func (c *conn) getQuota(ctx context.Context, cmd *command.GetQuota) (result, error) {
 	a, err := c.srv.opt.Store.AccountByID(ctx, c.account.ID)
@@ -188,12 +211,11 @@ func (c *conn) getQuota(ctx context.Context, cmd *command.GetQuota) (result, err
 }
 
 func (c *conn) getQuotaRoot(ctx context.Context, cmd *command.GetQuotaRoot) (result, error) {
-	st := c.srv.opt.Store
-	mb, err := st.Mailbox(ctx, c.account.ID, cmd.Mailbox)
+	mb, err := c.mailbox(ctx, cmd.Mailbox, "r")
 	if err != nil {
 		return result{}, err
 	}
-	a, err := st.AccountByID(ctx, c.account.ID)
+	a, err := c.srv.opt.Store.AccountByID(ctx, mb.Account)
 	if err != nil {
 		return result{}, err
 	}
@@ -202,7 +224,7 @@ func (c *conn) getQuotaRoot(ctx context.Context, cmd *command.GetQuotaRoot) (res
 		c.w.End()
 		return result{}, nil
 	}
-	c.w.Raw(" ").AString(quotaRoot).End()
+	c.w.Raw(" ").AString(c.quotaRoot(a)).End()
 	return result{}, c.writeQuota(ctx, a)
 }
 
@@ -214,7 +236,7 @@ func (c *conn) writeQuota(ctx context.Context, a *store.Account) error {
 	if err != nil {
 		return err
 	}
-	c.w.Raw("* QUOTA ").AString(quotaRoot).Raw(" (STORAGE ").
+	c.w.Raw("* QUOTA ").AString(c.quotaRoot(a)).Raw(" (STORAGE ").
 		Uint(uint64(usage.Bytes+1023) / 1024).Raw(" ").Uint(uint64(a.Quota) / 1024).Line(")")
 	return nil
 }

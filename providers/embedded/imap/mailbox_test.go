@@ -80,7 +80,7 @@ func TestMailboxes(t *testing.T) {
 		{`LIST "" "Entwü*"`, []string{`* LIST (\HasNoChildren) "/" "Entwürfe"`}, ""},
 		{`CREATE "&amp"`, nil, ""},
 		{`LIST "" "&amp"`, []string{`* LIST (\HasNoChildren) "/" "&amp"`}, ""},
-		{"NAMESPACE", []string{`* NAMESPACE (("" "/")) NIL NIL`}, ""},
+		{"NAMESPACE", []string{`* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared Folders/" "/"))`}, ""},
 	}.run(t, c)
 }
 

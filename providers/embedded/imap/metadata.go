@@ -19,14 +19,22 @@ const (
 	privateTree = "/private"
 )
 
+// readsMetadata: who has one of these beside l sees what is noted, and notes for
+// himself (RFC 5464 §3.3). What all see is for those who may write, and of the server
+// for nobody.
+const readsMetadata = "rswip"
+
 // metadata lists what the client sees noted about a mailbox, or with an empty name
 // about the server.
 func (c *conn) metadata(ctx context.Context, name string) ([]store.Metadata, error) {
 	var mailbox int64
 	if name != "" {
-		mb, err := c.srv.opt.Store.Mailbox(ctx, c.account.ID, name)
+		mb, err := c.mailbox(ctx, name, "l")
 		if err != nil {
 			return nil, err
+		}
+		if !mb.Rights.HasAny(readsMetadata) {
+			return nil, errNoPermission
 		}
 		mailbox = mb.ID
 	}
@@ -100,18 +108,19 @@ func (c *conn) writeMetadata(mailbox string, all []store.Metadata) {
 func (c *conn) setMetadata(ctx context.Context, cmd *command.SetMetadata) (result, error) {
 	st := c.srv.opt.Store
 	var mailbox int64
+	rights := store.Rights("r")
 	if cmd.Mailbox != "" {
-		mb, err := st.Mailbox(ctx, c.account.ID, cmd.Mailbox)
+		mb, err := c.mailbox(ctx, cmd.Mailbox, "l")
 		if err != nil {
 			return result{}, err
 		}
-		mailbox = mb.ID
+		mailbox, rights = mb.ID, mb.Rights
 	}
 	set := make([]store.Metadata, len(cmd.Values))
 	for i, v := range cmd.Values {
 		entry, shared := strings.CutPrefix(v.Entry, sharedTree)
-		if shared && mailbox == 0 {
-			return result{}, no(imap.ResponseCodeNoPerm, "What all see of the server is not for users to set")
+		if shared && !rights.Has("w") || !rights.HasAny(readsMetadata) {
+			return result{}, errNoPermission
 		}
 		set[i] = store.Metadata{Shared: shared, Entry: strings.TrimPrefix(entry, privateTree), Value: v.Value}
 	}

@@ -24,7 +24,7 @@ func (c *conn) cmdSelect(ctx context.Context, cmd *command.Select) (result, erro
 	if err != nil {
 		return result{}, err
 	}
-	v.readOnly = cmd.ReadOnly
+	v.readOnly = cmd.ReadOnly || !v.mailbox.Rights.HasAny("swite")
 	c.view = v
 	c.describe(v)
 	if err := c.resync(ctx, cmd.Resync); err != nil {
@@ -40,7 +40,7 @@ func (c *conn) cmdSelect(ctx context.Context, cmd *command.Select) (result, erro
 // read, so that nothing falls between the two.
 func (c *conn) open(ctx context.Context, name string) (*view, error) {
 	st := c.srv.opt.Store
-	mb, err := st.Mailbox(ctx, c.account.ID, name)
+	mb, err := c.mailbox(ctx, name, "r")
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +100,9 @@ func (c *conn) describe(v *view) {
 	}
 	flags := v.flags()
 	c.w.Raw("* FLAGS ").Strings(flags).End()
-	permanent := append(flags, `\*`)
-	if v.readOnly {
-		permanent = nil
+	var permanent []string
+	if !v.readOnly {
+		permanent = allowed(v.mailbox.Rights, append(flags, `\*`))
 	}
 	c.w.Raw("* OK [PERMANENTFLAGS ").Strings(permanent).Line("] Flags that are kept")
 	c.w.Raw("* OK [UIDVALIDITY ").Uint(uint64(v.mailbox.UIDValidity)).Line("] UIDs are valid")

@@ -16,7 +16,7 @@ import (
 // A view is the selected mailbox as the client knows it. The index of a message
 // in msgs plus one is its sequence number.
 type view struct {
-	mailbox  *store.Mailbox
+	mailbox  *store.SharedMailbox
 	readOnly bool
 	watch    *store.Watch
 

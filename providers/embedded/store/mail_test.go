@@ -105,7 +105,7 @@ func TestQuota(t *testing.T) {
 			return err
 		}},
 		{"Copy", func() error {
-			_, _, _, err := s.Copy(t.Context(), in.ID, []uint32{1}, named(t, s, a.ID, "Trash").ID)
+			_, _, _, err := s.Copy(t.Context(), in.ID, []uint32{1}, named(t, s, a.ID, "Trash").ID, AllRights)
 			return err
 		}},
 	} {
@@ -121,7 +121,7 @@ func TestQuota(t *testing.T) {
 	if u, _ := s.Usage(t.Context(), bob); u != (Usage{}) {
 		t.Errorf("bob got his copy although the message was refused: %v", u)
 	}
-	if _, _, _, err := s.Move(t.Context(), in.ID, []uint32{1, 2}, named(t, s, a.ID, "Trash").ID); err != nil {
+	if _, _, _, err := s.Move(t.Context(), in.ID, []uint32{1, 2}, named(t, s, a.ID, "Trash").ID, AllRights); err != nil {
 		t.Errorf("a move needs no room: %v", err)
 	}
 	checkStore(t, s)
@@ -244,14 +244,14 @@ func TestCopyAndMove(t *testing.T) {
 	in, trash := inboxOf(t, s, id), named(t, s, id, "Trash")
 	fill(t, s, in.ID, 5, `\Seen`, "k")
 	fill(t, s, trash.ID, 3)
-	validity, src, dst, err := s.Copy(t.Context(), in.ID, []uint32{4, 2, 99}, trash.ID)
+	validity, src, dst, err := s.Copy(t.Context(), in.ID, []uint32{4, 2, 99}, trash.ID, AllRights)
 	if err != nil || validity != trash.UIDValidity || !slices.Equal(src, []uint32{2, 4}) || !slices.Equal(dst, []uint32{4, 5}) {
 		t.Errorf("Copy: %d, %v, %v, %v", validity, src, dst, err)
 	}
 	if u, _ := s.Usage(t.Context(), id); u != (Usage{10, 100}) {
 		t.Errorf("usage %v: copies count", u)
 	}
-	validity, src, dst, err = s.Move(t.Context(), in.ID, []uint32{1, 2}, trash.ID)
+	validity, src, dst, err = s.Move(t.Context(), in.ID, []uint32{1, 2}, trash.ID, AllRights)
 	if err != nil || validity != trash.UIDValidity || !slices.Equal(src, []uint32{1, 2}) || !slices.Equal(dst, []uint32{6, 7}) {
 		t.Errorf("Move: %d, %v, %v, %v", validity, src, dst, err)
 	}
@@ -278,10 +278,10 @@ func TestCopyAndMove(t *testing.T) {
 	if _, err := s.OpenBody(t.Context(), body); !errors.Is(err, ErrNotFound) {
 		t.Errorf("the body outlived its copies: %v", err)
 	}
-	if _, src, dst, err = s.Move(t.Context(), in.ID, nil, trash.ID); err != nil || src != nil || dst != nil {
+	if _, src, dst, err = s.Move(t.Context(), in.ID, nil, trash.ID, AllRights); err != nil || src != nil || dst != nil {
 		t.Errorf("a move of nothing: %v, %v, %v", src, dst, err)
 	}
-	if _, _, _, err = s.Copy(t.Context(), in.ID, []uint32{3}, 4711); !errors.Is(err, ErrNotFound) {
+	if _, _, _, err = s.Copy(t.Context(), in.ID, []uint32{3}, 4711, AllRights); !errors.Is(err, ErrNotFound) {
 		t.Errorf("to no mailbox: %v, want ErrNotFound", err)
 	}
 	checkStore(t, s)

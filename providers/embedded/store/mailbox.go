@@ -39,6 +39,14 @@ func (t *tx) makeFolders(a *accountState) error {
 	if a.folders {
 		return nil
 	}
+	folders := folders
+	shared, err := t.isShared(a.id)
+	if err != nil {
+		return err
+	}
+	if shared {
+		folders = folders[:1]
+	}
 	validity, err := t.uidValidities(int64(len(folders)))
 	if err != nil {
 		return err
@@ -175,6 +183,16 @@ func (s *Store) Mailbox(ctx context.Context, account int64, name string) (*Mailb
 // is empty or an attribute of RFC 6154. Errors: [ErrExists], [ErrNotFound] for
 // the account.
 func (s *Store) CreateMailbox(ctx context.Context, account int64, name, specialUse string) (*Mailbox, error) {
+	return s.createMailbox(ctx, account, name, specialUse, 0)
+}
+
+// CreateMailboxBeside is CreateMailbox by somebody who may make mailboxes in the
+// place of another one: who has rights on that has them on one at the top, too.
+func (s *Store) CreateMailboxBeside(ctx context.Context, other *SharedMailbox, name, specialUse string) (*Mailbox, error) {
+	return s.createMailbox(ctx, other.Account, name, specialUse, other.ID)
+}
+
+func (s *Store) createMailbox(ctx context.Context, account int64, name, specialUse string, other int64) (*Mailbox, error) {
 	name = canonicalName(name)
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -197,8 +215,14 @@ func (s *Store) CreateMailbox(ctx context.Context, account int64, name, specialU
 		if err != nil {
 			return err
 		}
-		_, err = t.insertMailbox(account, name, specialUse, validity)
-		return err
+		id, err := t.insertMailbox(account, name, specialUse, validity)
+		if err != nil {
+			return err
+		}
+		if other != 0 && !strings.Contains(name, delimiter) {
+			return t.copyGrants(other, id)
+		}
+		return t.inherit(account, id, name)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create mailbox: %w", err)
@@ -232,7 +256,11 @@ func (t *tx) makeParents(account int64, name string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.insertMailbox(account, parent, "", validity); err != nil {
+		made, err := t.insertMailbox(account, parent, "", validity)
+		if err != nil {
+			return err
+		}
+		if err := t.inherit(account, made, parent); err != nil {
 			return err
 		}
 	}
@@ -278,6 +306,7 @@ func (t *tx) deleteMailbox(a *accountState, m *mailboxState) error {
 		`DELETE FROM message WHERE mailbox = ?`,
 		`DELETE FROM vanished WHERE mailbox = ?`,
 		`DELETE FROM metadata WHERE mailbox = ?`,
+		`DELETE FROM acl WHERE mailbox = ?`,
 		`DELETE FROM mailbox WHERE id = ?`,
 	} {
 		if _, err := t.exec(q, m.id); err != nil {
@@ -395,7 +424,7 @@ func (t *tx) emptyInto(from *mailboxState, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.move(from, to, rows)
+	_, err = t.move(from, to, rows, AllRights)
 	return err
 }
 

@@ -186,7 +186,7 @@ func TestWatch(t *testing.T) {
 	if !told(w) {
 		t.Error("flags were not told")
 	}
-	if _, _, _, err := s.Move(t.Context(), in.ID, []uint32{1}, sent.ID); err != nil {
+	if _, _, _, err := s.Move(t.Context(), in.ID, []uint32{1}, sent.ID, AllRights); err != nil {
 		t.Fatal(err)
 	}
 	if !told(w) || !told(other) {

@@ -247,7 +247,9 @@ func (t *tx) remove(m *mailboxState, rows []messageRow) (uids []uint32, err erro
 // Copy copies messages to another mailbox, or to the same one; the copies share
 // the bodies. It returns the UIDVALIDITY of the target and the UIDs before and
 // after, for COPYUID (RFC 9051 §6.4.7). Errors: [ErrOverQuota], [ErrNotFound].
-func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (validity uint32, src, dst []uint32, err error) {
+//
+// Flags that the rights on the target do not allow are left out.
+func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64, rights Rights) (validity uint32, src, dst []uint32, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		src, dst = nil, nil
 		_, target, rows, err := t.transfer(from, uids, to)
@@ -266,7 +268,7 @@ func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (
 			if err := t.share(r.body, 1); err != nil {
 				return err
 			}
-			uid, err := t.addMessage(a, target, r.stored)
+			uid, err := t.addMessage(a, target, rights.keep(r.stored))
 			if err != nil {
 				return err
 			}
@@ -282,7 +284,7 @@ func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (
 
 // Move moves messages to another mailbox, all at once (RFC 6851). It returns
 // what Copy returns. Errors: [ErrOverQuota], [ErrNotFound].
-func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64) (validity uint32, src, dst []uint32, err error) {
+func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64, rights Rights) (validity uint32, src, dst []uint32, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		src, dst = nil, nil
 		source, target, rows, err := t.transfer(from, uids, to)
@@ -299,7 +301,7 @@ func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64) (
 				return err
 			}
 		}
-		if dst, err = t.move(source, target, rows); err != nil {
+		if dst, err = t.move(source, target, rows, rights); err != nil {
 			return err
 		}
 		for _, r := range rows {
@@ -326,7 +328,7 @@ func (t *tx) transfer(from int64, uids []uint32, to int64) (source, target *mail
 }
 
 // move moves messages with their bodies and returns their new UIDs.
-func (t *tx) move(from, to *mailboxState, rows []messageRow) (dst []uint32, err error) {
+func (t *tx) move(from, to *mailboxState, rows []messageRow, rights Rights) (dst []uint32, err error) {
 	giver, err := t.account(from.account)
 	if err != nil {
 		return nil, err
@@ -337,7 +339,7 @@ func (t *tx) move(from, to *mailboxState, rows []messageRow) (dst []uint32, err 
 	}
 	for _, r := range rows {
 		t.add(giver, -1, -r.size)
-		uid, err := t.addMessage(taker, to, r.stored)
+		uid, err := t.addMessage(taker, to, rights.keep(r.stored))
 		if err != nil {
 			return nil, err
 		}

@@ -273,6 +273,26 @@ var migrations = [][]string{
 		) {clustered}`,
 		`CREATE INDEX metadata_account ON metadata (account)`,
 	},
+	{
+		// Who has which rights on a mailbox beside its owner (RFC 4314), as users have
+		// said.
+		`CREATE TABLE acl (
+			mailbox BIGINT NOT NULL REFERENCES mailbox (id),
+			identifier TEXT NOT NULL,
+			rights TEXT NOT NULL,
+			PRIMARY KEY (mailbox, identifier)
+		) {clustered}`,
+		`CREATE INDEX acl_identifier ON acl (identifier)`,
+
+		// And on all mailboxes of an account, as is declared.
+		`CREATE TABLE share (
+			address TEXT NOT NULL,
+			identifier TEXT NOT NULL,
+			rights TEXT NOT NULL,
+			PRIMARY KEY (address, identifier)
+		) {clustered}`,
+		`CREATE INDEX share_identifier ON share (identifier)`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.

@@ -89,6 +89,7 @@ func (t *tx) deleteAccount(id int64) error {
 		`DELETE FROM script WHERE account = ?`,
 		`DELETE FROM told WHERE account = ?`,
 		`DELETE FROM metadata WHERE account = ?`,
+		`DELETE FROM acl WHERE identifier = (SELECT address FROM account WHERE id = ?)`,
 		`DELETE FROM account WHERE id = ?`,
 	} {
 		if _, err := t.exec(q, id); err != nil {

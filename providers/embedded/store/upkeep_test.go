@@ -93,7 +93,7 @@ func TestUsersAreWarnedOnceForEachThreshold(t *testing.T) {
 	add(1000)
 	step("further", "[55]")
 	// Within one change the account holds less for a moment.
-	if _, _, _, err := s.Move(ctx, sent.ID, []uint32{first}, named(t, s, a.ID, "Drafts").ID); err != nil {
+	if _, _, _, err := s.Move(ctx, sent.ID, []uint32{first}, named(t, s, a.ID, "Drafts").ID, AllRights); err != nil {
 		t.Fatal(err)
 	}
 	step("moved", "[55]")
