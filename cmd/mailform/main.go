@@ -91,6 +91,7 @@ func commands() []command {
 		{"start", "", "Start the daemon of the embedded servers", (*app).start},
 		{"stop", "", "Stop the daemon of the embedded servers", (*app).stop},
 		{"serve", "", "Run the daemon in the foreground", (*app).serve},
+		{"unit", "", "Print the units by which systemd runs that daemon, or install them", (*app).unit},
 		{"admin-bridge", "", "Speak for a data directory to a mailform on another machine, which starts it by SSH", (*app).adminBridge},
 		{"bridge", "unix|tcp ADDRESS", "Lead to what listens here, for a mailform on another machine, which starts it by SSH", (*app).bridge},
 		{"backup", "FILE", "Copy what a data directory holds into one file, also while it is in use", (*app).backup},

@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/daemon"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/systemd"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -35,7 +38,12 @@ func (a *app) serve(ctx context.Context, args []string) int {
 		return a.fail(err)
 	}
 	a.heedInterrupts()
-	if err := daemon.Run(ctx, daemon.Options{DataDir: dir, Version: version, Log: a.stderr}); err != nil {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	if err := daemon.Run(ctx, daemon.Options{
+		DataDir: dir, Version: version, Log: a.stderr, Service: systemd.OS, Reload: hangups,
+	}); err != nil {
 		return a.fail(err)
 	}
 	return exitOK

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
-	"time"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/systemd"
 	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -148,7 +148,7 @@ func (f *far) prepare(ctx context.Context, workspace string) error {
 // start starts the daemon: by systemd where that is in charge of the machine,
 // or else in a session of its own.
 func (f *far) start(ctx context.Context) error {
-	supervised, err := f.supervised(ctx)
+	supervised, err := systemd.InCharge(ctx, f.host)
 	if err != nil {
 		return err
 	}
@@ -158,30 +158,17 @@ func (f *far) start(ctx context.Context) error {
 	if err := f.startUnit(ctx); err != nil {
 		return fmt.Errorf("start the daemon on %s: %w", f.name, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		_, err := f.api.Version(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the daemon on %s does not answer: %w. \"journalctl -u %s\" there says more", f.name, err, unitName(f.dataDir))
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	return answers(ctx, f.api, f.dataDir+" on "+f.name, f.unit())
 }
 
 // stop ends the daemon, and keeps systemd from starting it with the machine.
 func (f *far) stop(ctx context.Context) error {
-	if err := stopBy(ctx, f.api, f.dataDir+" on "+f.name); err != nil {
-		return err
+	supervised, err := f.unit().Supervises(ctx, f.host)
+	if err == nil && supervised {
+		err = f.unit().Disable(ctx, f.host)
 	}
-	supervised, err := f.supervised(ctx)
-	if err != nil || !supervised {
-		return err
+	if err != nil {
+		return fmt.Errorf("stop the daemon on %s: %w", f.name, err)
 	}
-	_, err = host.Must(ctx, f.host, host.Cmd("systemctl", "disable", "--now", "--quiet", "--", unitName(f.dataDir)))
-	return err
+	return stopBy(ctx, f.api, f.dataDir+" on "+f.name)
 }

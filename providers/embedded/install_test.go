@@ -2,46 +2,14 @@ package embedded
 
 import (
 	"context"
+	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
-	"net"
 )
-
-func TestUnit(t *testing.T) {
-	for dir, want := range map[string]string{
-		"/var/lib/mailform/mail": "mailform-var-lib-mailform-mail.service",
-		"/srv/a-b/./c":           `mailform-srv-a\x2db-c.service`,
-		"/srv/ü x":               `mailform-srv-\xc3\xbc\x20x.service`,
-	} {
-		if got := unitName(dir); got != want {
-			t.Errorf("the unit of %s is %s, want %s", dir, got, want)
-		}
-	}
-	f := &far{dataDir: `/srv/100% "a" b`, program: "/usr/bin/$x"}
-	for _, want := range []string{`ExecStart="/usr/bin/$$x" serve -data "/srv/100%% \"a\" b"`, `ReadWritePaths="/srv/100%% \"a\" b"`, "server of /srv/100%% "} {
-		if !strings.Contains(f.unit(), want) {
-			t.Errorf("%s is not in\n%s", want, f.unit())
-		}
-	}
-	// systemd itself has nothing to say against it.
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is not there")
-	}
-	f = &far{dataDir: "/var/lib/mailform/mail", program: "/bin/true"}
-	unit := filepath.Join(t.TempDir(), "mailform-test.service")
-	if err := os.WriteFile(unit, []byte(f.unit()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
-	if strings.Contains(string(out), "mailform-test.service") {
-		t.Errorf("%v: %s", err, out)
-	}
-}
 
 // A bridge answers for a directory where nothing runs, and one that only reads
 // lets nothing through that changes anything.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/systemd"
 )
 
 // A place is a data directory with what serves it, on this machine or on
@@ -96,4 +97,4 @@ func (h here) prepare(_ context.Context, workspace string) error {
 
 func (h here) start(ctx context.Context) error { return Start(ctx, h.executable, h.dataDir) }
 
-func (h here) stop(ctx context.Context) error { return Stop(ctx, h.dataDir) }
+func (h here) stop(ctx context.Context) error { return stopHere(ctx, h.dataDir, systemd.Unit.Disable) }

@@ -8,11 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/systemd"
+	"github.com/mailform/mailform/providers/host"
 )
 
 // startTimeout bounds the wait for a new daemon's first answer. It answers in
@@ -53,14 +57,18 @@ func (p *Provider) ensureRunning(ctx context.Context) error {
 	return p.place.start(ctx)
 }
 
-// Start starts `executable serve -data dataDir` in a session of its own, so that
-// it outlives whoever started it, and waits until it answers.
+// Start starts `executable serve -data dataDir`, and waits until it answers: by systemd,
+// where that has a unit for it, or else in a session of its own, so that it outlives
+// whoever started it.
 func Start(ctx context.Context, executable, dataDir string) error {
 	if err := store.CheckDir(dataDir); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
+	}
+	if done, err := startBySystemd(ctx, executable, dataDir); done || err != nil {
+		return err
 	}
 	log, err := os.OpenFile(LogFile(dataDir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -75,6 +83,8 @@ func Start(ctx context.Context, executable, dataDir string) error {
 	cmd.Args[0] = "mailform" // what a process list shows
 	cmd.Dir = dataDir
 	cmd.Stdout, cmd.Stderr = log, log
+	// What starts it may be a service, and this one is not.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") })
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the daemon: %w", err)
@@ -134,6 +144,20 @@ func tail(path string, from int64) string {
 // Stop asks the daemon of a data directory to end and waits until it has. That
 // none runs is no error.
 func Stop(ctx context.Context, dataDir string) error {
+	return stopHere(ctx, dataDir, systemd.Unit.Stop)
+}
+
+// stopHere ends the daemon of a data directory on this machine; by says how, where
+// systemd runs it.
+func stopHere(ctx context.Context, dataDir string, by func(systemd.Unit, context.Context, host.Host) error) error {
+	u := systemd.Unit{DataDir: dataDir}
+	supervised, err := u.Supervises(ctx, host.Local())
+	if err == nil && supervised {
+		err = by(u, ctx, host.Local())
+	}
+	if err != nil {
+		return fmt.Errorf("stop the daemon: %w", err)
+	}
 	return stopBy(ctx, admin.NewClient(dataDir), dataDir)
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/seek"
 	"github.com/mailform/mailform/providers/embedded/sorting"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/systemd"
 	"github.com/mailform/mailform/providers/embedded/trace"
 	"github.com/mailform/mailform/providers/embedded/transfer"
 	"github.com/mailform/mailform/providers/embedded/tsig"
@@ -37,6 +38,11 @@ type Options struct {
 	DataDir string // absolute
 	Version string
 	Log     io.Writer
+	// Service is where the service manager says what it wants and what it has
+	// opened; the zero value: there is none.
+	Service systemd.Environ
+	// Reload has the daemon take its settings and certificates anew; nil: never.
+	Reload <-chan os.Signal
 }
 
 // How often the daemon looks after what needs no hurry.
@@ -70,6 +76,9 @@ type daemon struct {
 	// index narrows searches; nil where it cannot be kept.
 	index    *fulltext.Index
 	sockets  *sockets
+	manager  *systemd.Notifier
+	given    *systemd.Pool
+	reported string // to the service manager
 	live     live
 	seeker   *seek.Directories // nil: the store has all users
 	limiters limiters
@@ -90,15 +99,21 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", o.DataDir, err)
 	}
+	manager, given, managed := underManager(o.Service)
+	defer manager.Close() // there is nothing left to say
 	transactions, err := trace.Open(o.DataDir)
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
 	defer transactions.Close() // each line is written by then
-	d := &daemon{opts: o, started: time.Now(), stop: stop, store: st}
+	d := &daemon{opts: o, started: time.Now(), stop: stop, store: st, manager: manager, given: given}
 	d.metrics = newMetrics(d)
 	log := slog.New(transactions.Handler(slog.NewTextHandler(o.Log, nil), d.metrics.seen))
 	d.log = log
+	if managed != nil {
+		// What can be done without it is done: the mail need not wait for that.
+		log.Error("take over what the service manager hands over", "error", managed)
+	}
 	if err := d.setUp(ctx); err != nil {
 		return errors.Join(err, d.closeIndex(), st.Close())
 	}
@@ -123,15 +138,18 @@ func Run(ctx context.Context, o Options) error {
 		}
 	})
 	work.Go(func() { d.lookAfter(ctx) })
+	work.Go(func() { d.watchdog(ctx) })
 	if d.index != nil {
 		work.Go(func() { d.index.Follow(ctx, indexed{st}, log) })
 	}
 	work.Go(func() { d.primary.Run(ctx) })
 	work.Go(func() { d.transfers.Run(ctx) })
 	log.Info("started", "version", o.Version, "pid", os.Getpid(), "data", o.DataDir)
+	d.tell("ready", d.manager.Ready(d.summary()))
 
 	<-ctx.Done()
 	log.Info("stopping")
+	d.tell("stopping", d.manager.Stopping())
 	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	err = errors.Join(d.sockets.close(grace), d.dns.Shutdown(grace))
@@ -201,7 +219,8 @@ func (d *daemon) setUp(ctx context.Context) error {
 	d.dns = dns.New(dns.Options{Logger: d.log, Transfers: d.transfers, Keys: keys})
 	d.makeQueue()
 	d.sockets = newSockets(d.log, d.makeService)
-	if err := errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadUpkeep(ctx)); err != nil {
+	d.sockets.given = d.given
+	if err := d.loadDeclared(ctx); err != nil {
 		return err
 	}
 	d.primary = primary.New(primary.Options{Store: d.store, Server: d.dns, Transfers: d.transfers, Logger: d.log})
@@ -216,7 +235,15 @@ func (d *daemon) setUp(ctx context.Context) error {
 		return fmt.Errorf("load the listeners: %w", err)
 	}
 	d.sockets.commit(listeners, map[socketID]*socket{})
+	for _, g := range d.given.Idle() {
+		d.log.Warn("no listener is declared for a socket of the service manager: who connects there waits", "name", g.Name, "address", g.Addr.String())
+	}
 	return nil
+}
+
+// loadDeclared takes over all that the store declares for the services.
+func (d *daemon) loadDeclared(ctx context.Context) error {
+	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadUpkeep(ctx))
 }
 
 // loadSettings takes over the servers' settings and certificates.
@@ -280,6 +307,9 @@ func (d *daemon) lookAfter(ctx context.Context) {
 				return
 			}
 			d.sockets.retry()
+			d.report()
+		case <-d.opts.Reload:
+			d.reload(ctx)
 		case <-report.C:
 			d.reporter.send(ctx)
 		case now := <-purge.C:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/embedded/systemd"
 )
 
 // A service speaks one protocol on any number of sockets.
@@ -30,6 +31,8 @@ type sockets struct {
 	log *slog.Logger
 	// makeService builds the service of a listener.
 	makeService func(store.Listener) (service, error)
+	// given are the sockets that the service manager has opened; nil: none.
+	given *systemd.Pool
 
 	mu       sync.Mutex
 	declared map[string]store.Listener // by key: owner/service
@@ -97,7 +100,7 @@ func (s *sockets) prepare(ctx context.Context, wanted []store.Listener, touched 
 			if s.open[key][id] != nil {
 				continue
 			}
-			sock, err := bind(ctx, id, l.Service)
+			sock, err := bind(ctx, s.given, id, l)
 			if errors.Is(err, syscall.EADDRINUSE) && leaving[portOf(id)] {
 				continue
 			}
@@ -253,7 +256,7 @@ func (s *sockets) start(key string, l store.Listener, fresh map[socketID]*socket
 		sock := fresh[id]
 		if sock == nil {
 			var err error
-			if sock, err = bind(context.Background(), id, l.Service); err != nil {
+			if sock, err = bind(context.Background(), s.given, id, l); err != nil {
 				s.failed[key][id] = err
 				s.log.Error("open a socket", "listener", key, "error", err)
 				continue
@@ -261,7 +264,7 @@ func (s *sockets) start(key string, l store.Listener, fresh map[socketID]*socket
 		}
 		delete(fresh, id)
 		s.open[key][id] = sock
-		s.log.Info("listening", "listener", key, "address", id.address, "tls", id.tls)
+		s.log.Info("listening", "listener", key, "address", id.address, "tls", id.tls, "given", len(sock.given) > 0)
 		s.running.Go(func() {
 			if err := srv.serve(sock); err != nil && !errors.Is(err, net.ErrClosed) {
 				s.log.Error("serve", "listener", key, "address", id.address, "error", err)
@@ -330,6 +333,23 @@ func (s *sockets) status() []admin.ListenerStatus {
 		}
 	}
 	return out
+}
+
+// count is how many sockets are open, how many should be and are not, and how many
+// connections there are.
+func (s *sockets) count() (open, shut, connections int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, socks := range s.open {
+		open += len(socks)
+	}
+	for _, errs := range s.failed {
+		shut += len(errs)
+	}
+	for _, srv := range s.services {
+		connections += srv.connections()
+	}
+	return open, shut, connections
 }
 
 // close ends everything: no new connections, sessions as shutdown says.

@@ -61,6 +61,12 @@ func ListenUDP(ctx context.Context, address string) (*UDP, error) {
 	return u, nil
 }
 
+// GivenUDP is the UDP of a socket that somebody else has opened.
+func GivenUDP(c *net.UDPConn) *UDP {
+	_ = c.SetReadBuffer(udpBuffer) // as much as the system gives
+	return &UDP{address: c.LocalAddr(), conns: []*net.UDPConn{c}}
+}
+
 // everywhere reports whether a socket is on all addresses, so that an answer has to
 // be told from which one it goes.
 func everywhere(address net.Addr) bool {

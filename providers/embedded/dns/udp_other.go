@@ -28,12 +28,16 @@ func ListenUDP(ctx context.Context, address string) (*UDP, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := pc.(*net.UDPConn)
+	return GivenUDP(pc.(*net.UDPConn)), nil
+}
+
+// GivenUDP is the UDP of a socket that somebody else has opened.
+func GivenUDP(c *net.UDPConn) *UDP {
 	// An answer goes out from the address that was asked, where the system can tell;
 	// one of the two is of the wrong family.
 	_ = ipv4.NewPacketConn(c).SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
 	_ = ipv6.NewPacketConn(c).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
-	return &UDP{address: c.LocalAddr(), conn: c}, nil
+	return &UDP{address: c.LocalAddr(), conn: c}
 }
 
 // Close closes the socket.
