@@ -1,6 +1,10 @@
 package schema
 
-import "github.com/zclconf/go-cty/cty"
+import (
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
 
 var cyrusProvider = &BlockType{
 	Type:  "provider",
@@ -26,6 +30,11 @@ var cyrusProvider = &BlockType{
 	},
 	Blocks: []NestedBlock{ConnectionBlock},
 	Holds: []Holding{
+		{Attribute: "location.content", As: "the mail of the partition that new mailboxes are made on"},
+		{Attribute: "location.path", As: "`partition-default`; Cyrus stands still while the rest is copied", Refuses: cyrusPath},
+		{Attribute: "location.messages", As: "files of messages, of what is to be moved"},
+		{Attribute: "location.bytes", As: "what `du` says, of what is to be moved"},
+		{Attribute: "location.free", As: "what `df` says"},
 		{Attribute: "parameter.name", As: "an option of `imapd.conf`"},
 		{Attribute: "parameter.value", As: "its value; empty ones, and those with line breaks, are refused"},
 		{Attribute: "mailstore.hostname", As: "`servername`"},
@@ -48,4 +57,12 @@ var cyrusProvider = &BlockType{
 		{Attribute: "listener.listen", As: "a service of `cyrus.conf` for each address"},
 		{Attribute: "listener.listen_tls", As: "the same with `-s`"},
 	},
+}
+
+// cyrusPath refuses paths that imapd.conf cannot hold as they are.
+func cyrusPath(v cty.Value) string {
+	if strings.ContainsAny(v.AsString(), " \t\r\n\"\\") {
+		return "takes no path with white space, a quotation mark or a backslash in it"
+	}
+	return ""
 }

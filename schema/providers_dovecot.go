@@ -1,6 +1,11 @@
 package schema
 
-import "github.com/zclconf/go-cty/cty"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
 
 var dovecotProvider = &BlockType{
 	Type:  "provider",
@@ -43,6 +48,11 @@ var dovecotProvider = &BlockType{
 		{Attribute: "mailstore.retention", As: "`plugin { mailform_retention }`, from Dovecot 2.4 on a comment; the mail of a removed user stays where it is until then, and a later apply removes it"},
 		{Attribute: "mailstore.tls_certificate", As: "`ssl_cert`, from Dovecot 2.4 on `ssl_server_cert_file`"},
 		{Attribute: "mailstore.tls_key", As: "`ssl_key`, from Dovecot 2.4 on `ssl_server_key_file`"},
+		{Attribute: "location.content", As: "its mail"},
+		{Attribute: "location.path", As: "the directory in the place of `mail_dir`; Dovecot stands still while the rest is copied", Refuses: dovecotPath},
+		{Attribute: "location.messages", As: "files of messages, of what is to be moved"},
+		{Attribute: "location.bytes", As: "what `du` says, of what is to be moved"},
+		{Attribute: "location.free", As: "what `df` says"},
 		{Attribute: "lookup.owner", As: "one to a Dovecot"},
 		{Attribute: "lookup.url", As: "`uris` of a file for `passdb` and `userdb` with `driver = ldap`, from Dovecot 2.4 on `ldap_uris` in these blocks themselves"},
 		{Attribute: "lookup.start_tls", As: "`tls`, `tls_require_cert`; `ldap_starttls`, `ssl_client_require_valid_cert`"},
@@ -79,4 +89,14 @@ var dovecotProvider = &BlockType{
 		{Attribute: "service.name", As: "`dovecot`, or the unit in `unit`"},
 		{Attribute: "service.running", As: "the master process"},
 	},
+}
+
+// dovecotPath refuses paths that cannot stand in Dovecot's configuration as they are.
+func dovecotPath(v cty.Value) string {
+	for _, r := range v.AsString() {
+		if r <= ' ' || r == 0x7f || strings.ContainsRune("%$#\"'\\{}:=<>,&", r) {
+			return fmt.Sprintf("takes no path with %q in it", r)
+		}
+	}
+	return ""
 }

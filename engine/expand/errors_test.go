@@ -63,13 +63,6 @@ user "off" {
   mail   = "disabled"
 }`, summary: "Setting that the provider does not have", detail: []string{`mail = "disabled" of user.off`, "off@example.com", "domain.example", "postfix"}, at: `"disabled"`,
 		},
-		"mail that nobody moves": {
-			hcl: `!server "main" {
-  hostname = "mail.example.com"
-  provider = [postfix, cyrus]
-  storage { path = "/vol/mail" }
-}`, summary: "Setting that the provider does not have", detail: []string{"storage.path of server.main", "cyrus is not moved by mailform"}, at: `"/vol/mail"`,
-		},
 		"a server that cannot look into its directory": {
 			hcl: `!provider "ldap" { url = "ldap://127.0.0.1" }
 directory "staff" {}

@@ -38,8 +38,6 @@ func refusesLocation(target, content string) string {
 		return ""
 	case providerOf(target) == schema.DefaultProvider && content == "queue":
 		return "has its queue in its store, which a block storage moves"
-	case len(p.Holds) > 0 && p.Holding(schema.KindLocation, "path") == nil:
-		return "is not moved by mailform. Move it by the program's own means"
 	}
 	return ""
 }

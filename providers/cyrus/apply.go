@@ -61,6 +61,7 @@ const (
 	settingsClass
 	serviceClass
 	mailboxClass
+	locationClass
 )
 
 func classOf(kind string) class {
@@ -71,6 +72,8 @@ func classOf(kind string) class {
 		return serviceClass
 	case schema.KindMailbox:
 		return mailboxClass
+	case schema.KindLocation:
+		return locationClass
 	}
 	return noClass
 }
@@ -95,6 +98,8 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 			err = p.applyService(ctx, r)
 		case mailboxClass:
 			err = p.applyMailboxes(ctx, r)
+		case locationClass:
+			err = p.applyLocation(ctx, r)
 		default:
 			r.fail(fmt.Errorf("cyrus has nothing of the kind %q", batch[0].Resource.Kind))
 		}

@@ -118,6 +118,17 @@ func (f *optionsFile) get(name string) (string, bool) {
 	return f.getForeign(name, false)
 }
 
+// all are the options that are in force.
+func (f *optionsFile) all() []option {
+	list := append([]option(nil), f.ours...)
+	for _, l := range f.foreign {
+		if l.name != "" && !l.aside {
+			list = append(list, option{l.name, l.value})
+		}
+	}
+	return list
+}
+
 // own is what mailform has set an option to.
 func (f *optionsFile) own(name string) (string, bool) {
 	for _, o := range f.ours {

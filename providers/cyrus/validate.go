@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mailform/mailform/providers"
@@ -20,6 +21,8 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	}
 	var problems []providers.Problem
 	store := ""
+	partition := p.partitionOption(w.options)
+	placed := slices.ContainsFunc(wanted, func(r schema.Resource) bool { return r.Kind == schema.KindLocation })
 	for _, r := range wanted {
 		if classOf(r.Kind) == noClass || r.Attrs == cty.NilVal || !r.Attrs.IsWhollyKnown() && !onlyComputed(r) {
 			continue
@@ -31,6 +34,8 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			problems = append(problems, providers.Problem{Address: r.Address, Attribute: lack.attribute, Detail: sentence("the provider cyrus cannot hold it: " + lack.why)})
 		case err != nil:
 			problems = append(problems, providers.Problem{Address: r.Address, Detail: sentence(err.Error())})
+		case placed && want.option != nil && want.option.name == partition:
+			problems = append(problems, providers.Problem{Address: r.Address, Attribute: "name", Detail: sentence("the block storage says where " + partition + " is")})
 		case want.store != nil:
 			if store != "" {
 				problems = append(problems, providers.Problem{Address: r.Address, Detail: fmt.Sprintf("One Cyrus keeps the mail of one server, and this one that of %s. Each needs a provider \"cyrus\" with an alias and a config_dir of its own.", store)})

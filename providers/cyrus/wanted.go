@@ -27,6 +27,7 @@ type wish struct {
 	option   *option
 	service  bool
 	mailbox  *aMailbox
+	place    string // of a location
 }
 
 // An aMailbox is what a mailbox is declared as.
@@ -75,6 +76,9 @@ func (p *Provider) readWish(r schema.Resource) (wish, error) {
 			return wish{}, lack("running", "a server that is declared runs")
 		}
 		return wish{service: true}, nil
+	case schema.KindLocation:
+		to, err := readPlace(r)
+		return wish{place: to}, err
 	case schema.KindListener:
 		l, err := readListenerWish(r)
 		return wish{listener: l}, err

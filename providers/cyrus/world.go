@@ -24,9 +24,10 @@ type world struct {
 	services *servicesFile
 	model    *model
 	users    map[string]authd.User
-	boxes    boxes // nil: not asked for
-	running  bool  // Cyrus
-	judging  bool  // authd
+	boxes    boxes  // nil: not asked for
+	running  bool   // Cyrus
+	judging  bool   // authd
+	at       string // where the mail lies; empty: nothing says it
 
 	// Files as they were read.
 	optionsFile, servicesFile, modelFile, usersFile host.File
@@ -55,6 +56,9 @@ func (p *Provider) load(ctx context.Context, withBoxes bool) (*world, error) {
 	if !files[0].Exists {
 		w.boxes = boxes{}
 		return w, nil
+	}
+	if err := w.askPlace(ctx); err != nil {
+		return nil, err
 	}
 	if w.running, err = p.service().Running(ctx); err != nil {
 		return nil, err
@@ -119,6 +123,22 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 			add(kind, key)
 		}
 	}
+	for _, key := range w.model.keys(schema.KindLocation) {
+		add(schema.KindLocation, key)
+	}
+	for _, r := range scope.Wanted {
+		if r.Kind != schema.KindLocation || w.at == "" {
+			continue
+		}
+		if w.model.mark(r.Kind, r.Key) == nil {
+			add(r.Kind, r.Key)
+		}
+		if i := len(out) - 1; i >= 0 && out[i].Kind == r.Kind {
+			if err := w.located(ctx, &out[i], r); err != nil {
+				return nil, err
+			}
+		}
+	}
 	parameters := w.model.keys(schema.KindParameter)
 	for _, r := range scope.Wanted {
 		if r.Kind == schema.KindParameter {
@@ -156,6 +176,10 @@ func (w *world) observe(kind, key string) *providers.Observed {
 	case schema.KindService:
 		if k != nil {
 			attrs = map[string]cty.Value{"name": cty.StringVal(key), "running": cty.BoolVal(w.running && w.judging)}
+		}
+	case schema.KindLocation:
+		if w.at != "" && key == storageKey {
+			attrs = locationAttrs(w.at)
 		}
 	case schema.KindListener:
 		owner, service, ok := strings.Cut(key, "/")

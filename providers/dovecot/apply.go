@@ -23,6 +23,9 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	if err := p.trial(&state{tree: newTree()}).Finish(ctx); err != nil {
 		return err
 	}
+	if err := p.finishMove(ctx, batch); err != nil {
+		return err
+	}
 	st, err := p.load(ctx)
 	if err != nil {
 		return err
@@ -38,6 +41,9 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	before := map[schema.ID]providers.Observed{}
 	for _, o := range p.observe(st, asked) {
 		before[schema.ID{Kind: o.Kind, Key: o.Key}] = o
+	}
+	if _, marked := before[storageID]; touched[storageID] && !marked {
+		before[storageID] = p.unstated(st)
 	}
 	e := &edit{p: p, st: st, scripts: map[string]string{}, users: map[string]bool{}}
 	errs := make([]error, len(batch))
@@ -95,9 +101,11 @@ type edit struct {
 	touched bool
 	start   bool
 	stop    bool
-	purge   []string        // addresses whose mail goes for good
-	added   string          // the last of those who were not there before
-	users   map[string]bool // addresses of all that the batch is about
+	// accept has Dovecot take over what is written, where that is more than telling it to.
+	accept func(context.Context) error
+	purge  []string        // addresses whose mail goes for good
+	added  string          // the last of those who were not there before
+	users  map[string]bool // addresses of all that the batch is about
 	// scripts of users that are wanted, by their names.
 	scripts map[string]string
 }
@@ -177,6 +185,10 @@ func (e *edit) put(w *wanted, owner string) error {
 		e.st.settings.lookup, m.Lookup = w.lookup, declared(*w.lookup)
 	case schema.KindParameter:
 		m.Value = w.value
+	case schema.KindLocation:
+		if e.st.settings.place = w.place; w.place == e.p.mailDir {
+			e.st.settings.place = ""
+		}
 	case schema.KindService:
 		e.start, e.stop = true, false
 	}

@@ -77,6 +77,8 @@ func (p *Provider) observeMarked(st *state, m mark) (providers.Observed, bool) {
 			value, there = parseTree(string(st.conf.Content)).get(m.Key)
 		}
 		return p.seen(m, map[string]cty.Value{"name": cty.StringVal(m.Key), "value": cty.StringVal(value)}), there
+	case schema.KindLocation:
+		return p.seen(m, locationAttrs(st.at)), true
 	case schema.KindService:
 		return p.seen(m, serviceAttrs(st.running)), st.running
 	}

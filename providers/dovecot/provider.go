@@ -156,6 +156,8 @@ type state struct {
 	// scripts of users, by their names, and whether Dovecot runs them.
 	scripts map[string]string
 	runs    bool
+	// at is where the mail lies; what is still being moved is where it was.
+	at string
 	// outgrown: the settings were written for another version.
 	outgrown bool
 }
@@ -178,6 +180,13 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	}
 	if st.settings.marks, st.settings.gen, err = parseMarks(st.conf.Content); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.settingsFile(), err)
+	}
+	st.settings.place = parsePlace(st.conf.Content)
+	st.at = p.mailDirOf(st.settings)
+	if n, err := p.mover().Under(ctx); err != nil {
+		return nil, err
+	} else if n != nil && n.To == st.at {
+		st.at = n.From // there is something left to do
 	}
 	if st.list, err = parseUsers(st.users.Content); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.usersFile(), err)
@@ -231,12 +240,12 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 }
 
 // Read implements providers.Provider.
-func (p *Provider) Read(ctx context.Context, _ providers.Scope) ([]providers.Observed, error) {
+func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
 	st, err := p.load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return p.observe(st, func(string, string) bool { return true }), nil
+	return p.located(ctx, st, scope, p.observe(st, func(string, string) bool { return true }))
 }
 
 // Count implements providers.Counter.

@@ -39,6 +39,8 @@ type settings struct {
 	listeners map[string]listener
 	// lookup is where users are found; nil: in a file of ours.
 	lookup *schema.Lookup
+	// place is where the mail lies, if that is not where the provider's block says.
+	place string
 	// gen is the generation of the last change.
 	gen int
 }
@@ -198,6 +200,9 @@ func (s *settings) format(e environment) (text, table []byte) {
 		if text, err := json.Marshal(s.marks[id]); err == nil {
 			b.WriteString(notePrefix + string(text) + "\n")
 		}
+	}
+	if s.place != "" {
+		b.WriteString(placePrefix + s.place + "\n")
 	}
 	if len(ids) == 0 {
 		return []byte(b.String()), nil

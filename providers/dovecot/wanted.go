@@ -25,6 +25,8 @@ type wanted struct {
 	listener          listener
 	// of a parameter
 	value string
+	// of a location
+	place string
 	// of where users are found
 	lookup *schema.Lookup
 	// of a mailbox
@@ -133,6 +135,14 @@ func read(res *schema.Resource) (*wanted, error) {
 		w.readListener(r)
 	case schema.KindLookup:
 		w.readLookup(r)
+	case schema.KindLocation:
+		w.place = r.text("path")
+		if content := r.text("content"); r.err == nil && (content != storageKey || w.key != storageKey) {
+			r.err = errors.New("content is not its mail, and it has nothing else")
+		}
+		if r.err == nil {
+			r.err = checkPlace(w.place)
+		}
 	case schema.KindParameter:
 		w.value = r.text("value")
 		if name := r.text("name"); r.err == nil {
@@ -155,7 +165,7 @@ func unknownKind(kind string) error {
 
 func handles(kind string) bool {
 	switch kind {
-	case schema.KindMailStore, schema.KindLookup, schema.KindListener, schema.KindParameter, schema.KindService, schema.KindMailbox:
+	case schema.KindMailStore, schema.KindLookup, schema.KindListener, schema.KindParameter, schema.KindLocation, schema.KindService, schema.KindMailbox:
 		return true
 	}
 	return false

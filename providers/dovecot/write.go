@@ -45,7 +45,11 @@ func (e *edit) write(ctx context.Context) error {
 		if err := e.portsFree(ctx); err != nil {
 			return err
 		}
-		if err := e.writeAll(ctx, users); err != nil {
+		write := e.writeAll
+		if p.mailDirOf(st.settings) != st.at {
+			write = e.relocate
+		}
+		if err := write(ctx, users); err != nil {
 			return err
 		}
 	} else if len(users) > 0 {
@@ -167,13 +171,13 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ours(), Mode: 0o755}); err != nil {
 		return err
 	}
-	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), table: p.table, tableMark: p.tableMark(), sqlFile: p.sqlFile(), dir: p.ours(), mailDir: p.mailDir, lookup: st.settings.lookup != nil}
+	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), table: p.table, tableMark: p.tableMark(), sqlFile: p.sqlFile(), dir: p.ours(), mailDir: p.mailDirOf(st.settings), lookup: st.settings.lookup != nil}
 	if len(st.settings.marks) > 0 {
 		var err error
 		if env.uid, env.gid, err = p.mailOwner(ctx); err != nil {
 			return err
 		}
-		if err := p.host.Mkdir(ctx, host.Dir{Path: p.mailDir, Mode: 0o770, Owner: env.uid + ":" + env.gid}); err != nil {
+		if err := p.host.Mkdir(ctx, host.Dir{Path: env.mailDir, Mode: 0o770, Owner: env.uid + ":" + env.gid}); err != nil {
 			return err
 		}
 		hostname := st.settings.store.hostname
@@ -212,7 +216,11 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 		files = append(files, f)
 	}
 	if len(files) > 0 {
-		if err := p.trial(st).Run(ctx, files...); err != nil {
+		t := p.trial(st)
+		if e.accept != nil {
+			t.Accept = e.accept
+		}
+		if err := t.Run(ctx, files...); err != nil {
 			return conflict(err)
 		}
 	}
@@ -323,7 +331,7 @@ func (e *edit) erase(ctx context.Context) error {
 	for _, address := range e.purge {
 		local, domain, ok := strings.Cut(address, "@")
 		if ok && plainName(address) && domain != "" && local != "" { // parts of a path
-			dirs = append(dirs, path.Join(e.p.mailDir, domain, local))
+			dirs = append(dirs, path.Join(e.p.mailDirOf(e.st.settings), domain, local))
 		}
 	}
 	for some := range slices.Chunk(dirs, 200) { // arguments of a program have a limit

@@ -271,3 +271,43 @@ flock -n 9 || exit 75
 		}
 	}
 }
+
+// leaving is how long processes may take to close what they have open of a server that
+// was stopped.
+const leaving = 20 * time.Second
+
+// Still waits until no process has a file open in what is moved, of a server that was
+// stopped. Where one does not close it, the error says which.
+func (m *Move) Still(ctx context.Context) error {
+	n, err := m.Under(ctx)
+	if err != nil {
+		return err
+	}
+	if n == nil {
+		return errors.New("nothing is being moved")
+	}
+	// A process may end while it is looked at, and find then says so.
+	pattern := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(n.From) + "/*"
+	c := host.Cmd("sh", "-c", `find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 -lname "$1" -printf '%h\n' 2>/dev/null | sort -u | while read -r d; do
+  p=${d%/fd}
+  echo "${p#/proc/} ($(cat "$p/comm" 2>/dev/null))"
+done`, "sh", pattern)
+	for begun := time.Now(); ; {
+		out, err := host.Must(ctx, m.Host, c)
+		if err != nil {
+			return err
+		}
+		who := strings.Join(strings.FieldsFunc(string(out.Stdout), func(r rune) bool { return r == '\n' }), ", ")
+		if who == "" {
+			return nil
+		}
+		if time.Since(begun) > leaving {
+			return fmt.Errorf("within %s these have not let go of files in %s: process %s", leaving, n.From, who)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

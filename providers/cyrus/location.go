@@ -1,0 +1,242 @@
+package cyrus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/move"
+	"github.com/mailform/mailform/schema"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// The mail is that of one partition, the one that new mailboxes are made on. Most of
+// it is copied while Cyrus is at work, the rest while it stands still. Then imapd.conf
+// names the new place, Cyrus is started there, and only then the old place is emptied.
+// What imapd.conf says is where the mail is, at every time.
+
+// storageKey is the key of the one location.
+const storageKey = "storage"
+
+func (p *Provider) mover() *move.Move {
+	return &move.Move{Host: p.host, Note: path.Join(p.ownDir(), "moving.json")}
+}
+
+// partitionOption is the option that says where the mail of new mailboxes lies.
+func (p *Provider) partitionOption(f *optionsFile) string {
+	name := p.partition
+	if name == "" {
+		if name, _ = f.get("defaultpartition"); name == "" {
+			name = "default"
+		}
+	}
+	return "partition-" + name
+}
+
+// askPlace finds where the mail lies; what is still being moved is where it was.
+func (w *world) askPlace(ctx context.Context) error {
+	at, _ := w.options.get(w.p.partitionOption(w.options))
+	if at == "" {
+		return nil
+	}
+	w.at = path.Clean(at)
+	n, err := w.p.mover().Under(ctx)
+	if err == nil && n != nil && n.To == w.at {
+		w.at = n.From // there is something left to do
+	}
+	return err
+}
+
+func locationAttrs(at string) map[string]cty.Value {
+	zero := cty.NumberIntVal(0)
+	return map[string]cty.Value{"content": cty.StringVal(storageKey), "path": cty.StringVal(at), "messages": zero, "bytes": zero, "free": zero}
+}
+
+// readPlace reads where the mail is declared to lie.
+func readPlace(r schema.Resource) (string, error) {
+	to := r.Attrs.GetAttr("path").AsString()
+	if r.Key != storageKey || r.Attrs.GetAttr("content").AsString() != storageKey {
+		return "", lack("content", "it has its mail to be moved, and nothing else")
+	}
+	if _, err := checkOption("path", to); err != nil || !path.IsAbs(to) || path.Clean(to) != to || to == "/" || strings.ContainsAny(to, " \t\"\\") {
+		return "", lack("path", "it is no path of a directory that Cyrus takes, absolute and written in the shortest way")
+	}
+	return to, nil
+}
+
+// located counts what would be moved, where something would.
+func (w *world) located(ctx context.Context, o *providers.Observed, want schema.Resource) error {
+	v, _ := want.Attrs.GetAttr("path").Unmark()
+	if !v.IsKnown() || v.IsNull() || v.AsString() == w.at {
+		return nil
+	}
+	size, free, err := move.Room(ctx, w.p.host, w.at, v.AsString())
+	if err != nil {
+		return err
+	}
+	out, err := w.p.host.Run(ctx, host.Cmd("find", w.at, "-type", "f", "-name", "[0-9]*.", "-printf", "."))
+	if err != nil {
+		return err
+	}
+	vals := locationAttrs(w.at)
+	vals["messages"], vals["bytes"], vals["free"] = cty.NumberIntVal(int64(len(out.Stdout))), cty.NumberIntVal(size), cty.NumberIntVal(free)
+	o.Attrs = schema.KindByName(schema.KindLocation).Object(vals)
+	return nil
+}
+
+// applyLocation moves the mail.
+func (p *Provider) applyLocation(ctx context.Context, r *report) error {
+	trial := &host.Trial{Host: p.host, Note: p.notePath(), Accept: p.accept}
+	if err := trial.Finish(ctx); err != nil {
+		return err
+	}
+	for i, c := range r.batch {
+		if err := p.finishMove(ctx, c); err != nil {
+			return err
+		}
+		w, err := p.load(ctx, false)
+		if err != nil {
+			return err
+		}
+		v, err := w.judge(c)
+		switch {
+		case err != nil || v.settled:
+			r.settle(i, v.now, err)
+			continue
+		case c.Action == providers.Delete: // it stays where it is
+			w.model.drop(c.Resource.Kind, c.Resource.Key)
+			err = w.writeModel(ctx)
+		default:
+			w.model.put(c.Resource, p.lineage, mark{})
+			err = p.place(ctx, w, trial, v.wish.place)
+		}
+		if err == nil {
+			w, err = p.load(ctx, false)
+		}
+		r.settle(i, w.observe(c.Resource.Kind, c.Resource.Key), err)
+	}
+	return nil
+}
+
+// place has the mail lie in a directory, where it may be.
+func (p *Provider) place(ctx context.Context, w *world, trial *host.Trial, to string) error {
+	if w.at == "" {
+		return fmt.Errorf("%s does not say where %s is", p.optionsPath(), p.partitionOption(w.options))
+	}
+	if to == w.at {
+		return w.writeModel(ctx)
+	}
+	name := p.partitionOption(w.options)
+	for _, o := range w.options.all() {
+		if o.name != name && strings.HasPrefix(path.Clean(o.value)+"/", w.at+"/") {
+			return lack("path", "%s is %s, which lies in %s and would be moved with it", o.name, o.value, w.at)
+		}
+	}
+	own := slices.DeleteFunc(slices.Clone(w.options.ours), func(o option) bool { return o.name == name })
+	w.options.set(append(own, option{name, to}))
+	files, err := w.files()
+	if err != nil {
+		return err
+	}
+	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ownDir()}); err != nil {
+		return err
+	}
+	return p.relocate(ctx, w, trial, to, files)
+}
+
+// relocate copies the mail, and has Cyrus go on with it in the new place, or in the old
+// one where that cannot be.
+func (p *Provider) relocate(ctx context.Context, w *world, trial *host.Trial, to string, files []host.File) error {
+	m := p.mover()
+	if err := m.Begin(ctx, w.at, to); err != nil {
+		return err
+	}
+	if err := m.Ahead(ctx); err != nil {
+		return err
+	}
+	// From here on it is finished, or taken back.
+	ctx = context.WithoutCancel(ctx)
+	again := func(ctx context.Context) error {
+		if !w.running {
+			return nil
+		}
+		return p.begin(ctx)
+	}
+	err := p.service().End(ctx)
+	if err == nil {
+		err = m.Still(ctx)
+	}
+	if err == nil {
+		err = m.Copy(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, again(ctx), m.End(ctx, w.at))
+	}
+	t := *trial
+	t.Accept = func(ctx context.Context) error {
+		if err := p.service().End(ctx); err != nil { // one that was begun here and does not run as it should
+			return err
+		}
+		if err := p.accept(ctx); err != nil {
+			return err
+		}
+		if err := again(ctx); err != nil || !w.running {
+			return err
+		}
+		return p.opens(ctx)
+	}
+	return errors.Join(changed(t.Run(ctx, files...)), p.finishMove(ctx, providers.Change{}))
+}
+
+// opens looks whether a Cyrus that runs finds the mail of somebody.
+func (p *Provider) opens(ctx context.Context) error {
+	w, err := p.load(ctx, true)
+	if err != nil {
+		return err
+	}
+	for address, b := range w.boxes {
+		if !b.there || checkAddress(address) != nil {
+			continue
+		}
+		held, err := p.Count(ctx, []string{address})
+		if err != nil {
+			return err
+		}
+		if _, ok := held[address]; !ok {
+			return fmt.Errorf("Cyrus does not find the mail of %s", address)
+		}
+		return nil
+	}
+	return nil
+}
+
+// finishMove ends a move that was cut off. One that did not come as far as imapd.conf is
+// left as it is where the change goes on with it.
+func (p *Provider) finishMove(ctx context.Context, c providers.Change) error {
+	m := p.mover()
+	n, err := m.Under(ctx)
+	if err != nil || n == nil {
+		return err
+	}
+	files, err := p.host.Read(ctx, p.optionsPath())
+	if err != nil {
+		return err
+	}
+	f := parseOptions(files[0].Content)
+	at, _ := f.get(p.partitionOption(f))
+	at = path.Clean(at)
+	if at != n.To && c.Resource.Kind == schema.KindLocation && c.Action != providers.Delete {
+		if v, _ := c.Resource.Attrs.GetAttr("path").Unmark(); v.IsKnown() && !v.IsNull() && v.AsString() == n.To {
+			return nil
+		}
+	}
+	if at != n.To && at != n.From {
+		return fmt.Errorf("%s says that the mail is in %s, while it is being moved from %s to %s (%s). Have it say where it is", p.optionsPath(), at, n.From, n.To, m.Note)
+	}
+	return m.End(ctx, at)
+}
