@@ -3,21 +3,42 @@ package expand
 import (
 	"errors"
 
+	"github.com/mailform/mailform/schema/parallel"
 	"github.com/mailform/mailform/schema/rdata"
 )
 
+// readRecords reads the record blocks on all processors, and then brings what they
+// declare together in the order of the configuration.
 func (e *expander) readRecords() {
-	for _, b := range e.byType["record"] {
-		e.readRecord(b)
+	blocks := e.byType["record"]
+	sets, apart := make([]*rrset, len(blocks)), make([]*expander, len(blocks))
+	parallel.Each(len(blocks), func(i int) {
+		own := *e // what it looks up is read only here; what it reports is its own
+		own.diags, own.partial = nil, false
+		sets[i] = own.readRecord(blocks[i])
+		if len(own.diags) > 0 || own.partial {
+			apart[i] = &own
+		}
+	})
+	for i, set := range sets {
+		if own := apart[i]; own != nil {
+			e.diags, e.partial = append(e.diags, own.diags...), e.partial || own.partial
+		}
+		if set != nil {
+			set.src.e, set.staged.e = e, e
+			e.inheritTTL(set)
+			e.addSet(set)
+		}
 	}
 }
 
-func (e *expander) readRecord(b *block) {
+// readRecord is what a record block declares; nil if it is wrong, or not known.
+func (e *expander) readRecord(b *block) *rrset {
 	s := e.section(b)
 	z := e.zoneRef(s.attr("zone"))
 	rrtype, tok := readKey(s.attr("type"), rdata.ParseType)
 	if z == nil || !tok {
-		return
+		return nil
 	}
 	b.parent = z.block
 	nv := s.attr("name")
@@ -31,26 +52,28 @@ func (e *expander) readRecord(b *block) {
 		return n, err
 	})
 	if !ok {
-		return
+		return nil
 	}
 	if inner := e.zoneOf(name); inner != nil && inner != z && rrtype != "NS" && rrtype != "DS" {
 		nv.errorf("Record outside its zone", "%s lies in the zone %s of %s, which hides it from the zone %s. Write zone = %s instead.",
 			name.Host(), inner.name.Host(), inner.addr, z.name.Host(), zoneReference(inner))
-		return
+		return nil
 	}
-	set := &rrset{setKey: setKey{z, name, rrtype}, suffix: ".rrset", block: b, src: nv, ttl: e.recordTTL(s, z, name, rrtype), staged: s.attr("staged")}
+	set := &rrset{setKey: setKey{z, name, rrtype}, suffix: ".rrset", block: b, src: nv, ttl: s.attr("ttl").ttl(number{f: absent}), staged: s.attr("staged")}
 	set.values, set.valuesKnown = e.readValues(s.attr("values"), rrtype, z)
-	e.addSet(set)
+	return set
 }
 
-// recordTTL is the time to live of a record block: its own, or that of what it
-// adds to, or that of the zone.
-func (e *expander) recordTTL(s section, z *zone, name rdata.Name, rrtype string) number {
-	otherwise := z.ttl
-	if other := e.sets[setKey{z, name, rrtype}]; other != nil {
-		otherwise = other.ttl
+// inheritTTL gives a set without a time to live of its own that of what it adds
+// to, or that of the zone.
+func (e *expander) inheritTTL(set *rrset) {
+	if set.ttl.f != absent {
+		return
 	}
-	return s.attr("ttl").ttl(otherwise)
+	set.ttl = set.zone.ttl
+	if other := e.sets[set.setKey]; other != nil {
+		set.ttl = other.ttl
+	}
 }
 
 func zoneReference(z *zone) string {
