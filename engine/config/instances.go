@@ -68,7 +68,12 @@ func (b *evaluated) unknownKeys() {
 }
 
 func (e *evaluator) forEach(b *evaluated) {
-	v, diags := e.value(b.forEach, e.context(b.forEach))
+	ctx := e.context(b.forEach)
+	if list, ok := keyed(b.forEach, ctx); ok {
+		b.instances = list
+		return
+	}
+	v, diags := e.value(b.forEach, ctx)
 	if diags.HasErrors() {
 		e.report(diags...)
 		b.unknownKeys()
@@ -96,9 +101,7 @@ func (e *evaluator) forEach(b *evaluated) {
 		own := cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})
 		b.instances = append(b.instances, instance{key, own})
 	}
-	sort.SliceStable(b.instances, func(i, j int) bool {
-		return b.instances[i].key.AsString() < b.instances[j].key.AsString()
-	})
+	slices.SortStableFunc(b.instances, byKey)
 }
 
 // checkForEach explains what is wrong with a value of for_each; "" for nothing.

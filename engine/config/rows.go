@@ -19,7 +19,7 @@ const manyRows = 1024
 // other, and for expressions that call functions: those are made for one at a time.
 func (e *evaluator) sideBySide(b *evaluated, a *attribute, within string, ctx *hcl.EvalContext) ([]cty.Value, bool) {
 	workers := runtime.GOMAXPROCS(0)
-	if len(b.instances) < manyRows || workers < 2 || a.expr.broken || callsFunction(a.expr) {
+	if len(b.instances) < manyRows || workers < 2 || a.expr.broken || callsFunction(a.expr.Expression) {
 		return nil, false
 	}
 	values := make([]cty.Value, len(b.instances))
@@ -43,9 +43,9 @@ func (e *evaluator) sideBySide(b *evaluated, a *attribute, within string, ctx *h
 }
 
 // callsFunction reports whether an expression calls a function.
-func callsFunction(x *expression) bool {
+func callsFunction(x hclsyntax.Node) bool {
 	found := false
-	_ = hclsyntax.VisitAll(x.Expression, func(n hclsyntax.Node) hcl.Diagnostics {
+	_ = hclsyntax.VisitAll(x, func(n hclsyntax.Node) hcl.Diagnostics {
 		_, call := n.(*hclsyntax.FunctionCallExpr)
 		found = found || call
 		return nil
