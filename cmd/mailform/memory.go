@@ -20,7 +20,7 @@ const softLimit = 1050 << 20
 // that lives, and what a large plan is made of is built up in one go and not given
 // back on the way.
 const (
-	firstHeap       = 40 << 20
+	firstHeap       = 96 << 20
 	smallHeapGrowth = 100 // percent of the live heap
 	largeHeap       = 96 << 20
 	roomyHeap       = 700 << 20

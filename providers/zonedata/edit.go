@@ -87,7 +87,7 @@ func (e *Edits) Met(z *Zone, kind string, k Key) bool {
 // else than that.
 func (e *Edits) Observed(z *Zone, r *schema.Resource, k Key) providers.Observed {
 	s := e.after[k]
-	if r.Kind != schema.KindRRset || s == nil || !bare(r.Attrs) {
+	if r.Kind != schema.KindRRset || s == nil || !s.bare {
 		have, _ := z.Find(r.Kind, r.Key)
 		return have
 	}
@@ -188,7 +188,10 @@ func readAll(changes []providers.Change) []wanted {
 	out := make([]wanted, len(changes))
 	parallel.Each(len(changes), func(i int) {
 		if c := &changes[i]; c.Action != providers.Delete && c.Resource.Kind == schema.KindRRset {
-			out[i].zone, out[i].set, out[i].err = SetOf(c.Resource.Attrs)
+			w := &out[i]
+			if w.zone, w.set, w.err = SetOf(c.Resource.Attrs); w.err == nil {
+				w.set.bare = bare(c.Resource.Attrs)
+			}
 		}
 	})
 	return out

@@ -38,6 +38,9 @@ type Set struct {
 	Records []dns.RR
 
 	made []dns.RR // of the values, by SetOf
+	// bare is set where the attributes that it comes from are those of a record set
+	// alone, and without marks.
+	bare bool
 }
 
 // Revision is another one for other values or another TTL.
