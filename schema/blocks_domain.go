@@ -25,6 +25,8 @@ var domainBlock = &BlockType{
 	Attributes: []Attribute{
 		{Name: "name", Type: cty.String, Required: true, Form: FormDomain,
 			Doc: "The domain. International names may be written as they are read."},
+		{Name: "alias_of", Type: RefType, Refs: []string{"domain"},
+			Doc: "The domain whose users and aliases have an address of the same name here: mail for `alice@` this domain is mail for `alice@` that one, and she may send under both. The block then has no users of its own. `nameserver`, `server`, `directory`, `mx`, `spf`, `dkim` and `dmarc` are those of that domain where the block has none. See [alias domains](../mail-server.md#alias-domains)."},
 		{Name: "nameserver", Type: RefType, Refs: []string{"nameserver"},
 			Doc: "The name server that holds the zone of the domain. Left out: no records are made."},
 		{Name: "server", Type: RefType, Refs: []string{"server"},

@@ -57,6 +57,8 @@ var serverBlock = &BlockType{
 			}},
 		inboundBlock,
 		resolverBlock,
+		dnsblBlock,
+		greylistBlock,
 		limitsBlock,
 		upkeepBlock,
 		{Type: "relay", Doc: "A server that all mail for elsewhere is handed to. Left out: mail goes to the MX of its domain.",

@@ -53,7 +53,7 @@ var (
 		ParseDomainName)
 	FormPolicyDomain = stringForm("a policy domain",
 		"A domain name such as `example.com` or `_spf.example.com`: its labels may have underscores.",
-		parsePolicyDomain)
+		ParsePolicyDomain)
 	FormHost = stringForm("a host name",
 		"A domain name of letters, digits and hyphens, not an address.",
 		ParseHostName)

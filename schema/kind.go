@@ -59,6 +59,8 @@ const (
 	KindInbound    = "inbound"
 	KindUpkeep     = "upkeep"
 	KindResolver   = "resolver"
+	KindDNSBL      = "dnsbl"
+	KindGreylist   = "greylist"
 	KindSmarthost  = "smarthost"
 	KindSecondary  = "secondary"
 	KindRateLimit  = "ratelimit"
@@ -170,6 +172,16 @@ var kinds = append([]*Kind{
 		Name: KindInbound, Rank: 24,
 		Doc:        "How a mail server treats mail from other servers.",
 		Attributes: inboundAttributes,
+	},
+	{
+		Name: KindDNSBL, Rank: 24,
+		Doc:        "A list in the DNS that a mail server asks about its clients.",
+		Attributes: dnsblAttributes,
+	},
+	{
+		Name: KindGreylist, Rank: 24,
+		Doc:        "How a mail server puts off senders that nobody knows.",
+		Attributes: greylistAttributes,
 	},
 	{
 		Name: KindSmarthost, Rank: 26,

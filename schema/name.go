@@ -203,9 +203,9 @@ func ParseOwner(s string) (string, error) {
 	return name, nil
 }
 
-// parsePolicyDomain reads the name of a domain whose policy is meant, which is
+// ParsePolicyDomain reads the name of a domain whose policy is meant, which is
 // often one that no host has: _spf.example.com.
-func parsePolicyDomain(s string) (string, error) {
+func ParsePolicyDomain(s string) (string, error) {
 	if s == "@" || strings.HasPrefix(s, "*") || strings.Contains(s, "/") {
 		return "", errors.New("it is the name of a record, and has to be that of a domain")
 	}

@@ -17,7 +17,7 @@ func (e *expander) readDirectories() {
 // readDomainDirectory finds the directory of a domain that no server of ours
 // serves.
 func (e *expander) readDomainDirectory(d *domain) {
-	v := d.section.attr("directory")
+	v := d.from("directory").attr("directory")
 	_, b, f := v.ref()
 	switch {
 	case f == absent:

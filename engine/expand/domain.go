@@ -13,6 +13,7 @@ import (
 type domain struct {
 	*block
 	section section
+	of      *domain // that it is an alias of; nil: none
 	name    rdata.Name
 	host    string // name without trailing dot
 	zone    *zone
@@ -44,41 +45,56 @@ func (d *domain) primary() *server {
 	return d.servers[0]
 }
 
-// readDomains finds out what the domains are and who serves them.
+// readDomains finds out what the domains are and who serves them: aliases of others
+// after these.
 func (e *expander) readDomains() {
+	var aliases []*block
 	for _, b := range e.byType["domain"] {
-		s := e.section(b)
-		name, ok := readKey(s.attr("name"), parseDomain)
-		if !ok {
-			continue
+		if e.section(b).attr("alias_of").fact() == absent {
+			e.readDomain(b, nil)
+		} else {
+			aliases = append(aliases, b)
 		}
-		d := &domain{block: b, section: s, name: name, host: name.Host(), ttl: s.attr("ttl").ttl(defaultTTL("ttl"))}
-		if other := e.byDomain[d.host]; other != nil {
-			s.attr("name").errorf("Domain declared twice", "%s is already the name of %s (%s).",
-				d.host, other.addr, at(other.section.attr("name").rng()))
-			e.domains[b] = other // so that its users are judged
-			continue
+	}
+	for _, b := range aliases {
+		if of := e.aliasOf(b); of != nil {
+			e.readDomain(b, of)
 		}
-		if !e.readDomainZone(d) {
-			continue
-		}
-		e.domains[b], e.byDomain[d.host] = d, d
-		e.domainList = append(e.domainList, d)
-		e.readIgnore(d.zone, s)
-		e.readExchanges(d)
-		e.readDomainServers(d)
-		e.readDomainDirectory(d)
-		if p := d.primary(); p != nil {
-			e.add(b, ".mail", schema.KindMailDomain, p.roles[roleMTA], d.host, map[string]cty.Value{
-				"name": cty.StringVal(d.host),
-			})
-		}
+	}
+}
+
+func (e *expander) readDomain(b *block, of *domain) {
+	s := e.section(b)
+	name, ok := readKey(s.attr("name"), parseDomain)
+	if !ok {
+		return
+	}
+	d := &domain{block: b, section: s, of: of, name: name, host: name.Host(), ttl: s.attr("ttl").ttl(defaultTTL("ttl"))}
+	if other := e.byDomain[d.host]; other != nil {
+		s.attr("name").errorf("Domain declared twice", "%s is already the name of %s (%s).",
+			d.host, other.addr, at(other.section.attr("name").rng()))
+		e.domains[b] = other // so that its users are judged
+		return
+	}
+	if !e.readDomainZone(d) {
+		return
+	}
+	e.domains[b], e.byDomain[d.host] = d, d
+	e.domainList = append(e.domainList, d)
+	e.readIgnore(d.zone, s)
+	e.readExchanges(d)
+	e.readDomainServers(d)
+	e.readDomainDirectory(d)
+	if p := d.primary(); p != nil {
+		e.add(b, ".mail", schema.KindMailDomain, p.roles[roleMTA], d.host, map[string]cty.Value{
+			"name": cty.StringVal(d.host),
+		})
 	}
 }
 
 func (e *expander) readDomainZone(d *domain) bool {
 	d.zone = &zone{block: d.block, name: d.name, ttl: d.ttl}
-	_, nsBlock, f := d.section.attr("nameserver").ref()
+	_, nsBlock, f := d.from("nameserver").attr("nameserver").ref()
 	if f == known {
 		d.zone.ns = e.nameservers[nsBlock]
 	}
@@ -98,8 +114,9 @@ func (e *expander) readDomainZone(d *domain) bool {
 // readExchanges reads the mx blocks.
 func (e *expander) readExchanges(d *domain) {
 	seen := map[rdata.Name]value{}
-	d.unsure = d.unsure || d.section.attr("mx").fact() == unknown
-	for _, s := range d.section.each("mx") {
+	from := d.from("mx")
+	d.unsure = d.unsure || from.attr("mx").fact() == unknown
+	for _, s := range from.each("mx") {
 		x := exchange{section: s, preference: s.attr("preference").integer(10)}
 		sv, hv := s.attr("server"), s.attr("host")
 		src := sv
@@ -138,7 +155,7 @@ func (e *expander) readExchanges(d *domain) {
 // have to keep their mail in one place: a second place would refuse the users
 // that it does not know.
 func (e *expander) readDomainServers(d *domain) {
-	v := d.section.attr("server")
+	v := d.from("server").attr("server")
 	switch _, b, f := v.ref(); {
 	case f == known && e.servers[b] != nil:
 		d.servers = append(d.servers, e.servers[b])
@@ -192,7 +209,7 @@ func (e *expander) addMX(d *domain) {
 		return
 	}
 	set := &rrset{
-		setKey: setKey{d.zone, d.name, "MX"}, suffix: ".mx", block: d.block, src: d.section.attr("mx"),
+		setKey: setKey{d.zone, d.name, "MX"}, suffix: ".mx", block: d.block, src: d.from("mx").attr("mx"),
 		ttl: d.ttl, valuesKnown: known, made: true,
 	}
 	first := value{}

@@ -247,6 +247,44 @@ server "b" {
   inbound { dmarc = "report" }
 }`, summary: "Server that others make", detail: []string{"a block inbound says"}, at: "inbound",
 		},
+		"a user in an alias domain": {
+			hcl: "!" + base + `
+domain "old" {
+  name     = "example.net"
+  alias_of = domain.example
+}
+user "x" {
+  domain = domain.old
+  name   = "x"
+}`, summary: "Address in an alias domain", detail: []string{"Put user.x into domain.example"}, at: "domain.old",
+		},
+		"an alias of an alias": {
+			hcl: "!" + base + `
+domain "old" {
+  name     = "example.net"
+  alias_of = domain.example
+}
+domain "older" {
+  name     = "example.org"
+  alias_of = domain.old
+}`, summary: "Alias of an alias", detail: []string{"domain.old is itself"}, at: "domain.old",
+		},
+		"a list that is asked twice": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  dnsbl { zone = "bl.example.net" }
+  dnsbl { zone = "bl.example.net" }
+}`, summary: "List named twice", detail: []string{"twice with the action \"reject\""}, at: `"bl.example.net"`,
+		},
+		"a greylist that nobody gets off": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  greylist {
+    delay        = "10m"
+    retry_within = "5m"
+  }
+}`, summary: "Senders that could never come", detail: []string{"longer than delay"}, at: `"5m"`,
+		},
 		"limits at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

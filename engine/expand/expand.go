@@ -79,6 +79,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e.readUsers()
 	e.readAliases()
 	e.finishDomains()
+	e.addAliasRoutes()
 	e.readRecords()
 	e.addDelegationSigners()
 	e.checkRoutes()

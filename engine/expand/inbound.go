@@ -11,12 +11,7 @@ func (e *expander) addInbound(whole section, srv *server) {
 	target := srv.roles[roleMTA]
 	mine := func(name string) (section, bool) {
 		s, ok := whole.nested(name)
-		if ok && !runs(target) {
-			whole.attr(name).errorf("Server that others make",
-				"%s has no attribute for what a block %s says: its own configuration, and the filters that it asks, decide that. Leave out %s.", target, name, name)
-			return s, false
-		}
-		return s, ok
+		return s, ok && e.mayTreat(whole, srv, name)
 	}
 	owner := cty.StringVal(srv.label())
 	if s, ok := mine("resolver"); ok {

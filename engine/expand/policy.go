@@ -18,12 +18,12 @@ type dkimKey struct {
 // addSPF makes the SPF policy of a domain: its MX and a server that holds its
 // mailboxes without being one may send, and what the spf block adds.
 func (e *expander) addSPF(d *domain) {
-	s, ok := d.section.nested("spf")
+	s, ok := d.from("spf").nested("spf")
 	if !ok {
 		return
 	}
 	set := &rrset{
-		setKey: setKey{d.zone, d.name, "TXT"}, suffix: ".spf", block: d.block, src: d.section.attr("spf"),
+		setKey: setKey{d.zone, d.name, "TXT"}, suffix: ".spf", block: d.block, src: d.from("spf").attr("spf"),
 		ttl: d.ttl, valuesKnown: known, made: true,
 	}
 	policy, pf := s.attr("policy").str("fail")
@@ -76,13 +76,13 @@ func readNetworks(v value, family int) ([]netip.Prefix, fact) {
 
 // addDMARC makes the DMARC policy of a domain.
 func (e *expander) addDMARC(d *domain) {
-	s, ok := d.section.nested("dmarc")
+	s, ok := d.from("dmarc").nested("dmarc")
 	if !ok {
 		return
 	}
 	set := &rrset{
 		setKey: setKey{d.zone, rdata.DMARCName(d.name), "TXT"}, suffix: ".dmarc", block: d.block,
-		src: d.section.attr("dmarc"), ttl: d.ttl, valuesKnown: known, made: true,
+		src: d.from("dmarc").attr("dmarc"), ttl: d.ttl, valuesKnown: known, made: true,
 	}
 	policy, f1 := s.attr("policy").str("")
 	sub, f2 := s.attr("subdomain_policy").str("")
@@ -117,7 +117,7 @@ func reportAddress(s string) (schema.Address, error) { return schema.ParseReport
 // addDKIM makes the keys of a domain and their records.
 func (e *expander) addDKIM(d *domain) {
 	seen := map[string]value{}
-	for _, s := range d.section.each("dkim") {
+	for _, s := range d.from("dkim").each("dkim") {
 		v := s.attr("selector")
 		selector, ok := readKey(v, func(s string) (string, error) {
 			n, err := rdata.ParseName(s)

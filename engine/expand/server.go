@@ -71,6 +71,8 @@ func (e *expander) readServers() {
 		e.addMetrics(s, srv)
 		e.addPair(s, srv)
 		e.addInbound(s, srv)
+		e.addLists(s, srv)
+		e.addGreylist(s, srv)
 		e.addLimits(s, srv)
 		e.addSmarthosts(s, srv)
 		e.addUpkeep(s, srv)

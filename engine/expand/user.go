@@ -45,6 +45,10 @@ func (e *expander) domainOf(s section) *domain {
 		v.errorf("Missing value", "domain has to name a domain block.")
 	}
 	if f == known && e.domains[b] != nil {
+		if of := e.domains[b].of; of != nil {
+			v.errorf("Address in an alias domain", "%s is an alias of %s, which has all its addresses. Put %s into %s.", b.addr, of.addr, s.b.addr, of.addr)
+			return nil
+		}
 		return e.domains[b]
 	}
 	return nil

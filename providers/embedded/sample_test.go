@@ -51,6 +51,8 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindResolver:   resolvers(),
 		schema.KindInbound:    inbound(),
 		schema.KindLimit:      clientLimits(),
+		schema.KindDNSBL:      dnsbls(),
+		schema.KindGreylist:   greylists(),
 		schema.KindSmarthost:  smarthosts(),
 		schema.KindUpkeep:     upkeeps(),
 		schema.KindSecondary:  secondaries(),

@@ -319,6 +319,7 @@ func (d *daemon) lookAfter(ctx context.Context) {
 }
 
 func (d *daemon) purge(ctx context.Context, now time.Time) {
+	d.forgetSenders(ctx)
 	if err := d.store.ForgetTold(ctx, now); err != nil && ctx.Err() == nil {
 		d.log.Error("forget what was told", "error", err)
 	}

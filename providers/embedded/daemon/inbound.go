@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
+	"github.com/mailform/mailform/providers/embedded/dnsbl"
 	"github.com/mailform/mailform/providers/embedded/resolve"
 	"github.com/mailform/mailform/providers/embedded/smtp"
 	"github.com/mailform/mailform/providers/embedded/store"
@@ -17,6 +19,8 @@ import (
 type inbound struct {
 	mu        sync.RWMutex
 	declared  map[string]store.Inbound
+	lists     map[string][]dnsbl.List
+	greylists map[string]store.DeclaredGreylist
 	servers   map[string][]string // the resolvers that they name
 	resolvers map[string]*resolve.Resolver
 }
@@ -64,9 +68,24 @@ func (d *daemon) loadInbound(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load the resolvers: %w", err)
 	}
+	lists, err := d.store.DNSBLs(ctx)
+	if err != nil {
+		return err
+	}
+	greylists, err := d.store.Greylists(ctx)
+	if err != nil {
+		return err
+	}
 	in := &d.inbound
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.lists, in.greylists = map[string][]dnsbl.List{}, map[string]store.DeclaredGreylist{}
+	for _, l := range lists {
+		in.lists[l.Owner] = append(in.lists[l.Owner], dnsbl.List{Zone: l.Zone, Action: dnsbl.Action(l.Action), Weight: l.Weight, Answers: l.Answers})
+	}
+	for _, g := range greylists {
+		in.greylists[g.Owner] = g
+	}
 	in.declared = map[string]store.Inbound{}
 	for _, one := range list {
 		in.declared[one.Owner] = one
@@ -85,6 +104,27 @@ func (in *inbound) treat(owner string, s *smtp.Settings) {
 	s.Checks = verify.Policy{
 		SPF: enforcement(one.SPF), DMARC: enforcement(one.DMARC),
 		DKIM: one.DKIM != "off", ARC: one.ARC != "off", TrustedSealers: one.TrustedSealers,
+	}
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	s.Lists = in.lists[owner]
+	if g, ok := in.greylists[owner]; ok {
+		s.Greylist = &smtp.Greylisting{Greylisting: g.Greylisting, PassSPF: g.PassSPF, Exempt: g.Exempt}
+	}
+}
+
+// forgetSenders removes what the greylists know and that says nothing any more: by the
+// one that keeps it the longest, since all servers of the store share it.
+func (d *daemon) forgetSenders(ctx context.Context) {
+	d.inbound.mu.RLock()
+	const day = 24 * time.Hour
+	g := store.Greylisting{RetryWithin: 2 * day, Keep: 35 * day} // where the greylist was switched off
+	for _, one := range d.inbound.greylists {
+		g.RetryWithin, g.Keep = max(g.RetryWithin, one.RetryWithin), max(g.Keep, one.Keep)
+	}
+	d.inbound.mu.RUnlock()
+	if err := d.store.ForgetGreylist(ctx, g); err != nil && ctx.Err() == nil {
+		d.log.Error("forget old senders", "error", err)
 	}
 }
 

@@ -170,7 +170,7 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			limits = true
 		case schema.KindLimit:
 			clientLimits = true
-		case schema.KindInbound, schema.KindResolver:
+		case schema.KindInbound, schema.KindResolver, schema.KindDNSBL, schema.KindGreylist:
 			inbound = true
 		case schema.KindSmarthost:
 			smarthosts = true

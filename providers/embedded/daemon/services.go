@@ -33,6 +33,7 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 				return s
 			},
 			Checker: &verify.Checker{Resolver: d.inbound.resolver(l.Owner)},
+			Lists:   d.inbound.resolver(l.Owner), Greylist: d.store,
 		}
 		if l.Service == "submission" {
 			o.Mode = smtp.Submission

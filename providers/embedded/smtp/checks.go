@@ -34,8 +34,10 @@ type Checker interface {
 }
 
 // client is the address of the client, without a port; invalid where it has none.
-func (s *session) client() netip.Addr {
-	if t, ok := s.w.RemoteAddr().(*net.TCPAddr); ok {
+func (s *session) client() netip.Addr { return clientOf(s.w) }
+
+func clientOf(w *wire) netip.Addr {
+	if t, ok := w.RemoteAddr().(*net.TCPAddr); ok {
 		return t.AddrPort().Addr().Unmap().WithZone("")
 	}
 	return netip.Addr{}
@@ -55,36 +57,58 @@ func (s *session) checked() bool {
 	return settings.Checks.Any() && !exempt(settings.Exempt, s.client())
 }
 
+// An spfLook is a look at the sender that is under way, or done.
+type spfLook struct {
+	done   chan struct{}
+	result verify.SPF // once it is done
+	stop   func()     // gives it up
+}
+
+// wait is the result; without a look there is none.
+func (l *spfLook) wait() verify.SPF {
+	if l == nil {
+		return verify.SPF{}
+	}
+	<-l.done
+	return l.result
+}
+
 // startSPF looks at the sender while the client is still talking: at the first
 // recipient that is taken, so that nobody is asked about mail that is refused
 // anyway.
 func (s *session) startSPF(tx *transaction) {
-	if tx.spf != nil || !s.checked() || s.srv.o.Settings().Checks.SPF == verify.Off {
+	if tx.spf != nil || s.srv.o.Checker == nil {
 		return
 	}
 	ctx, stop := context.WithTimeout(s.srv.group.Context(), checkTime)
-	tx.spf, tx.stop = make(chan verify.SPF, 1), stop
-	client, sender := s.client(), tx.from.path()
+	look := &spfLook{done: make(chan struct{}), stop: stop}
+	tx.spf = look
+	client, helo, sender := s.client(), tx.helo, tx.from.path()
 	s.srv.work.Go(func() {
 		defer stop()
-		tx.spf <- s.srv.o.Checker.SPF(ctx, client, tx.helo, sender)
+		defer close(look.done)
+		look.result = s.srv.o.Checker.SPF(ctx, client, helo, sender)
 	})
 }
 
 // check makes the checks of a message, and keeps what they have found for the
 // message and for where it goes. The answer is one of refusal.
 func (s *session) check(ctx context.Context, tx *transaction, h *header, d *store.Draft) *gosmtp.SMTPError {
+	tx.junk = s.listed().Junk()
 	if !s.checked() {
+		tx.results = verify.Field(s.hostname, tx.listed)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	m := verify.Message{Client: s.client(), Authors: h.authors, Signed: h.signed, Sealed: h.sealed, Content: d, Size: d.Size()}
-	if tx.spf != nil {
-		m.SPF = <-tx.spf
+	checks := s.srv.o.Settings().Checks
+	if checks.SPF != verify.Off {
+		m.SPF = tx.spf.wait()
 	}
-	v := s.srv.o.Checker.Message(ctx, s.srv.o.Settings().Checks, m)
-	tx.results, tx.junk = v.Field(s.hostname), v.Disposition == verify.Junk
+	v := s.srv.o.Checker.Message(ctx, checks, m)
+	tx.results = verify.Field(s.hostname, append(v.Results(), tx.listed...))
+	tx.junk = tx.junk || v.Disposition == verify.Junk
 	var refusal *gosmtp.SMTPError
 	switch {
 	case v.Disposition == verify.Defer:

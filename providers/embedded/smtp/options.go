@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded/dnsbl"
 	"github.com/mailform/mailform/providers/embedded/milter"
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/providers/embedded/verify"
@@ -64,12 +65,25 @@ type Settings struct {
 	// Exempt are networks whose clients are taken at their word: none of the
 	// checks is made.
 	Exempt []netip.Prefix
+	// Lists are asked about clients, in MTA mode; none: nobody is asked.
+	Lists []dnsbl.List
+	// Greylist says how senders that nobody knows are put off; nil: they are not.
+	Greylist *Greylisting
 	// Limits and Timeouts: a field that is zero is as in the Options.
 	Limits   Limits
 	Timeouts Timeouts
 	// PostmasterDomain is the domain of a bare <postmaster> (RFC 5321 §4.5.1);
 	// empty: Hostname or the nearest domain above it that is local.
 	PostmasterDomain string
+}
+
+// Greylisting says how senders that nobody knows are put off.
+type Greylisting struct {
+	store.Greylisting
+	// PassSPF: whom SPF lets pass is not put off.
+	PassSPF bool
+	// Exempt are networks whose clients are not put off.
+	Exempt []netip.Prefix
 }
 
 // DefaultMaxSize is the largest message where the settings do not say: 50 MiB.
@@ -93,7 +107,11 @@ type Options struct {
 	// Filters are asked for at the first message of a connection; nil: there are none.
 	Filters func() []milter.Filter
 	// Checker looks at senders; nil: nothing does.
-	Checker  Checker
+	Checker Checker
+	// Lists asks the lists of the settings; nil: nobody does.
+	Lists dnsbl.Resolver
+	// Greylist knows senders; nil: nobody does.
+	Greylist Greylist
 	Logger   *slog.Logger
 	Limits   Limits
 	Timeouts Timeouts

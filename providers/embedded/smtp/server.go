@@ -102,10 +102,12 @@ func (s *Server) serveTLSConn(w *wire) {
 		s.o.Logger.Info("TLS handshake failed", "remote", w.RemoteAddr().String(), "error", err)
 		return
 	}
+	s.startLists(w)
 	s.converse(w)
 }
 
 func (s *Server) serveConn(w *wire) {
+	s.startLists(w)
 	if s.o.Mode == MTA && !w.loop && s.earlyTalker(w) {
 		return
 	}

@@ -62,8 +62,8 @@ type transaction struct {
 	junk       bool                 // it is to lie apart
 	results    string               // of checks, as a field of the header
 	messageID  string               // of the message, without brackets
-	spf        chan verify.SPF      // gets the result; nil: nobody looks
-	stop       func()               // gives that up; nil as spf
+	spf        *spfLook             // nil: nobody looks
+	listed     []string             // what lists say of the client, as results of checks
 }
 
 // Answers. They are never wrapped: go-smtp looks at the bare type, and answers
@@ -193,6 +193,12 @@ func (s *session) rcpt(tx *transaction, to string, opts *gosmtp.RcptOptions) err
 	if err := s.limitRecipients(tx); err != nil {
 		return err
 	}
+	if err := s.refuseListed(tx, a); err != nil {
+		return err
+	}
+	if err := s.putOff(s.srv.group.Context(), tx, a); err != nil {
+		return err
+	}
 	if err := s.filterRcpt(a); err != nil {
 		return err
 	}
@@ -204,7 +210,9 @@ func (s *session) rcpt(tx *transaction, to string, opts *gosmtp.RcptOptions) err
 		return s.internal("rewrite the sender", err)
 	}
 	tx.add(a, r)
-	s.startSPF(tx)
+	if s.checked() && s.srv.o.Settings().Checks.SPF != verify.Off {
+		s.startSPF(tx)
+	}
 	s.w.begun = tx.begun
 	return nil
 }
@@ -357,8 +365,8 @@ func (s *session) Logout() error {
 func (s *session) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tx != nil && s.tx.stop != nil {
-		s.tx.stop()
+	if s.tx != nil && s.tx.spf != nil {
+		s.tx.spf.stop()
 	}
 	s.tx = nil
 }

@@ -50,6 +50,7 @@ type wire struct {
 	limits  Limits   // as they were when it began
 	times   Timeouts // as they were when it began
 	loop    bool     // the client is on a loopback address that is not throttled
+	listing *listing // what lists say of the client; nil: none are asked
 	counted bool     // what the client does counts against its limits
 	tlsConf *tls.Config
 	// hostname is the server's in this conversation.

@@ -71,6 +71,10 @@ func newAttributes(kind string) attributes {
 		return &resolverAttrs{}
 	case schema.KindRateLimit:
 		return &rateLimitAttrs{}
+	case schema.KindDNSBL:
+		return &dnsblAttrs{}
+	case schema.KindGreylist:
+		return &greylistAttrs{}
 	case schema.KindLimit:
 		return &clientLimitAttrs{}
 	case schema.KindSmarthost:

@@ -293,6 +293,27 @@ var migrations = [][]string{
 		) {clustered}`,
 		`CREATE INDEX share_identifier ON share (identifier)`,
 	},
+	{
+		// Senders that were put off, or came again (passed is 1): by the network of
+		// their client, their address and the recipient's.
+		`CREATE TABLE greylist (
+			network TEXT NOT NULL,
+			sender TEXT NOT NULL,
+			recipient TEXT NOT NULL,
+			first_at BIGINT NOT NULL,
+			last_at BIGINT NOT NULL,
+			passed INTEGER NOT NULL,
+			PRIMARY KEY (network, sender, recipient)
+		) {clustered}`,
+		`CREATE INDEX greylist_last ON greylist (last_at)`,
+
+		// How many senders of a network came again.
+		`CREATE TABLE greylist_network (
+			network TEXT PRIMARY KEY,
+			good INTEGER NOT NULL,
+			last_at BIGINT NOT NULL
+		) {clustered}`,
+	},
 }
 
 // migrate brings the tables to the newest version, in one transaction.

@@ -84,8 +84,11 @@ func (v *Verdict) Results() []string {
 
 // Field is the Authentication-Results field, with its CRLF; empty where nothing
 // was checked.
-func (v *Verdict) Field(host string) string {
-	results := v.Results()
+func (v *Verdict) Field(host string) string { return Field(host, v.Results()) }
+
+// Field is the Authentication-Results field of some results (RFC 8601 §2.2), with its
+// CRLF; empty where there are none.
+func Field(host string, results []string) string {
 	if len(results) == 0 {
 		return ""
 	}
