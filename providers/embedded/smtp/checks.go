@@ -109,6 +109,7 @@ func (s *session) check(ctx context.Context, tx *transaction, h *header, d *stor
 	v := s.srv.o.Checker.Message(ctx, checks, m)
 	tx.results = verify.Field(s.hostname, append(v.Results(), tx.listed...))
 	tx.junk = tx.junk || v.Disposition == verify.Junk
+	tx.seal = s.sealing(v, h.sealed)
 	var refusal *gosmtp.SMTPError
 	switch {
 	case v.Disposition == verify.Defer:

@@ -139,7 +139,7 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 	e := &store.Envelope{
 		Draft: d, From: tx.from.path(), ID: tx.id, Received: s.srv.o.Now(),
 		Accounts: tx.accounts, Remote: slices.Concat(tx.remote, tx.waiting), Senders: tx.senders, Scripted: tx.scripted,
-		Wishes: tx.wishes, Asked: tx.asked,
+		Wishes: tx.wishes, Asked: tx.asked, Seal: tx.seal,
 	}
 	if tx.junk {
 		e.SpecialUse = junk
@@ -169,6 +169,7 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 	}
 	if len(e.Accounts) == 0 || onward != d {
 		tx.mark(onward)
+		s.seal(ctx, tx, onward)
 	}
 	if err := s.tell(ctx, tx, e); err != nil {
 		return err

@@ -63,7 +63,9 @@ type transaction struct {
 	results    string               // of checks, as a field of the header
 	messageID  string               // of the message, without brackets
 	spf        *spfLook             // nil: nobody looks
-	listed     []string             // what lists say of the client, as results of checks
+	// seal seals the message for its way on from an address; nil: it goes unsealed.
+	seal   func(ctx context.Context, from string, d *store.Draft) error
+	listed []string // what lists say of the client, as results of checks
 }
 
 // Answers. They are never wrapped: go-smtp looks at the bare type, and answers

@@ -248,6 +248,11 @@ func (w *sorted) redirect(ctx context.Context, from *store.Account, to string) (
 		if err := w.copy(f.RemoteDraft, false, mark); err != nil {
 			return false, err
 		}
+		if w.envelope.Seal != nil {
+			if err := w.envelope.Seal(ctx, from.Address, f.RemoteDraft); err != nil {
+				w.o.Log.Warn("a message is handed on without a seal", "id", w.envelope.ID, "error", err)
+			}
+		}
 	}
 	for _, id := range f.Accounts {
 		if slices.Contains(r.Scripted, id) {

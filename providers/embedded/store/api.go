@@ -12,6 +12,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -116,6 +117,9 @@ type Envelope struct {
 	Scripted map[int64]string
 	// Login is the address of the account that had logged in; empty: nobody had.
 	Login string
+	// Seal seals the message for its way on from an address here, where a script sends it
+	// elsewhere; nil: it goes as it is.
+	Seal func(ctx context.Context, from string, d *Draft) error
 	// Sorted are places that go before Mailbox and SpecialUse, by account. An
 	// account without any place in it keeps nothing.
 	Sorted map[int64][]Place
