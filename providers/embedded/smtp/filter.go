@@ -115,6 +115,7 @@ func (s *session) filterMessage(ctx context.Context, tx *transaction, h *header,
 	if err := s.readdress(tx, m); err != nil {
 		return d, h, err
 	}
+	tx.takeResults(m)
 	if m.Changed && !m.Discard {
 		if d, h, err = s.rewrite(tx, m); err != nil {
 			return d, h, s.contentError(err)
@@ -124,7 +125,22 @@ func (s *session) filterMessage(ctx context.Context, tx *transaction, h *header,
 	return d, h, nil
 }
 
-// messageOf takes a draft apart.
+// takeResults takes the results of our checks, which filters saw on top, out of the
+// fields again: they go on top of all at the end. What a filter has taken away or changed
+// stays so.
+func (tx *transaction) takeResults(m *milter.Message) {
+	if tx.results == "" {
+		return
+	}
+	i := slices.IndexFunc(m.Fields, func(f milter.Field) bool { return string(f.Raw) == tx.results })
+	if i < 0 {
+		tx.results = ""
+		return
+	}
+	m.Fields = slices.Delete(m.Fields, i, i+1)
+}
+
+// messageOf takes a draft apart, with what our checks have found on top.
 func messageOf(tx *transaction, d *store.Draft) (*milter.Message, error) {
 	m := &milter.Message{From: tx.from.path()}
 	for _, a := range tx.recipients {
@@ -136,6 +152,9 @@ func messageOf(tx *transaction, d *store.Draft) (*milter.Message, error) {
 		return nil, err
 	}
 	h := parseHeader(buf.Bytes()[:end])
+	if tx.results != "" {
+		m.Fields = append(m.Fields, milter.Field{Name: "Authentication-Results", Raw: []byte(tx.results)})
+	}
 	for _, f := range h.fields {
 		name, _, _ := bytes.Cut(f.raw, []byte(":"))
 		m.Fields = append(m.Fields, milter.Field{Name: string(bytes.TrimRight(name, " \t")), Raw: f.raw})
