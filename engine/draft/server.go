@@ -130,6 +130,7 @@ func (d *drafter) servers() {
 			m.set("listen", schema.StringList(texts(o.Attrs, "listen")))
 			f.add("metrics", m)
 		}
+		d.treatment(o.Key, f)
 		b := d.add("server", o, o.Key, text(o.Attrs, "hostname"), f)
 		d.knowHost("server", b.ID, b.Ref)
 	})
