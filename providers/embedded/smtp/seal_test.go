@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -29,6 +30,11 @@ func (k keys) LookupTXT(_ context.Context, name string) ([]string, error) {
 		return []string{t}, nil
 	}
 	return nil, &net.DNSError{Err: "none", Name: name, IsNotFound: true}
+}
+
+// LookupNetIP answers for lists, which have nobody.
+func (keys) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	return nil, &net.DNSError{Err: "none", Name: host, IsNotFound: true}
 }
 
 func (keys) LookupMX(context.Context, string) ([]*net.MX, error)        { return nil, nil }
