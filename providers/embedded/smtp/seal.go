@@ -19,7 +19,7 @@ type Sealer interface {
 // sealing makes what seals a message that is handed on from an address here (RFC 8617):
 // whoever gets it can believe what we saw, although it no longer comes from where its
 // sender said. It is nil where we saw nothing, or what came before us does not hold.
-func (s *session) sealing(v verify.Verdict, sealed bool) func(ctx context.Context, from string, d *store.Draft) error {
+func (s *session) sealing(v verify.Verdict, sealed bool) store.Seal {
 	sealer, ok := s.srv.o.Signer.(Sealer)
 	if !ok || !s.srv.o.Settings().Checks.ARC {
 		return nil

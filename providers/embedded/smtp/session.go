@@ -64,7 +64,7 @@ type transaction struct {
 	messageID  string               // of the message, without brackets
 	spf        *spfLook             // nil: nobody looks
 	// seal seals the message for its way on from an address; nil: it goes unsealed.
-	seal   func(ctx context.Context, from string, d *store.Draft) error
+	seal   store.Seal
 	listed []string // what lists say of the client, as results of checks
 }
 

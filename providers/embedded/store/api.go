@@ -12,7 +12,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -117,14 +116,13 @@ type Envelope struct {
 	Scripted map[int64]string
 	// Login is the address of the account that had logged in; empty: nobody had.
 	Login string
-	// Seal seals the message for its way on from an address here, where a script sends it
-	// elsewhere; nil: it goes as it is.
-	Seal func(ctx context.Context, from string, d *Draft) error
 	// Sorted are places that go before Mailbox and SpecialUse, by account. An
 	// account without any place in it keeps nothing.
 	Sorted map[int64][]Place
 	// Further messages go on their way with this one, in the same transaction.
 	Further []*Envelope
+	// Seal seals the message where a script sends it elsewhere; nil: it goes as it is.
+	Seal Seal
 	// Once: the message is left out where the account has sent its like already.
 	Once *Once
 	// Reports are delivered together with the message, all or nothing; those whose

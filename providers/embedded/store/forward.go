@@ -52,6 +52,9 @@ func (s *Store) SenderOf(ctx context.Context, sender, forwarder string) (string,
 	return sender, nil
 }
 
+// A Seal seals a message for its way on from an address here (ARC).
+type Seal func(ctx context.Context, from string, d *Draft) error
+
 func domainPart(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
 // comesBack finds to whom a bounce goes whose recipient is a sender that we have
