@@ -159,19 +159,12 @@ func (a *app) checkStore(ctx context.Context, args []string) int {
 	return code
 }
 
-func look(ctx context.Context, dir string, mend bool) (found []store.Damage, err error) {
-	s, err := store.Open(ctx, dir, store.Options{ReadOnly: !mend})
-	switch {
-	case errors.Is(err, store.ErrLocked):
-		return nil, fmt.Errorf("%w: \"mailform stop\" stops it", err)
-	case err != nil:
-		return nil, err
+func look(ctx context.Context, dir string, mend bool) ([]store.Damage, error) {
+	found, err := store.Examine(ctx, dir, mend)
+	if errors.Is(err, store.ErrLocked) {
+		err = fmt.Errorf("%w: \"mailform stop\" stops it", err)
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if mend {
-		return s.Mend(ctx)
-	}
-	return s.Check(ctx)
+	return found, err
 }
 
 func (a *app) printDamages(dir string, found []store.Damage) {

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -157,6 +158,18 @@ func TestACertificateFromFiles(t *testing.T) {
 	}
 	if got := open.imap("a", "NOOP"); !strings.Contains(got, "a OK") {
 		t.Errorf("a session from before: %s", got)
+	}
+
+	// Other files under the same names are taken at a SIGHUP, and sessions go on.
+	own = makeCertificate(t, w.dir, "own")
+	if err := syscall.Kill(w.pid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []string{"smtps", "imaps", "pop3s"} {
+		eventually(t, port+" has the new certificate", func() bool { return w.certificate(port).Equal(own) })
+	}
+	if got := open.imap("a", "NOOP"); !strings.Contains(got, "a OK") {
+		t.Errorf("a session from before the reload: %s", got)
 	}
 
 	w.edit("main.mf.hcl", `key = "own.key"`, `key = "other.key"`)
