@@ -58,6 +58,7 @@ const (
 	KindListener   = "listener"
 	KindInbound    = "inbound"
 	KindUpkeep     = "upkeep"
+	KindSharing    = "sharing"
 	KindResolver   = "resolver"
 	KindDNSBL      = "dnsbl"
 	KindGreylist   = "greylist"
@@ -213,6 +214,11 @@ var kinds = append([]*Kind{
 			{Name: "messages", Type: cty.Number, Computed: true, Info: true, Doc: "Messages stored."},
 			{Name: "bytes", Type: cty.Number, Computed: true, Info: true, Doc: "Bytes stored."},
 		},
+	},
+	{
+		Name: KindSharing, Rank: 45,
+		Doc:        "Who may do what with the mailboxes of an account that is a shared folder.",
+		Attributes: sharingAttributes,
 	},
 	{
 		Name: KindRoute, Rank: 50,

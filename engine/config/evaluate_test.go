@@ -384,7 +384,7 @@ func TestReferenceExamples(t *testing.T) {
 			  name   = var.name
 			  server = var.server
 			}`)
-	if len(cfg.Instances) != 14 {
+	if len(cfg.Instances) != 15 {
 		t.Errorf("%d instances", len(cfg.Instances))
 	}
 }

@@ -402,7 +402,7 @@ func (d *drafter) finish(res *expand.Result) *Draft {
 }
 
 // blockTypes are the types of blocks in the order in which they are written.
-var blockTypes = []string{"server", "nameserver", "domain", "zone", "user", "alias", "record"}
+var blockTypes = []string{"server", "nameserver", "domain", "zone", "user", "alias", "shared_folder", "record"}
 
 // sortBlocks brings blocks into their order, and leaves those of a type as they are.
 func sortBlocks(blocks []Block) {

@@ -229,6 +229,22 @@ server "b" {
   managesieve {}
 }`, summary: "Server that others make", detail: []string{"a ManageSieve of its own"}, at: "managesieve",
 		},
+		"a shared folder at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+}
+domain "b" {
+  name = "example.org"
+  mx { server = server.b }
+}
+shared_folder "b" {
+  domain = domain.b
+  name   = "b"
+}`, summary: "Server without shared folders", detail: []string{"no shared folders at dovecot", "b@example.org"}, at: "domain.b",
+		},
 		"upkeep at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

@@ -159,7 +159,7 @@ type expander struct {
 type block struct {
 	inst *config.Instance
 	addr string
-	// mail is the mail address of a user or an alias; empty if it has none.
+	// mail is the mail address of a user, an alias or a shared folder; empty if it has none.
 	mail string
 	// parent holds what the resources of this block live in.
 	parent *block

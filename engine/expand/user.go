@@ -7,7 +7,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// readUsers makes mailboxes, their aliases and their forwards.
+// readUsers makes mailboxes, their aliases and their forwards, and shared folders.
 func (e *expander) readUsers() {
 	// Who is referred to has to have an address before members are read.
 	type user struct {
@@ -15,7 +15,7 @@ func (e *expander) readUsers() {
 		domain  *domain
 	}
 	users := make([]user, 0, len(e.byType["user"]))
-	for _, typ := range []string{"user", "alias"} {
+	for _, typ := range []string{"user", "alias", "shared_folder"} {
 		for _, b := range e.byType[typ] {
 			s := e.section(b)
 			d := e.domainOf(s)
@@ -27,12 +27,16 @@ func (e *expander) readUsers() {
 				continue
 			}
 			b.mail, b.parent = local+"@"+d.host, d.block
-			if typ == "user" {
+			if typ != "alias" {
 				users = append(users, user{s, d})
 			}
 		}
 	}
 	for _, u := range users {
+		if u.section.b.inst.Ref.Type == "shared_folder" {
+			e.addShared(u.section, u.domain)
+			continue
+		}
 		e.addUser(u.section, u.domain)
 	}
 }

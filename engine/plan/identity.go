@@ -76,14 +76,15 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 // principals are the kinds that a block is called after, by the type of the
 // block: a domain is the one of its mail domain and of its zone, not of its MX.
 var principals = map[string][]string{
-	"server":     {schema.KindSetting},
-	"nameserver": {schema.KindListener},
-	"domain":     {schema.KindMailDomain, schema.KindZone},
-	"user":       {schema.KindMailbox},
-	"alias":      {schema.KindRoute},
-	"zone":       {schema.KindZone},
-	"record":     {schema.KindRRset},
-	"provider":   {schema.KindProcess, schema.KindService},
+	"server":        {schema.KindSetting},
+	"nameserver":    {schema.KindListener},
+	"domain":        {schema.KindMailDomain, schema.KindZone},
+	"user":          {schema.KindMailbox},
+	"alias":         {schema.KindRoute},
+	"shared_folder": {schema.KindMailbox},
+	"zone":          {schema.KindZone},
+	"record":        {schema.KindRRset},
+	"provider":      {schema.KindProcess, schema.KindService},
 }
 
 // IsPrincipal reports whether a resource is one that its block is called after.

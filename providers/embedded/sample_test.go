@@ -55,6 +55,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindGreylist:   greylists(),
 		schema.KindSmarthost:  smarthosts(),
 		schema.KindUpkeep:     upkeeps(),
+		schema.KindSharing:    sharings(),
 		schema.KindSecondary:  secondaries(),
 		schema.KindRateLimit:  rateLimits(),
 		schema.KindDNSSEC:     signings(),

@@ -125,6 +125,9 @@ func (c *conn) getACL(ctx context.Context, cmd *command.GetACL) (result, error) 
 	}
 	c.w.Raw("* ACL ").Mailbox(mb.Name).Raw(" ").AString(mb.Owner).Raw(" ").Raw(store.AllRights.Told())
 	for _, g := range grants {
+		if g.Identifier == mb.Owner {
+			continue
+		}
 		c.w.Raw(" ").AString(g.Identifier).Raw(" ").AString(g.Rights.Told())
 	}
 	c.w.End()

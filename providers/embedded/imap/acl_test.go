@@ -259,3 +259,54 @@ func TestSharedMailboxTakesTheQuotaOfItsOwner(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// A shared folder that is declared has a place of its own, for those who are named
+// and for nobody else; mail for its address and out of scripts goes there.
+func TestSharedFolders(t *testing.T) {
+	w := newShared(t)
+	w.apply("create", "mailbox", "team@example.com", attributes{Address: "team@example.com", Password: []string{}, Protocols: []string{}, Mail: "enabled"})
+	sharing := func(action string, readers, writers, managers []string, everyone string) {
+		t.Helper()
+		w.apply(action, "sharing", "team@example.com", map[string]any{
+			"address": "team@example.com", "readers": readers, "writers": writers, "managers": managers, "everyone": everyone})
+	}
+	sharing("create", []string{"bob@example.com"}, []string{"quincy@example.com"}, []string{"alice@example.com"}, "nothing")
+	alice, bob, quincy := w.login("alice"), w.login("bob"), w.login("quincy")
+	olga := w.dial()
+	olga.ok("LOGIN olga@example.org " + password)
+	script{
+		{command: `LIST "" Shared*`, want: []string{`* LIST (\NonExistent \Noselect \HasChildren) "/" "Shared Folders"`, `* LIST (\HasNoChildren) "/" "Shared Folders/team"`}},
+		{command: `MYRIGHTS "Shared Folders/team"`, want: []string{`* MYRIGHTS "Shared Folders/team" lrswipkxteacd`}},
+		{command: `CREATE "Shared Folders/team/2026"`},
+		{command: `SETACL "Shared Folders/team/2026" olga@example.org lr`},
+		{command: `DELETE "Shared Folders/team"`, refusal: "NO [CANNOT]"},
+		{command: `RENAME "Shared Folders/team" "Shared Folders/other"`, refusal: "NO"},
+		{command: `GETACL "Shared Folders/team"`, want: []string{`* ACL "Shared Folders/team" team@example.com lrswipkxteacd alice@example.com lrswipkxteacd bob@example.com lrs quincy@example.com lrswipte`}},
+	}.run(t, alice)
+	quincy.ok(`APPEND "Shared Folders/team" ` + appended)
+	script{
+		{command: `CREATE "Shared Folders/team/mine"`, refusal: "NO [NOPERM]"},
+		{command: `SETACL "Shared Folders/team" olga@example.org lr`, refusal: "NO [NOPERM]"},
+	}.run(t, quincy)
+	script{
+		{command: `STATUS "Shared Folders/team" (MESSAGES UNSEEN)`, want: []string{`* STATUS "Shared Folders/team" (MESSAGES 1 UNSEEN 1)`}},
+		{command: `SELECT "Other Users/team"`, refusal: "NO [NONEXISTENT]"},
+		{command: `APPEND "Shared Folders/team" ` + appended, refusal: "NO [NOPERM]"},
+	}.run(t, bob)
+	script{
+		{command: `LIST "" *@*`, want: []string{`* LIST (\NonExistent \Noselect \HasChildren) "/" "Shared Folders/team@example.com"`,
+			`* LIST (\HasNoChildren) "/" "Shared Folders/team@example.com/2026"`}},
+		{command: `SELECT "Shared Folders/team@example.com"`, refusal: "NO [NONEXISTENT]"},
+	}.run(t, olga)
+
+	sharing("update", nil, nil, []string{"alice@example.com"}, "read")
+	olga.ok(`EXAMINE "Shared Folders/team@example.com"`)
+	quincy.refused(`APPEND "Shared Folders/team" `+appended, "NO [NOPERM]")
+
+	w.apply("delete", "sharing", "team@example.com", nil)
+	olga.send("x NOOP\r\n")
+	if got := olga.ended(); len(got) != 1 || !strings.HasPrefix(got[0], "* BYE [NOPERM]") {
+		t.Errorf("who has a folder open that is gone hears %q", got)
+	}
+	alice.refused(`SELECT "Shared Folders/team"`, "NO [NONEXISTENT]")
+}

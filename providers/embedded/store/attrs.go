@@ -55,6 +55,8 @@ func newAttributes(kind string) attributes {
 		return &mailboxAttrs{}
 	case schema.KindRoute:
 		return &routeAttrs{}
+	case schema.KindSharing:
+		return &sharingAttrs{}
 	case schema.KindLocation:
 		return &locationAttrs{}
 	case schema.KindLookup:

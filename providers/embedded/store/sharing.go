@@ -269,6 +269,45 @@ func (s *Store) SetGrant(ctx context.Context, mailbox int64, identifier string, 
 	return nil
 }
 
+// foreignFor finds the mailbox of somebody else that a script of an account puts a
+// message into, and who has it; nil where the account may not, there is no such
+// mailbox, or no room in it.
+func (t *tx) foreignFor(a *accountState, name string, size int64) (*accountState, *mailboxState, Rights, error) {
+	var viewer string
+	if err := t.row(`SELECT address FROM account WHERE id = ?`, []any{a.id}, &viewer); err != nil {
+		return nil, nil, "", fmt.Errorf("read account %d: %w", a.id, err)
+	}
+	owner, own, shared := ownName(viewer, name)
+	var id int64
+	var declared bool
+	err := t.row(`SELECT a.id, `+selectDeclared+` FROM account a WHERE a.address = ? AND a.closed_at = 0`, []any{owner}, &id, &declared)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (declared != shared || id == a.id) {
+		return nil, nil, "", nil
+	}
+	if err != nil {
+		return nil, nil, "", fmt.Errorf("find the owner of a mailbox: %w", err)
+	}
+	from, err := t.openAccount(id)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if own == inbox {
+		if err := t.makeFolders(from); err != nil {
+			return nil, nil, "", err
+		}
+	}
+	mailbox, err := t.mailboxID(id, own)
+	if err != nil || mailbox == 0 {
+		return nil, nil, "", err
+	}
+	rights, err := rightsOn(t.rows, mailbox, viewer)
+	if err != nil || !rights.has('i') || from.room(size) != nil {
+		return nil, nil, "", err
+	}
+	m, err := t.mailbox(mailbox)
+	return from, m, rights, err
+}
+
 // isShared says whether an account is that of a shared folder, as is declared.
 func (t *tx) isShared(account int64) (bool, error) {
 	var n int64

@@ -79,7 +79,22 @@ func (t *tx) deliverSorted(a *accountState, e *Envelope, m stored) error {
 		case name == "":
 			name, use = e.Mailbox, e.SpecialUse
 		}
-		if p.Create && name != "" {
+		if use == "" && Foreign(name) {
+			owner, to, rights, err := t.foreignFor(a, name, m.size)
+			if err != nil {
+				return err
+			}
+			if to != nil {
+				copied := m
+				system, keywords := splitFlags(p.Flags)
+				copied.flags, copied.keywords = system, joinKeywords(keywords)
+				if _, err := t.addMessage(owner, to, rights.keep(copied)); err != nil {
+					return err
+				}
+				continue
+			}
+			name, use = e.Mailbox, e.SpecialUse // it is his, and goes where unsorted mail does
+		} else if p.Create && name != "" {
 			if err := t.haveMailbox(a, name, p.SpecialUse); err != nil {
 				return err
 			}
