@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/porttest"
 )
@@ -290,4 +293,50 @@ func (c *imapClient) answer(tag string) (literals int) {
 		}
 		literals++
 	}
+}
+
+// BenchmarkIdleMemory is the memory of a daemon with 100,000 users that has just been
+// started, with nobody connected.
+func BenchmarkIdleMemory(b *testing.B) {
+	const users = 100000
+	for range b.N {
+		w := newWorld(b, map[string]string{"main.mf.hcl": quickstart(b) + `
+user "staff" {
+  for_each = toset(split("\n", trimspace(file("staff.txt"))))
+  domain   = domain.example
+  name     = each.key
+}
+`})
+		var names strings.Builder
+		for i := range users {
+			fmt.Fprintf(&names, "u%06d\n", i)
+		}
+		w.write("staff.txt", names.String())
+		if r := w.answering("", "apply", "-auto-approve"); r.code != 0 {
+			b.Fatal(r)
+		}
+		w.ok("stop")
+		if err := embedded.Start(b.Context(), binary, filepath.Join(w.dir, "mail")); err != nil {
+			b.Fatal(err)
+		}
+		dial(b, w.addr("imap")).until("* OK")
+		time.Sleep(2 * time.Second) // what it does at its start is done
+		b.ReportMetric(w.memory("VmRSS"), "MB/idle")
+		b.ReportMetric(w.memory("VmHWM"), "MB/most")
+	}
+}
+
+// memory is what the kernel says of the daemon's, in megabytes.
+func (w *world) memory(name string) float64 {
+	w.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.pid()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), name+":")
+	kilobytes, err := strconv.ParseFloat(strings.Fields(rest + " 0")[0], 64)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return kilobytes / 1000
 }
