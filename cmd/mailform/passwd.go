@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/mailform/mailform/providers/embedded/auth"
 )
@@ -16,18 +17,29 @@ import (
 // that a wrong file on standard input is an error and not a hash.
 const maxPassword = 1024
 
+// hashes make what passwd prints, by the names of the schemes.
+var hashes = map[string]func(password []byte) (string, error){
+	"argon2id":      auth.Hash,
+	"scram-sha-256": auth.HashSCRAM,
+}
+
 // passwd makes a password hash. On a terminal it asks twice; otherwise it reads
 // one line from standard input. It prints the hash and nothing else.
 func (a *app) passwd(ctx context.Context, args []string) int {
 	fs := flag.NewFlagSet("passwd", flag.ContinueOnError)
+	scheme := fs.String("scheme", "argon2id", "argon2id|scram-sha-256: what kind of hash; with the second, users can also log in without sending the password")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
+	}
+	make, known := hashes[strings.ToLower(*scheme)]
+	if !known {
+		return a.fail(fmt.Errorf("there is no scheme %q; there are argon2id and scram-sha-256", *scheme))
 	}
 	password, err := a.readPassword(ctx)
 	if err != nil {
 		return a.fail(fmt.Errorf("read the password: %w", err))
 	}
-	hash, err := auth.Hash(password)
+	hash, err := make(password)
 	if err != nil {
 		return a.fail(err)
 	}

@@ -151,14 +151,8 @@ func (a *Authenticator) Login(ctx context.Context, address, password, service st
 		account = nil
 	}
 	who := a.throttleKeys(address, remote)
-	wait, ok := a.throttle.wait(who, a.clock.Now())
-	if !ok {
-		return nil, ErrBusy
-	}
-	if wait > 0 {
-		if err := a.clock.Sleep(ctx, wait); err != nil {
-			return nil, err
-		}
+	if err := a.takeTurn(ctx, who); err != nil {
+		return nil, err
 	}
 	right, err := a.verify(ctx, account, password)
 	if err != nil {
@@ -174,6 +168,19 @@ func (a *Authenticator) Login(ctx context.Context, address, password, service st
 	}
 	a.recent.put(key, struct{}{}, now.Add(ttl), now)
 	return permit(account, service)
+}
+
+// takeTurn waits for as long as those have to who have guessed. Errors are
+// [ErrBusy] and those of ctx.
+func (a *Authenticator) takeTurn(ctx context.Context, who throttleKeys) error {
+	wait, ok := a.throttle.wait(who, a.clock.Now())
+	switch {
+	case !ok:
+		return ErrBusy
+	case wait > 0:
+		return a.clock.Sleep(ctx, wait)
+	}
+	return nil
 }
 
 // permit says whether an account whose owner is known may use a service.

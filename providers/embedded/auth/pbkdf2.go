@@ -11,6 +11,8 @@ import (
 	"hash"
 	"strconv"
 	"strings"
+
+	"github.com/xdg-go/stringprep"
 )
 
 // maxIterations bounds PBKDF2 (RFC 8018 §5.2): about 2 s.
@@ -102,14 +104,30 @@ func verifySCRAM(s string, password []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	salted, err := pbkdf2.Key(h, string(password), salt, iterations, size)
-	if err != nil {
-		return false, err
+	// Clients prepare the password (RFC 5802 §2.2, RFC 4013), others send it as it is.
+	for _, p := range prepared(string(password)) {
+		salted, err := pbkdf2.Key(h, p, salt, iterations, size)
+		if err != nil {
+			return false, err
+		}
+		// StoredKey is H(HMAC(SaltedPassword, "Client Key")): RFC 5802 §3.
+		mac := hmac.New(h, salted)
+		mac.Write([]byte("Client Key"))
+		d := h()
+		d.Write(mac.Sum(nil))
+		if subtle.ConstantTimeCompare(d.Sum(nil), storedKey) == 1 {
+			return true, nil
+		}
 	}
-	// StoredKey is H(HMAC(SaltedPassword, "Client Key")): RFC 5802 §3.
-	mac := hmac.New(h, salted)
-	mac.Write([]byte("Client Key"))
-	d := h()
-	d.Write(mac.Sum(nil))
-	return subtle.ConstantTimeCompare(d.Sum(nil), storedKey) == 1, nil
+	return false, nil
+}
+
+// prepared are the forms of a password that a verifier may have been made of.
+// How many they are depends on the password alone.
+func prepared(password string) []string {
+	p, err := stringprep.SASLprep.Prepare(password)
+	if err != nil || p == password {
+		return []string{password}
+	}
+	return []string{p, password}
 }

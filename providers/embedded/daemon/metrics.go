@@ -59,6 +59,36 @@ type countedAuth struct {
 
 func (a countedAuth) Login(ctx context.Context, address, password, service string, remote net.Addr) (*store.Account, error) {
 	account, err := a.Authenticator.Login(ctx, address, password, service, remote)
+	a.count(service, err)
+	return account, err
+}
+
+// SASL implements auth.Mechanic.
+func (a countedAuth) SASL(ctx context.Context, mechanism string, p auth.Peer) auth.Exchange {
+	x := a.Authenticator.SASL(ctx, mechanism, p)
+	if x == nil {
+		return nil
+	}
+	return countedExchange{x, a, p.Service}
+}
+
+// A countedExchange counts how a login by SASL ends.
+type countedExchange struct {
+	auth.Exchange
+	a       countedAuth
+	service string
+}
+
+// Next implements auth.Exchange.
+func (x countedExchange) Next(response []byte) ([]byte, bool, error) {
+	challenge, done, err := x.Exchange.Next(response)
+	if done || err != nil {
+		x.a.count(x.service, err)
+	}
+	return challenge, done, err
+}
+
+func (a countedAuth) count(service string, err error) {
 	result := "failed"
 	switch {
 	case err == nil:
@@ -69,7 +99,6 @@ func (a countedAuth) Login(ctx context.Context, address, password, service strin
 		result = "not allowed"
 	}
 	a.logins.WithLabelValues(service, result).Inc()
-	return account, err
 }
 
 // gauges are read when somebody asks.

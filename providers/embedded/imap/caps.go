@@ -3,6 +3,8 @@ package imap
 import (
 	"strconv"
 	"strings"
+
+	"github.com/mailform/mailform/providers/embedded/auth"
 )
 
 // Capabilities, as the state of the connection makes them true. Whatever stands
@@ -31,7 +33,9 @@ func (c *conn) capabilities() string {
 		caps = append(caps, "STARTTLS")
 	}
 	if c.mayAuthenticate() {
-		caps = append(caps, "AUTH=PLAIN", "AUTH=LOGIN")
+		for _, m := range auth.Mechanisms(c.srv.group.Context(), c.srv.opt.Auth, c.peer()) {
+			caps = append(caps, "AUTH="+m)
+		}
 	} else {
 		caps = append(caps, "LOGINDISABLED")
 	}

@@ -1,17 +1,16 @@
 package imap
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
 	"github.com/mailform/mailform/providers/embedded/auth"
 	"github.com/mailform/mailform/providers/embedded/imap/internal/command"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 func (c *conn) cmdStartTLS(cmd *command.Command) (result, error) {
@@ -41,51 +40,46 @@ func (c *conn) cmdLogin(ctx context.Context, cmd *command.Login) (result, error)
 	return c.login(ctx, cmd.User, cmd.Password)
 }
 
-// authenticate runs a SASL exchange (RFC 4616 for PLAIN; LOGIN was never an RFC,
-// but Outlook wants it).
+// authenticate runs a SASL exchange.
 func (c *conn) authenticate(ctx context.Context, cmd *command.Authenticate) (result, error) {
 	if !c.mayAuthenticate() {
 		return result{}, no(imap.ResponseCodePrivacyRequired, "Use STARTTLS first")
 	}
-	first := func(prompt string) ([]byte, error) {
-		if cmd.HasInitial {
-			return decodeSASL(cmd.Initial)
-		}
-		return c.saslPrompt(prompt)
+	exchange := auth.Start(ctx, c.srv.opt.Auth, cmd.Mechanism, c.peer())
+	if exchange == nil {
+		return result{}, no(imap.ResponseCodeCannot, "Mechanism is not supported")
 	}
-	switch cmd.Mechanism {
-	case "PLAIN":
-		resp, err := first("")
-		if err != nil {
+	var response []byte // nil: none
+	if cmd.HasInitial {
+		var err error
+		if response, err = decodeSASL(cmd.Initial); err != nil {
 			return result{}, err
 		}
-		parts := bytes.Split(resp, []byte{0})
-		if len(parts) != 3 {
-			return result{}, bad("Malformed PLAIN response")
-		}
-		identity, user, password := string(parts[0]), string(parts[1]), string(parts[2])
-		if identity != "" && !strings.EqualFold(identity, user) {
-			// Acting for others does not exist; the answer is that to any wrong login.
-			return c.loginFailed()
-		}
-		return c.login(ctx, user, password)
-	case "LOGIN":
-		user, err := first("Username:")
-		if err != nil {
-			return result{}, err
-		}
-		password, err := c.saslPrompt("Password:")
-		if err != nil {
-			return result{}, err
-		}
-		return c.login(ctx, string(user), string(password))
 	}
-	return result{}, no(imap.ResponseCodeCannot, "Mechanism is not supported")
+	for {
+		challenge, done, err := exchange.Next(response)
+		if errors.Is(err, auth.ErrResponse) {
+			return result{}, bad("The response is not one of " + cmd.Mechanism)
+		}
+		if done || err != nil {
+			return c.loggedIn(exchange.Account(), err)
+		}
+		if response, err = c.saslPrompt(challenge); err != nil {
+			return result{}, err
+		}
+	}
+}
+
+// peer is the client as the authenticator wants to see it.
+func (c *conn) peer() auth.Peer {
+	p := auth.PeerOn(c.raw, c.nc, auth.ServiceIMAP)
+	p.Old = true
+	return p
 }
 
 // saslPrompt sends a challenge and reads the response.
-func (c *conn) saslPrompt(challenge string) ([]byte, error) {
-	c.w.Line("+ " + base64.StdEncoding.EncodeToString([]byte(challenge)))
+func (c *conn) saslPrompt(challenge []byte) ([]byte, error) {
+	c.w.Line("+ " + base64.StdEncoding.EncodeToString(challenge))
 	if err := c.w.Flush(); err != nil {
 		return nil, &fatalError{err}
 	}
@@ -102,7 +96,7 @@ func (c *conn) saslPrompt(challenge string) ([]byte, error) {
 
 func decodeSASL(s string) ([]byte, error) {
 	if s == "=" {
-		return nil, nil
+		return []byte{}, nil
 	}
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -113,12 +107,17 @@ func decodeSASL(s string) ([]byte, error) {
 
 func (c *conn) login(ctx context.Context, user, password string) (result, error) {
 	account, err := c.srv.opt.Auth.Login(ctx, user, password, auth.ServiceIMAP, c.raw.RemoteAddr())
+	return c.loggedIn(account, err)
+}
+
+// loggedIn answers what has become of a login.
+func (c *conn) loggedIn(account *store.Account, err error) (result, error) {
 	switch {
 	case errors.Is(err, auth.ErrInvalid):
 		return c.loginFailed()
 	case errors.Is(err, auth.ErrDisabled), err == nil && !account.IMAP:
 		// The password was right, so this tells nobody about foreign accounts.
-		c.log.Info("imap: login refused, IMAP is not allowed", "user", user)
+		c.log.Info("imap: login refused, IMAP is not allowed")
 		return result{}, no(imap.ResponseCodeAuthorizationFailed, "IMAP is not available for this account")
 	case errors.Is(err, auth.ErrBusy):
 		c.failedLogins++

@@ -95,29 +95,40 @@ func (c *conn) unauthenticate([]argument) error {
 	return nil
 }
 
-// authenticate is SASL PLAIN (RFC 4616).
+// authenticate is SASL (RFC 5804 §2.1).
 func (c *conn) authenticate(args []argument) error {
 	if !c.mayLogIn() {
 		return c.wrong("ENCRYPT-NEEDED", "Use STARTTLS first")
 	}
-	if !strings.EqualFold(args[0].text, "PLAIN") {
+	exchange := auth.Start(c.srv.group.Context(), c.srv.opt.Auth, args[0].text, c.peer())
+	if exchange == nil {
 		return c.wrong("", "Unknown mechanism")
 	}
-	response := ""
-	if len(args) == 2 {
-		response = args[1].text
-	} else {
-		_, _ = c.w.WriteString("\"\"\r\n") // an error comes back from the flush
-		if err := c.w.Flush(); err != nil {
-			return err
+	var response []byte // nil: none
+	given := len(args) == 2
+	line := ""
+	if given {
+		line = args[1].text
+	}
+	for {
+		if given {
+			if line == "*" {
+				return c.wrong("", "Authentication cancelled")
+			}
+			var err error
+			if response, err = base64.StdEncoding.DecodeString(line); err != nil {
+				return c.wrong("", "The response is not base64")
+			}
 		}
-		if err := c.Allow(greeting); err != nil {
-			return err
+		challenge, done, err := exchange.Next(response)
+		if errors.Is(err, auth.ErrResponse) {
+			return c.wrong("", "The response is not one of "+strings.ToUpper(args[0].text))
 		}
-		a, err := readArgument(c.r)
-		if err == nil {
-			err = skipLine(c.r)
+		if done || err != nil {
+			return c.loggedIn(exchange.Account(), err)
 		}
+		_, _ = c.w.WriteString(quote(base64.StdEncoding.EncodeToString(challenge)) + "\r\n") // an error comes back from the flush
+		a, err := c.readResponse()
 		var bad syntaxError
 		if errors.As(err, &bad) {
 			return c.wrong("", string(bad))
@@ -125,22 +136,30 @@ func (c *conn) authenticate(args []argument) error {
 		if err != nil {
 			return err
 		}
-		response = a.text
+		line, given = a.text, true
 	}
-	message, err := base64.StdEncoding.DecodeString(response)
-	parts := strings.Split(string(message), "\x00")
-	if err != nil || len(parts) != 3 {
-		return c.wrong("", "The response is not one of PLAIN")
-	}
-	if parts[0] != "" && !strings.EqualFold(parts[0], parts[1]) {
-		// Acting for others does not exist; the answer is that to any wrong login.
-		return c.loginFailed()
-	}
-	return c.login(parts[1], parts[2])
 }
 
-func (c *conn) login(user, password string) error {
-	account, err := c.srv.opt.Auth.Login(c.srv.group.Context(), user, password, auth.ServiceIMAP, c.raw.RemoteAddr())
+// readResponse reads what a client answers to a challenge.
+func (c *conn) readResponse() (argument, error) {
+	if err := c.w.Flush(); err != nil {
+		return argument{}, err
+	}
+	if err := c.Allow(greeting); err != nil {
+		return argument{}, err
+	}
+	a, err := readArgument(c.r)
+	if err == nil {
+		err = skipLine(c.r)
+	}
+	return a, err
+}
+
+// peer is the client as the authenticator wants to see it.
+func (c *conn) peer() auth.Peer { return auth.PeerOn(c.raw, c.nc, auth.ServiceIMAP) }
+
+// loggedIn answers what has become of a login.
+func (c *conn) loggedIn(account *store.Account, err error) error {
 	switch {
 	case errors.Is(err, auth.ErrInvalid):
 		return c.loginFailed()

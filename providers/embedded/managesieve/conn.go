@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/mailform/mailform/providers/embedded/auth"
 	"github.com/mailform/mailform/providers/embedded/sessions"
 	"github.com/mailform/mailform/providers/embedded/sieve"
 	"github.com/mailform/mailform/providers/embedded/store"
@@ -156,7 +157,7 @@ func (c *conn) wrong(code, text string) error {
 func (c *conn) capabilities() {
 	mechanisms := ""
 	if c.mayLogIn() && c.account == nil {
-		mechanisms = "PLAIN"
+		mechanisms = strings.Join(auth.Mechanisms(c.srv.group.Context(), c.srv.opt.Auth, c.peer()), " ")
 	}
 	lines := [][2]string{
 		{"IMPLEMENTATION", "mailform"}, {"SASL", mechanisms}, {"SIEVE", strings.Join(sieve.Extensions(), " ")},

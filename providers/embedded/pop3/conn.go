@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/mailform/mailform/providers/embedded/auth"
 	"github.com/mailform/mailform/providers/embedded/sessions"
 )
 
@@ -261,7 +262,7 @@ func (c *conn) capa([]string) error {
 	c.ok("Capabilities follow")
 	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"}
 	if c.mayLogIn() {
-		lines = append(lines, "USER", "SASL PLAIN")
+		lines = append(lines, "USER", "SASL "+strings.Join(auth.Mechanisms(c.srv.group.Context(), c.srv.opt.Auth, c.peer()), " "))
 	}
 	if c.mayStartTLS() {
 		lines = append(lines, "STLS")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers/embedded/auth"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 // mayStartTLS reports whether STLS is permitted now (RFC 2595 §4).
@@ -67,61 +68,72 @@ func (c *conn) pass(args []string) error {
 	return c.login(user, args[0])
 }
 
-// auth is SASL PLAIN (RFC 5034, RFC 4616).
+// auth is SASL (RFC 5034).
 func (c *conn) auth(args []string) error {
 	if !c.mayLogIn() {
 		return c.badCommand(needsTLS)
 	}
-	if !strings.EqualFold(args[0], "PLAIN") {
+	exchange := auth.Start(c.srv.group.Context(), c.srv.opt.Auth, args[0], c.peer())
+	if exchange == nil {
 		return c.badCommand("Unknown mechanism")
 	}
-	var response string
-	if len(args) == 2 {
-		response = args[1]
-		if response == "=" { // an empty initial response
-			response = ""
+	var response []byte // nil: none
+	given := len(args) == 2
+	line := ""
+	if given {
+		line = args[1]
+		if line == "=" { // an empty initial response
+			line = ""
 		}
-	} else {
+	}
+	for {
+		if given {
+			if line == "*" {
+				return c.badCommand("Authentication cancelled")
+			}
+			var err error
+			if response, err = base64.StdEncoding.DecodeString(line); err != nil {
+				return c.badCommand("The response is not base64")
+			}
+		}
+		challenge, done, err := exchange.Next(response)
+		if errors.Is(err, auth.ErrResponse) {
+			return c.badCommand("The response is not one of " + strings.ToUpper(args[0]))
+		}
+		if done || err != nil {
+			return c.loggedIn(exchange.Account(), err)
+		}
 		// An error of writing comes back from the flush.
-		_, _ = c.w.WriteString("+ \r\n")
-		line, err := c.readLine()
+		_, _ = c.w.WriteString("+ " + base64.StdEncoding.EncodeToString(challenge) + "\r\n")
+		line, err = c.readLine()
 		if errors.Is(err, errLineTooLong) {
 			return c.badCommand("Line too long")
 		}
 		if err != nil {
 			return err
 		}
-		response = line
+		given = true
 	}
-	if response == "*" {
-		return c.badCommand("Authentication cancelled")
-	}
-	message, err := base64.StdEncoding.DecodeString(response)
-	if err != nil {
-		return c.badCommand("The response is not base64")
-	}
-	parts := strings.Split(string(message), "\x00")
-	if len(parts) != 3 {
-		return c.badCommand("The response is not one of PLAIN")
-	}
-	identity, user, password := parts[0], parts[1], parts[2]
-	if identity != "" && !strings.EqualFold(identity, user) {
-		// Acting for others does not exist; the answer is that to any wrong login.
-		return c.loginFailed()
-	}
-	return c.login(user, password)
 }
 
-// login checks a password and opens the mailbox.
+// peer is the client as the authenticator wants to see it.
+func (c *conn) peer() auth.Peer { return auth.PeerOn(c.raw, c.nc, auth.ServicePOP3) }
+
+// login checks a password.
 func (c *conn) login(user, password string) error {
+	account, err := c.srv.opt.Auth.Login(c.srv.group.Context(), user, password, auth.ServicePOP3, c.raw.RemoteAddr())
+	return c.loggedIn(account, err)
+}
+
+// loggedIn answers what has become of a login, and opens the mailbox.
+func (c *conn) loggedIn(account *store.Account, err error) error {
 	ctx := c.srv.group.Context()
-	account, err := c.srv.opt.Auth.Login(ctx, user, password, auth.ServicePOP3, c.raw.RemoteAddr())
 	switch {
 	case errors.Is(err, auth.ErrInvalid):
 		return c.loginFailed()
 	case errors.Is(err, auth.ErrDisabled):
 		// The password was right, so this tells nobody about foreign accounts.
-		c.log.Info("pop3: login refused, POP3 is not allowed", "user", user)
+		c.log.Info("pop3: login refused, POP3 is not allowed")
 		c.err("[AUTH] POP3 is not available for this account")
 		return nil
 	case errors.Is(err, auth.ErrBusy):

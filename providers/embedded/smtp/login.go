@@ -14,6 +14,7 @@ var (
 	errMechanism = reply(504, 5, 5, 4, "Unknown authentication mechanism")
 	errRejected  = reply(535, 5, 7, 8, "Authentication credentials invalid")
 	errAuthLater = reply(454, 4, 7, 0, "Temporary authentication failure")
+	errResponse  = reply(501, 5, 5, 2, "Malformed authentication response")
 	errAuthInTx  = reply(503, 5, 5, 1, "AUTH is not allowed in a transaction")
 )
 
@@ -23,7 +24,7 @@ func (s *session) AuthMechanisms() []string {
 	if s.srv.o.Mode != Submission || s.w.tls == nil {
 		return nil
 	}
-	return []string{sasl.Plain, sasl.Login}
+	return auth.Mechanisms(s.srv.group.Context(), s.srv.o.Auth, s.peer())
 }
 
 // Auth implements gosmtp.AuthSession.
@@ -36,38 +37,47 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 	case s.current() != nil:
 		return nil, errAuthInTx
 	}
-	switch mechanism {
-	case sasl.Plain:
-		return sasl.NewPlainServer(func(identity, user, password string) error {
-			if identity != "" && identity != user {
-				return s.failed()
-			}
-			return s.login(user, password)
-		}), nil
-	case sasl.Login:
-		return &loginServer{check: s.login}, nil
+	exchange := auth.Start(s.srv.group.Context(), s.srv.o.Auth, mechanism, s.peer())
+	if exchange == nil {
+		return nil, errMechanism
 	}
-	return nil, errMechanism
+	return &login{Exchange: exchange, s: s}, nil
 }
 
-// login checks a password. An unknown user, a wrong password and a closed
+// peer is the client as the authenticator wants to see it.
+func (s *session) peer() auth.Peer {
+	return auth.Peer{Service: auth.ServiceSubmission, Remote: s.w.RemoteAddr(), TLS: s.w.tls, Old: true}
+}
+
+// A login is one exchange of a session.
+type login struct {
+	auth.Exchange
+	s *session
+}
+
+// Next implements sasl.Server. An unknown user, a wrong password and a closed
 // account look the same from outside. The authenticator slows down those who
 // guess; here a connection has only so many tries.
-func (s *session) login(user, password string) error {
-	account, err := s.srv.o.Auth.Login(s.srv.group.Context(), user, password, "submission", s.w.RemoteAddr())
+func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
+	s := l.s
+	challenge, done, err = l.Exchange.Next(response)
 	switch {
 	case err == nil:
-		s.account = account
-		return nil
+		if done {
+			s.account = l.Account()
+		}
+		return challenge, done, nil
+	case errors.Is(err, auth.ErrResponse):
+		return nil, false, errResponse
 	case errors.Is(err, auth.ErrInvalid), errors.Is(err, auth.ErrDisabled):
 		s.srv.o.Logger.Info("login failed", "service", "submission", "remote", s.w.RemoteAddr().String())
-		return s.failed()
+		return nil, false, s.failed()
 	case errors.Is(err, auth.ErrBusy):
 		s.w.hangUp(replyLogins)
-		return errAuthLater
+		return nil, false, errAuthLater
 	}
 	s.srv.o.Logger.Error("smtp: login", "remote", s.w.RemoteAddr().String(), "error", err)
-	return errAuthLater
+	return nil, false, errAuthLater
 }
 
 // failed counts a failed login, and in the end hangs up.
@@ -76,29 +86,4 @@ func (s *session) failed() error {
 		s.w.hangUp(replyLogins)
 	}
 	return errRejected
-}
-
-// loginServer is the server side of LOGIN (draft-murchison-sasl-login), which
-// old clients still use. The user name may come with the command.
-type loginServer struct {
-	check  func(user, password string) error
-	user   string
-	asking int // 0: nothing yet, 1: the user, 2: the password
-}
-
-// Next implements sasl.Server.
-func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
-	switch l.asking {
-	case 0:
-		if response == nil {
-			l.asking = 1
-			return []byte("Username:"), false, nil
-		}
-		fallthrough
-	case 1:
-		l.user, l.asking = string(response), 2
-		return []byte("Password:"), false, nil
-	default:
-		return nil, true, l.check(l.user, string(response))
-	}
 }

@@ -160,6 +160,7 @@ type directoryCache struct {
 	mu       sync.Mutex
 	version  uint64
 	resolved map[string]Resolution
+	scram    *SCRAM // nil: not asked yet
 }
 
 // resolutions bounds the cache.
@@ -189,7 +190,7 @@ func (c *directoryCache) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.version++
-	c.resolved = nil
+	c.resolved, c.scram = nil, nil
 }
 
 // Resolve says where mail for a recipient goes: through aliases and forwards, as

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// scramPrefix is how a verifier for SCRAM-SHA-256 begins.
+const scramPrefix = "{SCRAM-SHA-256}"
+
+// SCRAM is what a login by SCRAM-SHA-256 has to know of all accounts.
+type SCRAM struct {
+	// Everybody who has any verifier has one for SCRAM, and there is somebody.
+	Everybody bool
+	// Sample is one of these verifiers, of the oldest account. Never log it.
+	Sample string
+	// Key is a secret of this store that stays the same.
+	Key []byte
+}
+
+// SCRAM says whether SCRAM-SHA-256 is for everybody here. Accounts that a directory
+// has are judged by it, and it takes only passwords.
+func (s *Store) SCRAM(ctx context.Context) (SCRAM, error) {
+	if s.sourceNow() != nil {
+		return SCRAM{}, nil
+	}
+	found, version := s.directory.scramNow()
+	if found != nil {
+		return *found, nil
+	}
+	var have SCRAM
+	var hashes string
+	err := s.read.row(ctx, `SELECT hashes FROM account WHERE closed_at = 0 AND hashes LIKE ? ORDER BY id LIMIT 1`, []any{"%" + scramPrefix + "%"}, &hashes)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		s.directory.setSCRAM(&have, version)
+		return have, nil
+	case err != nil:
+		return have, fmt.Errorf("find verifiers: %w", err)
+	}
+	var list []string
+	if err := json.Unmarshal([]byte(hashes), &list); err != nil {
+		return have, errors.New("the password hashes are damaged") // without their text
+	}
+	for _, h := range list {
+		if strings.HasPrefix(h, scramPrefix) {
+			have.Sample = h
+		}
+	}
+	var without int
+	err = s.read.row(ctx, `SELECT COUNT(*) FROM account WHERE closed_at = 0 AND mail <> ? AND hashes NOT IN ('[]', 'null') AND hashes NOT LIKE ?`,
+		[]any{mailDisabled, "%" + scramPrefix + "%"}, &without)
+	if err != nil {
+		return have, fmt.Errorf("find accounts without a verifier: %w", err)
+	}
+	have.Everybody = without == 0
+	if have.Everybody {
+		if have.Key, err = s.secret(ctx, "scram"); err != nil {
+			return SCRAM{}, err
+		}
+	}
+	s.directory.setSCRAM(&have, version)
+	return have, nil
+}
+
+func (c *directoryCache) scramNow() (*SCRAM, uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.scram, c.version
+}
+
+// setSCRAM keeps an answer unless the directory has changed since version.
+func (c *directoryCache) setSCRAM(found *SCRAM, version uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.version == version {
+		c.scram = found
+	}
+}
