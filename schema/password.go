@@ -22,7 +22,15 @@ var hashSchemes = []struct {
 	{"{SCRAM-SHA-256}", "scram-sha-256", 1},
 	{"{SCRAM-SHA-1}", "scram-sha-1", 1},
 	{"{PBKDF2}", "pbkdf2", 1},
+	{DjangoPrefix, "pbkdf2-sha256 of Django", 3},
+	{"{SSHA}", "ssha", 1},
+	{"{SSHA256}", "ssha256", 1},
+	{"{SSHA512}", "ssha512", 1},
 }
+
+// DjangoPrefix is how the verifiers of Django begin, which have no sign of their own
+// in front.
+const DjangoPrefix = "pbkdf2_sha256$"
 
 // HoldsPasswordHash reports whether there is, somewhere in a text, something that
 // begins as a password verifier does.

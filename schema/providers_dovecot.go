@@ -74,7 +74,7 @@ var dovecotProvider = &BlockType{
 		{Attribute: "parameter.name", As: "the setting, with the blocks around it: `protocol imap/mail_max_userip_connections`"},
 		{Attribute: "parameter.value", As: "its value"},
 		{Attribute: "mailbox.address", As: "an entry of a `passwd-file`; letters, digits and `- . _ + = & ' ~ ! # $ * ^ { | }`, as it is part of a path"},
-		{Attribute: "mailbox.password_hash", As: "its password: argon2id, bcrypt, sha512-crypt, sha256-crypt, SCRAM, {PBKDF2}. Of several verifiers Dovecot is given the first that is not for SCRAM alone"},
+		{Attribute: "mailbox.password_hash", As: "its password: argon2id, bcrypt, sha512-crypt, sha256-crypt, SCRAM, {PBKDF2}, {SSHA}. Of several verifiers Dovecot is given the first that is not for SCRAM alone"},
 		{Attribute: "mailbox.quota", As: "`userdb_quota_rule`, from Dovecot 2.4 on `userdb_quota_storage_size`, by the `quota` plugin"},
 		{Attribute: "mailbox.protocols", As: "a `passdb` with `deny = yes` for each service"},
 		{Attribute: "mailbox.mail", As: "`disabled`: refused by that `passdb` for every service, and unknown to the server that takes mail. `forward`: the other server does it"},

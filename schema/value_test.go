@@ -237,6 +237,8 @@ func TestParsePasswordHash(t *testing.T) {
 		"SHA-512":          {"$6$salt$digest", "sha512-crypt", ""},
 		"SHA-256 rounds":   {"$5$rounds=5000$salt$digest", "sha256-crypt", ""},
 		"SCRAM":            {"{SCRAM-SHA-256}4096,c2FsdA==,a2V5,a2V5", "scram-sha-256", ""},
+		"Django":           {"pbkdf2_sha256$600000$salt$a2V5", "pbkdf2-sha256 of Django", ""},
+		"salted SHA-1":     {"{SSHA}aGFzaGFuZHNhbHQ=", "ssha", ""},
 		"a password":       {"hunter2", "", "mailform passwd"},
 		"empty":            {"", "", "empty"},
 		"MD5 crypt":        {"$1$salt$digest", "", "not a hash"},

@@ -27,7 +27,7 @@ var hashes = map[string]func(password []byte) (string, error){
 // one line from standard input. It prints the hash and nothing else.
 func (a *app) passwd(ctx context.Context, args []string) int {
 	fs := flag.NewFlagSet("passwd", flag.ContinueOnError)
-	scheme := fs.String("scheme", "argon2id", "argon2id|scram-sha-256: what kind of hash; with the second, users can also log in without sending the password")
+	scheme := fs.String("scheme", "argon2id", "SCHEME: argon2id, or scram-sha-256, with which users can also log in without sending the password")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}

@@ -17,7 +17,7 @@ const inItsPlace = "(sensitive value)"
 const leastSecret = 8
 
 // hashShape finds what looks like the verifier of a password, wherever it stands.
-var hashShape = regexp.MustCompile(`\$(?:argon2\w*|2[abxy]|[156y]|pbkdf2[\w-]*|scram[\w-]*)\$[\w$./+=,-]{8,}|\{(?i:SCRAM-SHA-\d+|[A-Z0-9-]*CRYPT|SSHA\d*|ARGON2\w*|PBKDF2[\w-]*)\}[\w$./+=,:-]{8,}`)
+var hashShape = regexp.MustCompile(`\$(?:argon2\w*|2[abxy]|[156y]|pbkdf2[\w-]*|scram[\w-]*)\$[\w$./+=,-]{8,}|pbkdf2_sha256\$[\w$./+=,-]{8,}|\{(?i:SCRAM-SHA-\d+|[A-Z0-9-]*CRYPT|SSHA\d*|ARGON2\w*|PBKDF2[\w-]*)\}[\w$./+=,:-]{8,}`)
 
 // Snapshot are the configuration files without the values of sensitive attributes
 // and variables, by the names that diagnostics use. Lines are where they were.

@@ -22,7 +22,7 @@ import (
 // Verifiers as a configuration has them; nobody logs in with them here.
 const (
 	aHash       = "$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHRzYWx0$c2VjcmV0LWRpZ2VzdC1vZi1hLXRlc3Q"
-	anotherHash = "{SCRAM-SHA-256}4096$c2FsdHNhbHRzYWx0$c3RvcmVkLWtleQ==$c2VydmVyLWtleQ=="
+	anotherHash = "{SCRAM-SHA-256}4096,c2FsdHNhbHRzYWx0,c3RvcmVkLWtleQ==,c2VydmVyLWtleQ=="
 	aCrypt      = "$6$salt$digest"
 )
 

@@ -13,9 +13,8 @@ var schemes = []struct{ prefix, scheme string }{
 	{"$5$", "{SHA256-CRYPT}"},
 }
 
-// scrams are those that begin with their scheme, in Dovecot too. The parts of a
-// verifier are separated by a dollar here and by a comma there.
-var scrams = []string{"{SCRAM-SHA-256}", "{SCRAM-SHA-1}"}
+// same are the schemes whose verifiers are written here as Dovecot writes them.
+var same = []string{"{SCRAM-SHA-256}", "{SCRAM-SHA-1}", "{PBKDF2}", "{SSHA}", "{SSHA256}", "{SSHA512}"}
 
 // noPassword is one that no password fits.
 const noPassword = "{CRYPT}*"
@@ -30,18 +29,12 @@ func encode(verifier string) (string, error) {
 			return s.scheme + verifier, nil
 		}
 	}
-	for _, s := range scrams {
-		if rest, ok := strings.CutPrefix(verifier, s); ok {
-			if strings.Contains(rest, ",") {
-				return "", errors.New("its parts are not separated by $")
-			}
-			return s + strings.ReplaceAll(rest, "$", ","), nil
+	for _, s := range same {
+		if strings.HasPrefix(verifier, s) {
+			return verifier, nil
 		}
 	}
-	if strings.HasPrefix(verifier, "{PBKDF2}") {
-		return verifier, nil
-	}
-	return "", errors.New("Dovecot does not know its scheme: expected argon2id, bcrypt, sha512-crypt, sha256-crypt, SCRAM or {PBKDF2}")
+	return "", errors.New("Dovecot does not know its scheme: expected argon2id, bcrypt, sha512-crypt, sha256-crypt, SCRAM, {PBKDF2} or {SSHA}")
 }
 
 // decode is encode the other way; what it does not know stays as it is.
@@ -49,11 +42,6 @@ func decode(password string) string {
 	for _, s := range schemes {
 		if rest, ok := strings.CutPrefix(password, s.scheme); ok && strings.HasPrefix(rest, s.prefix) {
 			return rest
-		}
-	}
-	for _, s := range scrams {
-		if rest, ok := strings.CutPrefix(password, s); ok {
-			return s + strings.ReplaceAll(rest, ",", "$")
 		}
 	}
 	return password

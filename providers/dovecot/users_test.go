@@ -31,7 +31,7 @@ bob@example.com:{PLAIN}x:5:6:Bob:/home/bob:/bin/sh:nologin
 }
 
 func TestVerifiers(t *testing.T) {
-	const argon, crypt, scram = "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", "$6$a$b", "{SCRAM-SHA-256}4096$c2FsdA==$a$b"
+	const argon, crypt, scram = "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", "$6$a$b", "{SCRAM-SHA-256}4096,c2FsdA==,a,b"
 	for name, tt := range map[string]struct {
 		list []string
 		want string

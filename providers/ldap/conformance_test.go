@@ -25,7 +25,7 @@ var (
 // Verifiers as a configuration has them; nobody logs in with them here.
 const (
 	aHash       = "$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHRzYWx0$c2VjcmV0LWRpZ2VzdC1vZi1hLXRlc3Q"
-	anotherHash = "{SCRAM-SHA-256}4096$c2FsdHNhbHRzYWx0$c3RvcmVkLWtleQ==$c2VydmVyLWtleQ=="
+	anotherHash = "{SCRAM-SHA-256}4096,c2FsdHNhbHRzYWx0,c3RvcmVkLWtleQ==,c2VydmVyLWtleQ=="
 )
 
 // block is a provider block for a server, with further arguments.
@@ -173,7 +173,7 @@ func mailboxes() providertest.Sample {
 				str(`"a b"@example.com`), str("a;b@example.com"), str("jürgen@example.com"), str("alice@bücher.example"),
 				str(strings.Repeat("l", 65) + "@example.com"), str("a\nb@example.com"), str("a,ou=x@example.com"), str("a)(uid=*@example.com"),
 			},
-			"password_hash": {list("correct horse battery staple"), list(aHash, "hunter2"), list(""), list("$argon2id$v=19$m=65536,t=3,p=1$incomplete"), list("{SSHA}c2VjcmV0"), list(aHash, aHash)},
+			"password_hash": {list("correct horse battery staple"), list(aHash, "hunter2"), list(""), list("$argon2id$v=19$m=65536,t=3,p=1$incomplete"), list("{SMD5}c2VjcmV0"), list("pbkdf2_sha256$1000$salt$a2V5"), list(aHash, aHash)},
 			"protocols":     {list("imap", "smtp"), list("IMAP"), list("")},
 			"sieve":         {str("keep;")},
 			"mail":          {str("on"), str("Enabled")},

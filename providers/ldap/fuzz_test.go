@@ -81,7 +81,7 @@ func FuzzDescription(f *testing.F) {
 }
 
 func FuzzPassword(f *testing.F) {
-	for _, s := range []string{"$6$a$b", "{CRYPT}$6$a$b", "{crypt}$2y$10$x", "{SSHA}x", "{PBKDF2-SHA256}1$a$b", "$pbkdf2-sha512$1$a$b", "{SCRAM-SHA-256}4096$a$b$c", "secret"} {
+	for _, s := range []string{"$6$a$b", "{CRYPT}$6$a$b", "{crypt}$2y$10$x", "{SSHA}x", "{PBKDF2-SHA256}1$a$b", "$pbkdf2-sha512$1$a$b", "{SCRAM-SHA-256}4096,a,b,c", "secret"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -28,7 +28,7 @@ func stored(hash string) string {
 }
 
 // declared is a verifier of a directory as a configuration has it. Schemes that
-// mailform does not know ({SSHA} and older ones) stay as they are. The name of a
+// mailform does not know ({SMD5} and older ones) stay as they are. The name of a
 // scheme may be in any case.
 func declared(value string) string {
 	scheme, _, ok := strings.Cut(value, "}")

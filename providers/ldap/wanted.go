@@ -112,6 +112,10 @@ func (l *layout) mailboxWish(attrs cty.Value, have *entry) (wish, error) {
 		if strings.HasPrefix(hash, schema.LDAPVerifierPrefix) {
 			return nil, fmt.Errorf("password_hash[%d] says that a directory judges the password, and this is to be one: it has to be a hash", i)
 		}
+		if strings.HasPrefix(hash, schema.DjangoPrefix) {
+			// slapd takes what has no scheme in braces for the password itself.
+			return nil, fmt.Errorf("password_hash[%d] is one of Django's, which a directory cannot hold", i)
+		}
 		w[rolePassword] = append(w[rolePassword], stored(hash))
 	}
 	if err := unique(w[rolePassword]); err != nil {

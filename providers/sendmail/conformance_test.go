@@ -23,7 +23,7 @@ var (
 // Verifiers of the password "quickstart", and of another one.
 const (
 	quickstart  = "$6$8iiF6VxR1lqeZ8oC$ZxIoKhBP3KFN6uky8UXigT6T4nTZh3rsR71sgORpvFqpUp4LxtLljo5rS70P6qrSJC..UxUx5drq0aQ0hwaeG0"
-	anotherHash = "{SCRAM-SHA-256}4096$c2FsdHNhbHRzYWx0$c3RvcmVkLWtleQ==$c2VydmVyLWtleQ=="
+	anotherHash = "{SCRAM-SHA-256}4096,c2FsdHNhbHRzYWx0,c3RvcmVkLWtleQ==,c2VydmVyLWtleQ=="
 )
 
 func provider(t testing.TB, s *mailtest.SendmailInstance, lineage string) *sendmail.Provider {

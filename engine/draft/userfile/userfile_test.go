@@ -83,7 +83,7 @@ changed line 6: yes: its password is not a hash that mailform takes; the user ca
 bob@example.org:{BLF-CRYPT}$2y$05$abcdefg:::::
 carol@example.org:` + scram + `::::::userdb_quota_storage_size=500M
 dave@example.org:{PLAIN}SECRET:::::
-erin@example.org:{ssha}SECRET::::::nologin
+erin@example.org:{smd5}SECRET::::::nologin
 frank@example.org:$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA
 grace:{SHA512-CRYPT}$6$salt$hash
 heidi@example.org:{SHA512-CRYPT}$6$salt$hash::::::userdb_quota_rule=Trash:storage=1G
@@ -99,7 +99,7 @@ mailbox ivan@example.org
 skipped line 7: grace: it has no domain; give one with -domain
 changed line 4: dave@example.org: its password is kept as {PLAIN}, which mailform does not take; the user cannot log in until there is another password
 changed line 5: erin@example.org: the field nologin has no counterpart and is left out
-changed line 5: erin@example.org: its password is kept as {SSHA}, which mailform does not take; the user cannot log in until there is another password
+changed line 5: erin@example.org: its password is kept as {SMD5}, which mailform does not take; the user cannot log in until there is another password
 changed line 8: heidi@example.org: its quota is left out: only storage=SIZE for all mailboxes is understood
 changed line 9: ivan@example.org: its password is not a hash that mailform takes; the user cannot log in until there is another password
 `},

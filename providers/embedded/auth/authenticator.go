@@ -92,6 +92,15 @@ type Authenticator struct {
 	key      [32]byte
 	// dummy is a hash that nobody knows the password of.
 	dummy argon2Hash
+	// check compares a password with verifiers: [Verify], but in tests.
+	check func(hashes []string, password []byte) (bool, error)
+}
+
+// Sampler is an ability of a [Directory]: it has verifiers that somebody has.
+type Sampler interface {
+	// Sample returns the verifiers of one account, the same one for a number; nil
+	// where nobody has any.
+	Sample(ctx context.Context, n uint64) ([]string, error)
 }
 
 // New makes an authenticator over the accounts of dir.
@@ -100,6 +109,7 @@ func New(dir Directory, o Options) *Authenticator {
 		dir: dir, clock: o.Clock, log: o.Log,
 		loopback: o.ThrottleLoopback,
 		cacheTTL: o.CacheTTL,
+		check:    Verify,
 		dummy:    argon2Hash{argon2Params: defaultArgon2, salt: make([]byte, saltLength)},
 	}
 	if a.clock == nil {
@@ -154,7 +164,7 @@ func (a *Authenticator) Login(ctx context.Context, address, password, service st
 	if err := a.takeTurn(ctx, who); err != nil {
 		return nil, err
 	}
-	right, err := a.verify(ctx, account, password)
+	right, err := a.verify(ctx, account, address, password)
 	if err != nil {
 		return nil, err
 	}
@@ -202,10 +212,16 @@ func permit(account *store.Account, service string) (*store.Account, error) {
 	return account, nil
 }
 
-// verify checks the password of an account, or takes as long for none. Where a
-// directory judges it, that comes on top, and holds up nobody else's.
-func (a *Authenticator) verify(ctx context.Context, account *store.Account, password string) (bool, error) {
-	if account == nil || !slices.ContainsFunc(account.PasswordHashes, isLDAP) {
+// verify checks the password of an account. For none, or one without a password, it
+// does the work that somebody's password would take: verifiers of all schemes and
+// costs are taken over from other servers, and how long it takes must not tell who
+// has one. Where a directory judges, that comes on top, and holds up nobody else's.
+func (a *Authenticator) verify(ctx context.Context, account *store.Account, address, password string) (bool, error) {
+	if account == nil || len(account.PasswordHashes) == 0 {
+		_, err := a.verifyHere(ctx, &store.Account{Address: address, PasswordHashes: a.somebodys(ctx, address)}, password)
+		return false, err
+	}
+	if !slices.ContainsFunc(account.PasswordHashes, isLDAP) {
 		return a.verifyHere(ctx, account, password)
 	}
 	here, there := *account, []string{}
@@ -233,6 +249,19 @@ func (a *Authenticator) verify(ctx context.Context, account *store.Account, pass
 	return false, nil
 }
 
+// somebodys are verifiers of an account that is chosen by an address.
+func (a *Authenticator) somebodys(ctx context.Context, address string) []string {
+	s, ok := a.dir.(Sampler)
+	if !ok {
+		return nil
+	}
+	hashes, err := s.Sample(ctx, binary.BigEndian.Uint64(keyed(a.key[:], "sample"+strings.ToLower(address))))
+	if err != nil {
+		a.log.Error("auth: find the verifiers of anybody", "error", err)
+	}
+	return slices.DeleteFunc(hashes, isLDAP)
+}
+
 // verifyHere checks the password of an account by the hashes that it has.
 func (a *Authenticator) verifyHere(ctx context.Context, account *store.Account, password string) (bool, error) {
 	select {
@@ -241,15 +270,11 @@ func (a *Authenticator) verifyHere(ctx context.Context, account *store.Account, 
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	if password == "" || len(password) > MaxPassword {
-		password = "" // as long as any other
-		account = nil
-	}
-	if account == nil || len(account.PasswordHashes) == 0 {
-		a.dummy.derive([]byte(password), digestLength)
+	if len(account.PasswordHashes) == 0 || password == "" || len(password) > MaxPassword {
+		a.dummy.derive(nil, digestLength)
 		return false, nil
 	}
-	right, err := Verify(account.PasswordHashes, []byte(password))
+	right, err := a.check(account.PasswordHashes, []byte(password))
 	if err != nil {
 		// To the outside this is a wrong password: another answer would tell that
 		// the account exists.

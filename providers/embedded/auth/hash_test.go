@@ -28,6 +28,10 @@ func TestVerifyTakesTheHashesOfOtherPrograms(t *testing.T) {
 		"pbkdf2-sha256 of passlib":                     {"$pbkdf2-sha256$29000$MDEyMzQ1Njc4OWFiY2RlZg$aQOdhWy9q87h1Y13loIh9irlXgv2WqcdeMcUgrd9rJ4", "secret"},
 		"pbkdf2-sha512 of passlib":                     {"$pbkdf2-sha512$25000$MDEyMzQ1Njc4OWFiY2RlZg$m28yyWgXn4Qvd2fQ81e1S2A5xmuunG4E1Gf1486hu9kLDwIHy8F3YHrAgxGilxgKS5vWq9EwEkBqsTS2bxygZg", "secret"},
 		"PBKDF2 of Dovecot":                            {"{PBKDF2}$1$EXRWqPCPwx6DK/5r$5000$d942c1b01b21083565e06bcc525e822e3354ff29", "secret"},
+		"PBKDF2 of Django":                             {"pbkdf2_sha256$1000$abcSALT$amKXn2jyeNGNVxWNfvjhANk5BeofbF9clMNflOBVzaA=", "secret"},
+		"salted SHA-1 of slapd":                        {"{SSHA}POhbgPg+VmGqnWs/Nxsti6GQi6kMDcYe", "secret"},
+		"salted SHA-256":                               {"{SSHA256}oBmrdHcA6OZEkkCLeXh71YAerbvhXz1qqwjrPsXmEtNzYWx0c2FsdA==", "secret"},
+		"salted SHA-512 of Dovecot":                    {"{SSHA512}pq83EG2HF5B0ZPksuBhX4XSsWhI0kF3urDQSCOsv1d9dHye3KwUy5wlwUmqvdbUW7nEbVA6jSgK6UsVghZKnVvk4Gis=", "secret"},
 		"SCRAM-SHA-256 of Dovecot":                     {scramSecret, "secret"},
 		"SCRAM-SHA-1 of Dovecot":                       {"{SCRAM-SHA-1}4096,MDEyMzQ1Njc4OWFiY2RlZg==,ZnqDkbqfwR2KKV/RA37Ut+cv+dg=,XH6+sRFySz39hhtQA1fE+aOQl/U=", "secret"},
 	} {
@@ -101,6 +105,9 @@ func TestVerifyRefusesHashesThatAreNone(t *testing.T) {
 		"pbkdf2 without digest":                {"$pbkdf2-sha256$1000$MDEy$", ErrMalformed},
 		"SCRAM with a short key":               {"{SCRAM-SHA-256}4096,MDEy,AAAA,AAAA", ErrMalformed},
 		"SCRAM with nothing":                   {"{SCRAM-SHA-256}", ErrMalformed},
+		"PBKDF2 of Django without a salt":      {"pbkdf2_sha256$1000$$amKXn2jyeNGNVxWNfvjhANk5BeofbF9clMNflOBVzaA=", ErrMalformed},
+		"PBKDF2 of Django, endless":            {"pbkdf2_sha256$999999999$x$amKXn2jyeNGNVxWNfvjhANk5BeofbF9clMNflOBVzaA=", ErrMalformed},
+		"SHA-1 without a salt":                 {"{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", ErrMalformed},
 		"PBKDF2 of Dovecot, not hex":           {"{PBKDF2}$1$salt$1000$zz", ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,6 +61,38 @@ func verifyPBKDF2(s string, password []byte) (bool, error) {
 	return samePBKDF2(h, password, salt, iterations, digest)
 }
 
+// verifyDjango checks pbkdf2_sha256$iterations$salt$digest, as Django writes it: the
+// salt as it stands, the digest in base64.
+func verifyDjango(s string, password []byte) (bool, error) {
+	f := strings.Split(s, "$")
+	if len(f) != 4 || f[2] == "" {
+		return false, ErrMalformed
+	}
+	iterations, err := parseIterations(f[1])
+	if err != nil {
+		return false, err
+	}
+	digest, err := decodeBase64(f[3], sha256.Size, sha256.Size)
+	if err != nil {
+		return false, err
+	}
+	return samePBKDF2(sha256.New, password, []byte(f[2]), iterations, digest)
+}
+
+// verifySSHA checks {SSHA}digest-and-salt and its siblings, as slapd and Dovecot write
+// them: the hash of the password with the salt behind it, once.
+func verifySSHA(s string, password []byte) (bool, error) {
+	scheme, rest, _ := strings.Cut(s, "}")
+	h := map[string]func() hash.Hash{"{SSHA": sha1.New, "{SSHA256": sha256.New, "{SSHA512": sha512.New}[scheme]()
+	both, err := decodeBase64(rest, h.Size()+1, h.Size()+1024)
+	if err != nil {
+		return false, err
+	}
+	h.Write(password)
+	h.Write(both[h.Size():])
+	return subtle.ConstantTimeCompare(h.Sum(nil), both[:h.Size()]) == 1, nil
+}
+
 // verifyDovecotPBKDF2 checks {PBKDF2}$1$salt$iterations$digest, as Dovecot
 // writes it: SHA-1, the salt as it stands, the digest in hexadecimal.
 func verifyDovecotPBKDF2(s string, password []byte) (bool, error) {

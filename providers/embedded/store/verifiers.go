@@ -81,3 +81,29 @@ func (c *directoryCache) setSCRAM(found *SCRAM, version uint64) {
 		c.scram = found
 	}
 }
+
+// Sample returns the verifiers of an account that has any, the same one for a number
+// as long as the accounts are the same; nil where there is none.
+func (s *Store) Sample(ctx context.Context, n uint64) ([]string, error) {
+	var most int64
+	if err := s.read.row(ctx, `SELECT COALESCE(MAX(id), 0) FROM account`, nil, &most); err != nil || most == 0 {
+		return nil, err
+	}
+	const where = `SELECT hashes FROM account WHERE id >= ? AND closed_at = 0 AND hashes NOT IN ('[]', 'null') ORDER BY id LIMIT 1`
+	for _, from := range []int64{int64(n%uint64(most)) + 1, 0} { // behind the last one comes the first
+		var hashes string
+		err := s.read.row(ctx, where, []any{from}, &hashes)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find verifiers: %w", err)
+		}
+		var list []string
+		if json.Unmarshal([]byte(hashes), &list) != nil {
+			return nil, errors.New("the password hashes are damaged") // without their text
+		}
+		return list, nil
+	}
+	return nil, nil
+}
