@@ -28,6 +28,14 @@ var limitsBlock = NestedBlock{Type: "limits", Repeatable: true,
 			Doc: "Messages that one client may begin in an hour; further ones are put off with 450. Left out: any number."},
 		{Name: "recipients_per_hour", Sets: []string{"limit.recipients_per_hour"}, Type: cty.Number, Form: formLimit,
 			Doc: "Recipients that one client may name in an hour; further ones are put off with 450. Left out: any number."},
+		{Name: "user_messages_per_hour", Sets: []string{"limit.user_messages_per_hour"}, Type: cty.Number, Form: formLimit,
+			Doc: "Messages that one user may send in an hour, from wherever he logs in; further ones are put off with 450, which says when there is room again. Only for `submission`, as all that is about users. What was sent is remembered over a restart. Left out: any number."},
+		{Name: "user_messages_per_day", Sets: []string{"limit.user_messages_per_day"}, Type: cty.Number, Form: formLimit,
+			Doc: "Messages that one user may send in 24 hours. Left out: any number."},
+		{Name: "user_recipients_per_hour", Sets: []string{"limit.user_recipients_per_hour"}, Type: cty.Number, Form: formLimit,
+			Doc: "Recipients of all that one user sends in an hour. Left out: any number."},
+		{Name: "user_recipients_per_day", Sets: []string{"limit.user_recipients_per_day"}, Type: cty.Number, Form: formLimit,
+			Doc: "Recipients of all that one user sends in 24 hours. Left out: any number."},
 		{Name: "recipients_per_message", Sets: []string{"limit.recipients_per_message"}, Type: cty.Number, Form: formRecipients,
 			Doc: "Recipients of one message; further ones are put off with 452, and the client sends them another. Left out: 1000. No fewer than 100 (RFC 5321 §4.5.3.1.8)."},
 		{Name: "header_size", Sets: []string{"limit.header_size"}, Type: cty.String, Form: formHeaderSize,
@@ -46,6 +54,9 @@ var limitsBlock = NestedBlock{Type: "limits", Repeatable: true,
 // messages know.
 var MessageLimits = []string{"messages_per_connection", "messages_per_hour", "recipients_per_hour", "recipients_per_message", "header_size", "data_timeout"}
 
+// UserLimits are those that only a service knows to which users log in to send.
+var UserLimits = []string{"user_messages_per_hour", "user_messages_per_day", "user_recipients_per_hour", "user_recipients_per_day"}
+
 var limitAttributes = []KindAttribute{
 	{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
 	{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\" or \"managesieve\"."},
@@ -55,6 +66,10 @@ var limitAttributes = []KindAttribute{
 	{Name: "messages_per_connection", Type: cty.Number, Doc: "Messages of one connection."},
 	{Name: "messages_per_hour", Type: cty.Number, Doc: "Messages of one client in an hour."},
 	{Name: "recipients_per_hour", Type: cty.Number, Doc: "Recipients of one client in an hour."},
+	{Name: "user_messages_per_hour", Type: cty.Number, Doc: "Messages of one user in an hour."},
+	{Name: "user_messages_per_day", Type: cty.Number, Doc: "Messages of one user in 24 hours."},
+	{Name: "user_recipients_per_hour", Type: cty.Number, Doc: "Recipients of one user in an hour."},
+	{Name: "user_recipients_per_day", Type: cty.Number, Doc: "Recipients of one user in 24 hours."},
 	{Name: "recipients_per_message", Type: cty.Number, Doc: "Recipients of one message."},
 	{Name: "header_size", Type: cty.Number, Doc: "Largest header of a message, in bytes."},
 	{Name: "errors", Type: cty.Number, Doc: "Errors before a connection ends."},
@@ -70,6 +85,7 @@ type LimitRange struct{ Least, Most int64 }
 var LimitRanges = map[string]LimitRange{
 	"connections": anyLimit, "connections_per_client": anyLimit, "connections_per_minute": anyLimit,
 	"messages_per_connection": anyLimit, "messages_per_hour": anyLimit, "recipients_per_hour": anyLimit,
+	"user_messages_per_hour": anyLimit, "user_messages_per_day": anyLimit, "user_recipients_per_hour": anyLimit, "user_recipients_per_day": anyLimit,
 	"recipients_per_message": {100, 1_000_000}, "header_size": {4 << 10, 64 << 20}, "errors": anyLimit,
 	"timeout": {1, 24 * 3600}, "data_timeout": {1, 24 * 3600},
 }

@@ -80,6 +80,14 @@ func (e *expander) addLimit(s section, srv *server, service string, all bool) bo
 			attrs[name] = e.val(number{0, known})
 			continue
 		}
+		if service != "submission" && slices.Contains(schema.UserLimits, name) {
+			if !all && v.fact() != absent {
+				v.errorf("Limit of another service", "Nobody logs in to %s to send, so that %s says nothing there. Put it into a block limits for submission.", service, name)
+				return false
+			}
+			attrs[name] = e.val(number{0, known})
+			continue
+		}
 		switch name {
 		case "header_size":
 			attrs[name] = e.val(v.size())

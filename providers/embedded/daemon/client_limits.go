@@ -50,7 +50,7 @@ func (c *clientLimits) limit(owner, service string, s *smtp.Settings) {
 		Connections: one.Connections, ConnectionsPerClient: one.ConnectionsPerClient, ConnectionsPerMinute: one.ConnectionsPerMinute,
 		MessagesPerConnection: one.MessagesPerConnection, MessagesPerHour: one.MessagesPerHour,
 		RecipientsPerHour: one.RecipientsPerHour, Recipients: one.RecipientsPerMessage,
-		HeaderSize: one.HeaderSize, Errors: one.Errors, Exempt: one.Exempt,
+		HeaderSize: one.HeaderSize, Errors: one.Errors, Exempt: one.Exempt, User: one.User,
 	}
 	s.Timeouts = smtp.Timeouts{Command: one.Timeout, Block: one.DataTimeout}
 }

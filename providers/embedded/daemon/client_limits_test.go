@@ -10,7 +10,7 @@ import (
 )
 
 const limitText = `{"owner":"main","service":%q,"connections":1,"connections_per_client":0,"connections_per_minute":0,"messages_per_connection":0,
-	"messages_per_hour":0,"recipients_per_hour":0,"recipients_per_message":0,"header_size":0,"errors":0,"timeout":0,"data_timeout":0,"exempt":[]}`
+	"messages_per_hour":0,"recipients_per_hour":0,"recipients_per_message":0,"user_messages_per_hour":0,"user_messages_per_day":0,"user_recipients_per_hour":0,"user_recipients_per_day":0,"header_size":0,"errors":0,"timeout":0,"data_timeout":0,"exempt":[]}`
 
 // Each service refuses in its own words, by limits that came while it ran, and who was
 // there before stays.

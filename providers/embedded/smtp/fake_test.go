@@ -111,6 +111,8 @@ func (f *fakeStore) AccountByID(_ context.Context, id int64) (*store.Account, er
 	return &store.Account{ID: id, Address: []string{"alice", "bob", "full", "late"}[id-1] + "@d.test"}, nil
 }
 
+func (f *fakeStore) MaySend(context.Context, store.Sending) error { return nil }
+
 func (f *fakeStore) CheckQuota(_ context.Context, account, size int64) error {
 	switch {
 	case account == 3 && size > 5000:

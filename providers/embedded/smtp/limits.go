@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/sessions"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 // Limits protect the server. The zero value of a field means its default. A client
@@ -24,6 +25,8 @@ type Limits struct {
 	LineLength            int // of a line of a message, bytes; 128 KiB
 	HeaderSize            int // of a message's header, bytes; 1 MiB
 	Hops                  int // Received fields before a message counts as looping; 50
+	// User is how much a user may send who has logged in.
+	User store.SendLimits
 	// Exempt are networks whose clients are not counted.
 	Exempt []netip.Prefix
 	// GreetDelay is how long the greeting is held back to see who talks before
@@ -60,6 +63,9 @@ func (l Limits) or(d Limits) Limits {
 		{&l.LineLength, d.LineLength}, {&l.HeaderSize, d.HeaderSize}, {&l.Hops, d.Hops},
 	} {
 		*one.v = cmp.Or(*one.v, one.def)
+	}
+	if l.User == (store.SendLimits{}) {
+		l.User = d.User
 	}
 	if l.Exempt == nil {
 		l.Exempt = d.Exempt

@@ -147,6 +147,7 @@ func (s *session) accept(ctx context.Context, tx *transaction, d *store.Draft) e
 	if s.account != nil {
 		e.Login = s.account.Address
 	}
+	e.Sending = s.sending(len(tx.recipients))
 	tx.obey(e)
 	received := s.received(tx, e.Received)
 	d.Prepend(received)

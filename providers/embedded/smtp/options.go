@@ -33,6 +33,7 @@ type Store interface {
 	AddressesOf(ctx context.Context, account int64) ([]string, error)
 	SenderOf(ctx context.Context, sender, forwarder string) (string, error)
 	AccountByID(ctx context.Context, id int64) (*store.Account, error)
+	MaySend(ctx context.Context, m store.Sending) error
 	CheckQuota(ctx context.Context, account, size int64) error
 	NewDraft(limit int64) *store.Draft
 	Accept(ctx context.Context, e *store.Envelope) error

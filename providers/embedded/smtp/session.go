@@ -132,6 +132,10 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 			return errNotYours
 		}
 	}
+	if err := s.limitSending(s.srv.group.Context(), 1); err != nil {
+		s.refuseSender(tx, err)
+		return err
+	}
 	if err := s.limitMessages(); err != nil {
 		s.refuseSender(tx, err)
 		return err
@@ -190,6 +194,9 @@ func (s *session) rcpt(tx *transaction, to string, opts *gosmtp.RcptOptions) err
 	}
 	r, err := s.resolve(a)
 	if err != nil {
+		return err
+	}
+	if err := s.limitSending(s.srv.group.Context(), len(tx.recipients)+1); err != nil {
 		return err
 	}
 	if err := s.limitRecipients(tx); err != nil {
@@ -289,6 +296,9 @@ func (s *session) storeError(op string, err error) *gosmtp.SMTPError {
 		return errOverQuota
 	case errors.Is(err, store.ErrTooLarge):
 		return errTooBig
+	}
+	if answer := s.tooMuch(err); answer != nil {
+		return answer
 	}
 	var rejected *store.RejectedError
 	if errors.As(err, &rejected) {

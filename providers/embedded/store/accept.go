@@ -14,7 +14,8 @@ import (
 //
 // The error is [ErrOverQuota] when one of the accounts has no room, and
 // [ErrUnknownUser] when one of them has been closed since it was resolved, and
-// [ErrRejected] when nobody wants it.
+// [ErrRejected] when nobody wants it. It is a [*SendLimitError] when its sender has
+// sent as much as he may.
 func (s *Store) Accept(ctx context.Context, e *Envelope) error {
 	done, err := s.sort(ctx, e)
 	defer done()
@@ -23,6 +24,9 @@ func (s *Store) Accept(ctx context.Context, e *Envelope) error {
 	}
 	err = s.write(ctx, func(t *tx) error {
 		if err := t.checkRoom(e); err != nil {
+			return err
+		}
+		if err := t.countSent(e.Sending, s.now()); err != nil {
 			return err
 		}
 		return t.deliver(e)

@@ -116,6 +116,9 @@ type Envelope struct {
 	Scripted map[int64]string
 	// Login is the address of the account that had logged in; empty: nobody had.
 	Login string
+	// Sending counts for its sender, and is refused where it is too much; nil: it
+	// does not.
+	Sending *Sending
 	// Sorted are places that go before Mailbox and SpecialUse, by account. An
 	// account without any place in it keeps nothing.
 	Sorted map[int64][]Place

@@ -21,6 +21,10 @@ type clientLimitAttrs struct {
 	MessagesPerHour       int64    `json:"messages_per_hour"`
 	RecipientsPerHour     int64    `json:"recipients_per_hour"`
 	RecipientsPerMessage  int64    `json:"recipients_per_message"`
+	UserMessagesPerHour   int64    `json:"user_messages_per_hour"`
+	UserMessagesPerDay    int64    `json:"user_messages_per_day"`
+	UserRecipientsPerHour int64    `json:"user_recipients_per_hour"`
+	UserRecipientsPerDay  int64    `json:"user_recipients_per_day"`
 	HeaderSize            int64    `json:"header_size"`
 	Errors                int64    `json:"errors"`
 	Timeout               int64    `json:"timeout"`
@@ -37,6 +41,8 @@ func (a *clientLimitAttrs) numbers() map[string]int64 {
 		"connections": a.Connections, "connections_per_client": a.ConnectionsPerClient, "connections_per_minute": a.ConnectionsPerMinute,
 		"messages_per_connection": a.MessagesPerConnection, "messages_per_hour": a.MessagesPerHour, "recipients_per_hour": a.RecipientsPerHour,
 		"recipients_per_message": a.RecipientsPerMessage, "header_size": a.HeaderSize, "errors": a.Errors,
+		"user_messages_per_hour": a.UserMessagesPerHour, "user_messages_per_day": a.UserMessagesPerDay,
+		"user_recipients_per_hour": a.UserRecipientsPerHour, "user_recipients_per_day": a.UserRecipientsPerDay,
 		"timeout": a.Timeout, "data_timeout": a.DataTimeout,
 	}
 }
@@ -56,6 +62,8 @@ func (a *clientLimitAttrs) check() error {
 			return fmt.Errorf("%s is %d: expected 0, or %d to %d", name, n, r.Least, r.Most)
 		case a.Service != "smtp" && a.Service != "submission" && slices.Contains(schema.MessageLimits, name):
 			return fmt.Errorf("%s is %d: %s takes no messages", name, n, a.Service)
+		case a.Service != "submission" && slices.Contains(schema.UserLimits, name):
+			return fmt.Errorf("%s is %d: nobody logs in to %s to send", name, n, a.Service)
 		}
 	}
 	return checkNetworks("exempt", a.Exempt)
@@ -68,6 +76,7 @@ type ClientLimit struct {
 	Connections, ConnectionsPerClient, ConnectionsPerMinute     int
 	MessagesPerConnection, MessagesPerHour                      int
 	RecipientsPerHour, RecipientsPerMessage, HeaderSize, Errors int
+	User                                                        SendLimits
 	Timeout, DataTimeout                                        time.Duration
 	Exempt                                                      []netip.Prefix
 }
@@ -81,6 +90,10 @@ func (s *Store) ClientLimits(ctx context.Context) (list []ClientLimit, err error
 			MessagesPerConnection: int(a.MessagesPerConnection), MessagesPerHour: int(a.MessagesPerHour),
 			RecipientsPerHour: int(a.RecipientsPerHour), RecipientsPerMessage: int(a.RecipientsPerMessage),
 			HeaderSize: int(a.HeaderSize), Errors: int(a.Errors),
+			User: SendLimits{
+				MessagesPerHour: int(a.UserMessagesPerHour), MessagesPerDay: int(a.UserMessagesPerDay),
+				RecipientsPerHour: int(a.UserRecipientsPerHour), RecipientsPerDay: int(a.UserRecipientsPerDay),
+			},
 			Timeout: time.Duration(a.Timeout) * time.Second, DataTimeout: time.Duration(a.DataTimeout) * time.Second,
 			Exempt: networks(a.Exempt),
 		})

@@ -314,6 +314,7 @@ var migrations = [][]string{
 			last_at BIGINT NOT NULL
 		) {clustered}`,
 	},
+	sendingTables,
 }
 
 // migrate brings the tables to the newest version, in one transaction.
