@@ -41,13 +41,10 @@ func (a *app) queues(ctx context.Context, data string) ([]queued, int) {
 	entries := []queued{}
 	code := a.eachDataDir(ctx, data, func(dir string) error {
 		list, err := admin.NewClient(dir).Queue(ctx)
-		if errors.Is(err, admin.ErrNotRunning) {
-			return fmt.Errorf("%s: %w: \"mailform start\" starts it", dir, err)
-		}
 		for _, e := range list {
 			entries = append(entries, queued{dir, e})
 		}
-		return err
+		return notRunning(dir, err)
 	})
 	return entries, code
 }

@@ -74,6 +74,12 @@ func (d *fakeDaemon) Message(_ context.Context, id int64, w io.Writer) error {
 	return err
 }
 
+func (d *fakeDaemon) Slowed() []SlowedLogin {
+	return []SlowedLogin{{Who: "192.0.2.7", Failures: 20, Locked: "2026-11-26T12:15:00Z", Forgotten: "2026-11-26T12:20:00Z"}}
+}
+
+func (d *fakeDaemon) Unlock(who []string) []string { return who[:1] }
+
 func (d *fakeDaemon) ChangeQueue(_ context.Context, r QueueRequest) (int, error) {
 	if r.Action != "hold" {
 		return 0, &Error{Code: "invalid", Message: "the action is strange"}
@@ -412,5 +418,18 @@ func TestQueue(t *testing.T) {
 	}
 	if _, err := c.ChangeQueue(t.Context(), QueueRequest{Action: "eat"}); !errors.As(err, &refusal) {
 		t.Errorf("a strange action: %v", err)
+	}
+}
+
+func TestLoginsThatAreSlowedDown(t *testing.T) {
+	dir := t.TempDir()
+	serve(t, dir, &fakeDaemon{})
+	c := NewClient(dir)
+	list, err := c.Slowed(t.Context())
+	if err != nil || len(list) != 1 || list[0].Who != "192.0.2.7" || list[0].Failures != 20 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if who, err := c.Unlock(t.Context(), []string{"192.0.2.7", "bob@example.com"}); err != nil || len(who) != 1 || who[0] != "192.0.2.7" {
+		t.Errorf("%v, %v", who, err)
 	}
 }

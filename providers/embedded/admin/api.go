@@ -111,6 +111,31 @@ type ListenerStatus struct {
 	Connections int    `json:"connections"`
 }
 
+// Slowed is the answer of GET /v1/slowed.
+type Slowed struct {
+	Logins []SlowedLogin `json:"logins"`
+}
+
+// A SlowedLogin is an account, which need not exist, or a network, whose logins have
+// failed so often that further ones have to wait. Times are RFC 3339.
+type SlowedLogin struct {
+	Who       string `json:"who"`
+	Failures  int    `json:"failures"`
+	Locked    string `json:"locked,omitempty"` // until when nothing from it is looked at
+	Forgotten string `json:"forgotten"`        // when all is forgotten, if there is no more
+}
+
+// UnlockRequest is what POST /v1/unlock takes: accounts, networks, and addresses in
+// them.
+type UnlockRequest struct {
+	Who []string `json:"who"`
+}
+
+// Unlocked is the answer: those of them that were slowed down.
+type Unlocked struct {
+	Who []string `json:"who"`
+}
+
 // SignedZones is the answer of GET /v1/dnssec.
 type SignedZones struct {
 	Zones []SignedZone `json:"zones"`

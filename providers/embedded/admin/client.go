@@ -128,6 +128,21 @@ func (c *Client) Queue(ctx context.Context) ([]QueueEntry, error) {
 	return out.Entries, err
 }
 
+// Slowed lists whose logins have to wait.
+func (c *Client) Slowed(ctx context.Context) ([]SlowedLogin, error) {
+	var out Slowed
+	err := c.call(ctx, http.MethodGet, "/v1/slowed", nil, &out)
+	return out.Logins, err
+}
+
+// Unlock forgets the failed logins of accounts and networks, and returns of whom there
+// were any.
+func (c *Client) Unlock(ctx context.Context, who []string) ([]string, error) {
+	var out Unlocked
+	err := c.call(ctx, http.MethodPost, "/v1/unlock", UnlockRequest{who}, &out)
+	return out.Who, err
+}
+
 // Message writes the message of a queue entry.
 func (c *Client) Message(ctx context.Context, id int64, w io.Writer) error {
 	return c.call(ctx, http.MethodGet, "/v1/queue/"+strconv.FormatInt(id, 10), nil, w)

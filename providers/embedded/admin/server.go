@@ -36,6 +36,10 @@ type Hooks interface {
 	SignedZones(ctx context.Context, zone string) ([]SignedZone, error)
 	// Sign does what a [SigningRequest] asks for.
 	Sign(ctx context.Context, r SigningRequest) error
+	// Slowed lists whose logins have to wait.
+	Slowed() []SlowedLogin
+	// Unlock forgets failed logins, and returns of whom there were any.
+	Unlock(who []string) []string
 	// Queue lists the queue.
 	Queue(ctx context.Context) ([]QueueEntry, error)
 	// Message writes the message of a queue entry.
@@ -69,6 +73,8 @@ func newServer(h Hooks, s Store, log *slog.Logger, limit int64) http.Handler {
 	mux.HandleFunc("GET /v1/dnssec", srv.signedZones)
 	mux.HandleFunc("POST /v1/dnssec", srv.sign)
 	mux.HandleFunc("GET /v1/queue", srv.queue)
+	mux.HandleFunc("GET /v1/slowed", srv.slowed)
+	mux.HandleFunc("POST /v1/unlock", srv.unlock)
 	mux.HandleFunc("GET /v1/queue/{id}", srv.message)
 	mux.HandleFunc("POST /v1/queue", srv.changeQueue)
 	return mux
@@ -204,6 +210,18 @@ func (s *server) queue(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.answer(w, Queue{entries})
+}
+
+func (s *server) slowed(w http.ResponseWriter, _ *http.Request) {
+	s.answer(w, Slowed{s.hooks.Slowed()})
+}
+
+func (s *server) unlock(w http.ResponseWriter, r *http.Request) {
+	var req UnlockRequest
+	if !s.decode(w, r, "unlock", &req) {
+		return
+	}
+	s.answer(w, Unlocked{s.hooks.Unlock(req.Who)})
 }
 
 func (s *server) message(w http.ResponseWriter, r *http.Request) {

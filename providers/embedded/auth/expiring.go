@@ -46,6 +46,26 @@ func (m *expiring[K, V]) put(key K, value V, until, now time.Time) {
 	m.entries[key] = expiringEntry[V]{value, until}
 }
 
+// drop takes an entry out, and reports whether it was there.
+func (m *expiring[K, V]) drop(key K) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.entries[key]
+	delete(m.entries, key)
+	return ok
+}
+
+// each calls do for the entries that have not ended, in no order.
+func (m *expiring[K, V]) each(now time.Time, do func(K, V)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, e := range m.entries {
+		if now.Before(e.until) {
+			do(k, e.value)
+		}
+	}
+}
+
 // evict makes room: of some entries, which Go's map chooses anyhow, those that
 // have ended go, or the one that ends first.
 func (m *expiring[K, V]) evict(now time.Time) {

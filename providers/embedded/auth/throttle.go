@@ -23,8 +23,11 @@ const (
 	maxAccountDelay = 4 * time.Second
 	// forgiveEvery is how long it takes for one failure to be forgotten.
 	forgiveEvery = time.Minute
-	// maxFailures are counted, so that all are forgotten in time.
+	// maxFailures are counted, so that all are forgotten in time. An address with so
+	// many is locked for lockedFor: nothing that comes from it is looked at. An account
+	// is not: whoever guesses would lock its owner out.
 	maxFailures = 20
+	lockedFor   = 15 * time.Minute
 	// throttleSize is how many addresses, and accounts, are remembered.
 	throttleSize = 16384
 )
@@ -41,6 +44,8 @@ type tally struct {
 	failures int
 	since    time.Time // from when on the next one is forgotten after forgiveEvery
 	nextTry  time.Time // before that, nothing from this peer is looked at
+	locked   time.Time // until then, nothing from this peer is looked at
+	name     string    // of the account, or the beginning of it
 }
 
 // at is the tally some time later.
@@ -64,7 +69,11 @@ func (t tally) delay(longest time.Duration) time.Duration {
 }
 
 func (t tally) expires() time.Time {
-	return t.since.Add(time.Duration(t.failures) * forgiveEvery)
+	forgotten := t.since.Add(time.Duration(t.failures) * forgiveEvery)
+	if t.locked.After(forgotten) {
+		return t.locked
+	}
+	return forgotten
 }
 
 // An accountKey is a digest, so that an entry has the same size however long the
@@ -99,6 +108,9 @@ func (t *throttle) wait(k throttleKeys, now time.Time) (time.Duration, bool) {
 	}
 	y, _ := t.peers.get(k.peer, now)
 	y = y.at(now)
+	if y.locked.After(now) {
+		return 0, false
+	}
 	delay := y.delay(maxPeerDelay)
 	if delay == 0 {
 		return wait, true
@@ -121,17 +133,26 @@ func (t *throttle) failed(k throttleKeys, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if k.peer.IsValid() {
-		count(t.peers, k.peer, now)
+		count(t.peers, k.peer, now, func(y *tally) {
+			if y.failures == maxFailures {
+				y.locked = now.Add(lockedFor)
+			}
+		})
 	}
 	if k.account != "" {
-		count(t.accounts, sha256.Sum256([]byte(k.account)), now)
+		count(t.accounts, sha256.Sum256([]byte(k.account)), now, func(y *tally) { y.name = k.account[:min(len(k.account), maxName)] })
 	}
 }
 
-func count[K comparable](m *expiring[K, tally], key K, now time.Time) {
+// maxName is how much of the name of an account is remembered: as long as an address
+// may be (RFC 5321 §4.5.3.1.3).
+const maxName = 254
+
+func count[K comparable](m *expiring[K, tally], key K, now time.Time, note func(*tally)) {
 	y, _ := m.get(key, now)
 	y = y.at(now)
 	y.failures = min(y.failures+1, maxFailures)
+	note(&y)
 	m.put(key, y, y.expires(), now)
 }
 

@@ -330,3 +330,14 @@ func TestWhatIsSaidBeforeTLSIsForgotten(t *testing.T) {
 		})
 	}
 }
+
+func TestNobodyIsSlowedDownAtTheStart(t *testing.T) {
+	t.Parallel()
+	r := runIn(t, t.TempDir())
+	if list, err := r.Slowed(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if who, err := r.Unlock(t.Context(), []string{"192.0.2.7"}); err != nil || len(who) != 0 {
+		t.Errorf("unlocked %v, %v", who, err)
+	}
+}
