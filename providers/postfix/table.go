@@ -23,6 +23,9 @@ type row struct {
 
 // A mark says whose a row is.
 type mark struct {
+	// Key is that of its row, in the text alone: a row that somebody puts in the place of
+	// another one is his. Marks of earlier versions have none.
+	Key     string `json:"key,omitempty"`
 	Owner   string `json:"owner,omitempty"`   // address in the configuration
 	Lineage string `json:"lineage,omitempty"` // of the state
 	// Revision is another one after each change.
@@ -80,7 +83,14 @@ func logicalLines(text []byte, m **mark) []tableLine {
 			if i := strings.IndexAny(trimmed, " \t\v\f\r"); i >= 0 {
 				key, value = trimmed[:i], strings.TrimSpace(trimmed[i:])
 			}
-			out = append(out, tableLine{strings.ToLower(key), value, *m})
+			key = strings.ToLower(key)
+			if *m != nil && (*m).Key != "" && (*m).Key != key {
+				*m = nil
+			}
+			if *m != nil {
+				(*m).Key = ""
+			}
+			out = append(out, tableLine{key, value, *m})
 			*m = nil
 		}
 	}
@@ -137,7 +147,9 @@ func (t *table) text() ([]byte, error) {
 			return nil, err
 		}
 		if r.mark != nil {
-			text, err := json.Marshal(r.mark)
+			m := *r.mark
+			m.Key = r.key
+			text, err := json.Marshal(m)
 			if err != nil {
 				return nil, err
 			}
