@@ -79,13 +79,26 @@ type real struct {
 	t           *testing.T
 	parts       []mailtest.System
 	far         bool
-	smallDisks  bool // all that mailform writes lies on ones
+	smallDisks  bool  // all that mailform writes lies on ones
+	noDisks     error // why it does not, where that is not meant
 	swaks, curl string
 	count       int
 }
 
 // newReal applies it, as others have changed its text.
 func newReal(t *testing.T, mail string, far bool, parts []mailtest.System, change ...func(string) string) *real {
+	t.Helper()
+	r := layReal(t, mail, far, parts, change...)
+	out := r.apply()
+	if !strings.Contains(out, "Apply complete!") {
+		t.Fatalf("apply: %s", out)
+	}
+	r.noChanges()
+	return r
+}
+
+// layReal lays it out to be applied.
+func layReal(t *testing.T, mail string, far bool, parts []mailtest.System, change ...func(string) string) *real {
 	t.Helper()
 	r := &real{world: newWorld(t, nil), t: t, parts: parts, far: far, swaks: need(t, "swaks"), curl: need(t, "curl")}
 	text := readFile(t, "../../examples/real/main.mf.hcl")
@@ -114,11 +127,6 @@ func newReal(t *testing.T, mail string, far bool, parts []mailtest.System, chang
 	r.write("providers.mf.hcl", providers)
 	r.onSmallDisks()
 	r.env = append(r.env, "MF_VAR_mail="+mail)
-	out := r.apply()
-	if !strings.Contains(out, "Apply complete!") {
-		t.Fatalf("apply: %s", out)
-	}
-	r.noChanges()
 	return r
 }
 
