@@ -186,7 +186,7 @@ func (s *Session) countQueued(ctx context.Context, w *world, wanted []schema.Res
 		for i := range observed {
 			o := &observed[i]
 			_, known := s.prior.Resources[schema.ID{Target: target, Kind: o.Kind, Key: o.Key}]
-			if o.Kind == schema.KindService && (known || o.Owner != "") && !slices.ContainsFunc(wanted, func(r schema.Resource) bool {
+			if (o.Kind == schema.KindService || o.Kind == schema.KindProcess) && (known || o.Owner != "") && !slices.ContainsFunc(wanted, func(r schema.Resource) bool {
 				return r.Kind == o.Kind && r.Target == target && r.Key == o.Key
 			}) {
 				goes = append(goes, target)
@@ -200,7 +200,9 @@ func (s *Session) countQueued(ctx context.Context, w *world, wanted []schema.Res
 		if err != nil {
 			return hcl.Diagnostics{cannotRead(target, "count what waits in its queue: "+err.Error())}
 		}
-		w.queued[target] = n
+		if n >= 0 {
+			w.queued[target] = n
+		}
 	}
 	return nil
 }

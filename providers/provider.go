@@ -68,7 +68,7 @@ type Held struct{ Messages, Bytes int64 }
 // A Queuer is a provider whose service keeps mail on its way to others in a queue.
 type Queuer interface {
 	// Queued counts the messages that wait in the queue. It is asked where a plan
-	// takes the service away.
+	// takes the service, or the process, away. A number below 0: it cannot be told.
 	Queued(ctx context.Context) (int64, error)
 }
 

@@ -71,6 +71,62 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
+// Mail changes hands from the embedded server to a pair and back. What waits in the queue
+// of the one that goes is delivered before it is stopped, and what it keeps stays: on
+// the way back, the mailboxes are as they were.
+func TestHandOverFromEmbedded(t *testing.T) {
+	t.Parallel()
+	postfix := mailtest.Postfix(t)
+	need(t, "smtp-sink")
+	r := newReal(t, "embedded", false, []mailtest.System{postfix, mailtest.Dovecot(t)})
+	r.port["relay"] = porttest.Port(t)
+	r.edit("main.mf.hcl", "  smtp { listen", "  relay { host = \""+r.addr("relay")+"\" }\n  smtp { listen")
+	r.apply()
+	first, res := r.send("alice@example.com")
+	if res.code != 0 {
+		t.Fatalf("mail for alice: %v", res)
+	}
+	r.found("alice", first)
+	embedded := func() bool { return r.mailform("status").code == 0 }
+	for _, step := range []struct {
+		mail, from, greets string
+		stopped            func() bool
+	}{
+		{"postfix-dovecot", "the embedded server", "Postfix", func() bool { return !embedded() && postfix.PID() != 0 }},
+		{"embedded", "Postfix", "ESMTP Service Ready", func() bool { return embedded() && postfix.PID() == 0 }},
+	} {
+		subject := r.submitElsewhere() // nobody is there to take it
+		r.env = append(r.env, "MF_VAR_mail="+step.mail)
+		if plan := r.mailform("plan"); plan.code != 0 || !strings.Contains(plan.stdout, "1 message waits in its queue: it goes on to deliver") {
+			t.Fatalf("plan for %s: %v", step.mail, plan)
+		}
+		res := r.mailform("apply", "-auto-approve", "-confirm=all")
+		if res.code != 1 || !strings.Contains(res.stderr, "Not stopped yet") || !strings.Contains(strings.Join(strings.Fields(res.stderr), " "), "1 message waits in the queue of "+step.from) {
+			t.Fatalf("apply for %s, with a message that cannot be delivered: %v", step.mail, res)
+		}
+		if step.stopped() {
+			t.Errorf("%s is stopped while a message waits in its queue", step.from)
+		}
+		s := dial(t, r.addr("smtp"))
+		if got := s.line(); !strings.Contains(got, step.greets) {
+			t.Errorf("with %s the server greets with %q", step.mail, got)
+		}
+		_ = s.c.Close()
+		r.delivered("al@example.com", "alice")
+
+		relay := r.sink(nil)
+		r.ok("apply", "-auto-approve", "-confirm=all")
+		r.noChanges()
+		if n := relay.count(subject, "friend@elsewhere.test"); n != 1 || len(relay.messages()) != 1 {
+			t.Errorf("with %s the relay has the message %d times, and %d messages", step.mail, n, len(relay.messages()))
+		}
+		relay.end()
+		eventually(t, step.from+" is stopped", step.stopped)
+		r.delivered("al@example.com", "alice")
+	}
+	r.found("alice", first)
+}
+
 // submitElsewhere has bob submit a message for another house, and returns its subject.
 func (r *real) submitElsewhere() string {
 	r.t.Helper()

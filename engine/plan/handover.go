@@ -59,16 +59,17 @@ func (m *maker) handOvers() map[schema.ID]bool {
 // delivered before it is stopped.
 func (m *maker) handOn(listeners map[schema.ID]bool) {
 	takes := map[string]bool{} // targets that are to take mail
-	gives := map[string]bool{} // those that no longer know whom to give it to
+	gives := map[string]bool{} // those that no longer know whom to give it to, or whose it is
 	for i := range m.plan.Changes {
 		c := &m.plan.Changes[i]
-		switch {
-		case c.Action == Delete && c.ID.Kind == schema.KindDelivery:
-			gives[c.ID.Target] = true
-		case c.Action != Delete && c.Action != Forget && c.ID.Kind == schema.KindListener && text(c.After, "service") == "smtp":
+		smtp := c.PrevID.Kind == schema.KindListener && text(c.Before, "service") == "smtp"
+		if c.PrevID.Kind == schema.KindDelivery || c.PrevID.Kind == schema.KindMailDomain || smtp {
+			if c.Action == Delete || c.Action == Replace && c.PrevID.Target != c.ID.Target {
+				gives[c.PrevID.Target] = true
+			}
+		}
+		if c.Action != Delete && c.Action != Forget && c.ID.Kind == schema.KindListener && text(c.After, "service") == "smtp" {
 			takes[c.ID.Target] = true
-		case c.Action == Replace && c.PrevID.Target != c.ID.Target && c.PrevID.Kind == schema.KindDelivery:
-			gives[c.PrevID.Target] = true
 		}
 	}
 	for i := range m.plan.Changes {
@@ -76,11 +77,12 @@ func (m *maker) handOn(listeners map[schema.ID]bool) {
 		if listeners[c.PrevID] {
 			c.HandedOver = true
 		}
-		if c.Action != Delete || c.ID.Kind != schema.KindService {
+		process := c.ID.Kind == schema.KindProcess
+		if c.Action != Delete || !process && c.ID.Kind != schema.KindService {
 			continue
 		}
 		c.HandedOver = len(takes) > 0 && gives[c.ID.Target] && !takes[c.ID.Target]
-		if n, ok := m.in.Queued[c.ID.Target]; ok {
+		if n, ok := m.in.Queued[c.ID.Target]; ok && (!process || c.HandedOver || n > 0) {
 			c.Notes = []string{queueNote(n, c.HandedOver)}
 		}
 	}

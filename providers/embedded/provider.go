@@ -334,9 +334,17 @@ func (p *Provider) stop(ctx context.Context, changes []providers.Change) ([]prov
 	for i, c := range changes {
 		observed[i] = gone(c)
 	}
+	handedOver := slices.ContainsFunc(changes, func(c providers.Change) bool { return c.HandedOver })
 	live, err := p.place.client().Resources(ctx)
 	if errors.Is(err, admin.ErrNotRunning) {
-		return observed, nil
+		if !handedOver {
+			return observed, nil
+		}
+		// What lies in its queue does not wait for a start that never comes.
+		if err := p.drain(ctx); err != nil {
+			return nil, err
+		}
+		return observed, p.place.stop(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("stop the daemon: %w", err)
@@ -344,6 +352,11 @@ func (p *Provider) stop(ctx context.Context, changes []providers.Change) ([]prov
 	for _, r := range live.Resources {
 		if r.Kind == schema.KindListener && r.Lineage != p.lineage {
 			return observed, nil
+		}
+	}
+	if handedOver {
+		if err := p.drain(ctx); err != nil {
+			return nil, err
 		}
 	}
 	return observed, p.place.stop(ctx)
