@@ -35,7 +35,7 @@ func newMetrics(d *daemon) *metrics {
 			Name: "mailform_logins_total", Help: "Attempts to log in.",
 		}, []string{"service", "result"}),
 		limits: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mailform_limits_met_total", Help: "How often clients met a limit, by the words of the block limits.",
+			Name: "mailform_limits_met_total", Help: "How often clients met a limit, by the words of the block limits; dnsbl: a list had them, greylist: they were put off.",
 		}, []string{"server", "service", "limit"}),
 	}
 	m.registry.MustRegister(m.events, m.logins, m.limits, gauges{d},
