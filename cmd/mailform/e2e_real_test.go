@@ -266,6 +266,9 @@ user "new" {
 	r.noChanges()
 	r.delivered("new@example.com", "new")
 
+	// Settings of both servers change with him, so that they read their configuration again.
+	settings := readFile(r.t, filepath.Join(r.dir, "main.mf.hcl"))
+	r.edit("main.mf.hcl", "  addresses = [", "  message_size_limit = \"20MiB\"\n  retention = \"10d\"\n  addresses = [")
 	r.write("more.mf.hcl", strings.Replace(readFile(r.t, filepath.Join(r.dir, "more.mf.hcl")), "name          = \"new\"", "name          = \"new\"\n  protocols     = [\"pop3\"]", 1))
 	r.apply()
 	r.noChanges()
@@ -274,6 +277,7 @@ user "new" {
 		r.t.Errorf("new does not read by POP3: %v", res)
 	}
 
+	r.write("main.mf.hcl", settings)
 	r.write("more.mf.hcl", "\n")
 	if out := r.ok("plan"); !strings.Contains(out, "1 message") {
 		r.t.Errorf("the plan does not say how much mail goes: %s", out)

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -155,6 +156,8 @@ func TestIdleSurvives(t *testing.T) {
 	r.apply(creates(parameter("protocol imap/mail_max_userip_connections", "17"))...) // reloads
 	r.apply(r.removal(user("bob", nil)))
 	eventually(t, "bob, who was taken away, cannot log in", func() bool { return !r.logsIn("bob", "imap://"+r.imap+"/") })
+	// Six seconds after each reload Dovecot would end what is left of before, by its own defaults.
+	time.Sleep(8 * time.Second)
 	if now := strings.TrimSpace(r.read("run/master.pid")); now != pid {
 		t.Errorf("it was restarted: process %s is %s now", pid, now)
 	}
@@ -164,6 +167,12 @@ func TestIdleSurvives(t *testing.T) {
 	expect("* 1 EXISTS")
 	say("DONE")
 	expect("c OK")
+
+	r.apply(r.removal(service())) // and then nobody outlives it
+	_ = c.SetReadDeadline(time.Now().Add(60 * time.Second))
+	if rest, err := io.ReadAll(in); err != nil {
+		t.Errorf("the session goes on after Dovecot was stopped: %q, %v", rest, err)
+	}
 }
 
 // Mail of a user who was removed is kept until the time of the store is over: he

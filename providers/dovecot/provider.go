@@ -120,7 +120,7 @@ func (p *Provider) service(t *tree) *service.Service {
 	return &service.Service{
 		Host: p.host, Unit: p.unit,
 		Start:  host.Cmd(p.program("dovecot"), "-c", p.mainFile()),
-		Stop:   host.Cmd(p.program("doveadm"), "-c", p.mainFile(), "stop"),
+		Stop:   host.Cmd("sh", "-c", stopScript, "sh", pidFile, p.program("doveadm"), p.mainFile()),
 		Reload: host.Cmd(p.program("doveadm"), "-c", p.mainFile(), "reload"),
 		Alive: func(ctx context.Context) (bool, error) {
 			files, err := p.host.Read(ctx, pidFile)
@@ -139,6 +139,17 @@ func (p *Provider) service(t *tree) *service.Service {
 		},
 	}
 }
+
+// stopScript stops Dovecot with all its processes. With shutdown_clients = no, which lets
+// sessions go on when it reads its settings again, those that serve somebody would
+// outlive it.
+const stopScript = `pid=$(cat "$1") || exit 1
+processes=$(grep -ls "^PPid:[[:space:]]*$pid\$" /proc/[0-9]*/status | cut -d / -f 3)
+"$2" -c "$3" stop || exit 1
+for p in $processes; do
+  grep -aqs dovecot "/proc/$p/cmdline" && kill -TERM "$p"
+done
+exit 0`
 
 // A state is all that there is.
 type state struct {

@@ -234,7 +234,8 @@ func (s *settings) writeStore(b *strings.Builder, e environment) {
 		fmt.Fprintf(b, "hostname = %s\n", s.store.hostname)
 	}
 	d := e.dialect
-	fmt.Fprintf(b, "ssl = yes\n%s = %s%s\n%s = %s%s\n", d.certificate, d.file, certificate, d.key, d.file, key)
+	// By itself Dovecot ends all sessions a few seconds after it was told to read its settings.
+	fmt.Fprintf(b, "shutdown_clients = no\nssl = yes\n%s = %s%s\n%s = %s%s\n", d.certificate, d.file, certificate, d.key, d.file, key)
 	d.store(b, s.store)
 }
 
