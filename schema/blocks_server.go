@@ -47,7 +47,7 @@ var serverBlock = &BlockType{
 				{Name: "listen", Type: cty.List(cty.String), Required: true, NonEmpty: true, Form: FormListen, Doc: "Where to listen: `host:port`."},
 			}},
 		locationBlock("storage", "Where the server that keeps mail has it. Left out: where it is. Another path moves all mail there; see [locations](../operation.md#locations)."),
-		locationBlock("queue", "Where the server that takes mail has what is on its way. Left out: where it is. Another path moves all of it there."),
+		queueBlock,
 		{Type: "tls", Doc: "A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory.",
 			Attributes: []Attribute{
 				{Name: "certificate", Type: cty.String, Required: true, Form: FormPath,

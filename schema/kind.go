@@ -63,6 +63,7 @@ const (
 	KindDNSBL      = "dnsbl"
 	KindGreylist   = "greylist"
 	KindSmarthost  = "smarthost"
+	KindSending    = "sending"
 	KindSecondary  = "secondary"
 	KindRateLimit  = "ratelimit"
 	KindLimit      = "limit"
@@ -188,6 +189,11 @@ var kinds = append([]*Kind{
 		Name: KindSmarthost, Rank: 26,
 		Doc:        "A server that a mail server hands mail for elsewhere to.",
 		Attributes: smarthostAttributes,
+	},
+	{
+		Name: KindSending, Rank: 27,
+		Doc:        "How a mail server hands on what is for elsewhere.",
+		Attributes: sendingAttributes,
 	},
 	{
 		Name: KindUpkeep, Rank: 28,

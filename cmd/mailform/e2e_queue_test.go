@@ -279,6 +279,33 @@ user "friend" {
 	}
 }
 
+// The sender of a message that waits is told so after the time that is set, once.
+func TestTheSenderIsToldOfADelay(t *testing.T) {
+	t.Parallel()
+	w := newHouse(t, "1MiB")
+	w.edit("main.mf.hcl", `["1s", "1s", "1s"]`, `["1s", "1s", "1s", "1s", "1h"]`)
+	w.edit("main.mf.hcl", "  relay {", "  queue {\n    delay_warning = \"1s\"\n    concurrency   = 2\n  }\n  relay {")
+	if out := w.apply(); !strings.Contains(out, "server.main.sending") {
+		t.Errorf("the plan does not say how mail is handed on:\n%s", out)
+	}
+	w.noChanges()
+	s := w.submit("alice@example.com")
+	if got := s.message("alice@example.com", "friend@elsewhere.test", "From: alice@example.com\r\nSubject: slow\r\n\r\nx"); !strings.HasPrefix(got, "250") {
+		t.Fatal(got)
+	}
+	soon := func() bool { return strings.Count(w.log(), "delivery deferred") >= 5 }
+	eventually(t, "five attempts were made", soon)
+	if got := w.subjects("alice@example.com", "INBOX"); len(got) != 1 {
+		t.Fatalf("alice got %v, want one report", got)
+	}
+	report := w.newest("alice@example.com", "INBOX")
+	for _, want := range []string{"Action: delayed\r\n", "Will-Retry-Until: ", "Final-Recipient: rfc822; friend@elsewhere.test\r\n"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("the report has no %q:\n%s", want, report)
+		}
+	}
+}
+
 // When the relay stays away, the sender hears of it at the end of the schedule.
 func TestTheQueueGivesUpInTheEnd(t *testing.T) {
 	t.Parallel()

@@ -245,6 +245,24 @@ shared_folder "b" {
   name   = "b"
 }`, summary: "Server without shared folders", detail: []string{"no shared folders at dovecot", "b@example.org"}, at: "domain.b",
 		},
+		"how mail is handed on, at Postfix": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  queue { delay_warning = "8h" }
+}`, summary: "Setting that the provider does not have", detail: []string{"postfix decides by its own configuration", "set delay_warning_time by the attribute parameters"}, at: `"8h"`,
+		},
+		"how mail is handed on, at Sendmail, which has no word for it": {
+			hcl: `!provider "sendmail" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [sendmail, dovecot]
+  queue { concurrency_per_destination = 2 }
+}`, summary: "Setting that the provider does not have", detail: []string{"sendmail decides by its own configuration", "Leave it out."}, at: "2",
+		},
 		"upkeep at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

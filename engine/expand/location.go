@@ -16,6 +16,9 @@ func (e *expander) addLocations(s section, srv *server) {
 			continue
 		}
 		target, path := srv.roles[l.role], sub.attr("path")
+		if path.fact() == absent {
+			continue
+		}
 		if why := refusesLocation(target, l.content); why != "" {
 			path.errorf("Setting that the provider does not have", "%s of %s: %s %s.", path.path, srv.addr, target, why)
 			continue

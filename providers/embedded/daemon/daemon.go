@@ -71,6 +71,7 @@ type daemon struct {
 	transfers  *transfer.Server
 	queue      *queue.Queue
 	smarthosts atomic.Pointer[[]queue.Relay]
+	sending    atomic.Pointer[map[string]store.Sending]
 	reporter   *tlsReporter
 	metrics    *metrics
 	// index narrows searches; nil where it cannot be kept.
@@ -243,7 +244,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 
 // loadDeclared takes over all that the store declares for the services.
 func (d *daemon) loadDeclared(ctx context.Context) error {
-	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadUpkeep(ctx))
+	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
 }
 
 // loadSettings takes over the servers' settings and certificates.
@@ -283,6 +284,7 @@ func (d *daemon) queueSettings() queue.Settings {
 	for i, s := range d.live.all() {
 		if i == 0 {
 			qs.Hostname, qs.RelayHost, qs.Retry = s.Hostname, s.RelayHost, s.Retry
+			d.sendAs(&qs, s.Key)
 		}
 		qs.Addresses = append(qs.Addresses, s.Addresses...)
 	}

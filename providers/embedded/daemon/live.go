@@ -154,7 +154,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	settings, lookups, filters, secondaries := false, false, false, false
-	limits, clientLimits, inbound, smarthosts, upkeep := false, false, false, false, false
+	limits, clientLimits, inbound, smarthosts, sending, upkeep := false, false, false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -174,6 +174,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			inbound = true
 		case schema.KindSmarthost:
 			smarthosts = true
+		case schema.KindSending:
+			sending = true
 		case schema.KindUpkeep:
 			upkeep = true
 		case schema.KindZone, schema.KindDNSSEC:
@@ -215,6 +217,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if smarthosts {
 		if err := d.loadSmarthosts(ctx); err != nil {
 			d.log.Error("load the smarthosts", "error", err)
+		}
+	}
+	if sending {
+		if err := d.loadSending(ctx); err != nil {
+			d.log.Error("load how mail is handed on", "error", err)
 		}
 	}
 	if upkeep || settings { // warnings have the name of the server

@@ -71,6 +71,32 @@ func (d *daemon) makeQueue() {
 	})
 }
 
+// loadSending takes over from the store how mail is handed on.
+func (d *daemon) loadSending(ctx context.Context) error {
+	all, err := d.store.Sending(ctx)
+	if err != nil {
+		return err
+	}
+	d.sending.Store(&all)
+	return nil
+}
+
+// sendAs adds to the settings of the queue how a server hands on mail.
+func (d *daemon) sendAs(qs *queue.Settings, owner string) {
+	all := d.sending.Load()
+	if all == nil {
+		return
+	}
+	s, ok := (*all)[owner]
+	if !ok {
+		return
+	}
+	qs.DelayWarning, qs.Concurrency, qs.PerDestination, qs.VerifiedTLS = s.DelayWarning, s.Concurrency, s.PerDestination, s.VerifiedTLS
+	if s.DelayWarning == 0 {
+		qs.DelayWarning = -1
+	}
+}
+
 // loadSmarthosts takes over from the store which servers mail is handed to.
 func (d *daemon) loadSmarthosts(ctx context.Context) error {
 	list, err := d.store.Smarthosts(ctx)

@@ -167,6 +167,13 @@ func (f *fakeStore) OpenBody(_ context.Context, body int64) (store.Body, error) 
 	return fakeBody{bytes.NewReader([]byte(text))}, nil
 }
 
+// text is that of a stored message.
+func (f *fakeStore) text(body int64) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.bodies[body]
+}
+
 func (f *fakeStore) NewDraft(limit int64) *store.Draft { return store.NewDraft(f.dir, limit) }
 
 func (f *fakeStore) Resolve(_ context.Context, rcpt string) (store.Resolution, error) {
@@ -509,7 +516,7 @@ func (r *rig) add(from, text string, to ...string) {
 // until waits for a condition.
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
 			r.t.Fatalf("never: %s\nqueue %+v\nlog:\n%s", what, r.store.state(), r.log.String())
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/schema"
 )
 
 // Store is what the queue needs of the store; *store.Store is one.
@@ -47,10 +48,15 @@ type Settings struct {
 	// DelayWarning is how long a message waits until its sender is told that it
 	// does; zero: DefaultDelayWarning; negative: nobody is told.
 	DelayWarning time.Duration
+	// Concurrency and PerDestination are those of Options, where they are not zero.
+	Concurrency, PerDestination int
+	// VerifiedTLS are domains whose servers need a good certificate for their names in
+	// the MX records, or TLSA records that fit.
+	VerifiedTLS []string
 }
 
 // DefaultDelayWarning is in the middle of what RFC 5321 §4.5.4.1 and custom have.
-const DefaultDelayWarning = 4 * time.Hour
+const DefaultDelayWarning = schema.DefaultDelayWarning
 
 // warns says whether the sender of an entry that waits is to be told so now.
 func (s *Settings) warns(e store.QueueEntry, now time.Time) bool {
@@ -127,7 +133,7 @@ func (o *Options) setDefaults() {
 	for _, v := range []struct {
 		n   *int
 		def int
-	}{{&o.Concurrency, 50}, {&o.PerDestination, 5}, {&o.Recipients, 100}} {
+	}{{&o.Concurrency, schema.DefaultConcurrency}, {&o.PerDestination, schema.DefaultConcurrencyPerDestination}, {&o.Recipients, 100}} {
 		if *v.n <= 0 {
 			*v.n = v.def
 		}

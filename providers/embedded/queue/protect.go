@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,7 +155,7 @@ func (q *Queue) protect(ctx context.Context, rt *route, h host, m *message) (*pr
 		}
 		return p, nil
 	}
-	if m.anyhow {
+	if m.anyhow && !slices.Contains(q.o.Settings().VerifiedTLS, rt.domain) {
 		return p, nil
 	}
 	refused := func(kind, text string) *outcome {
@@ -194,6 +195,9 @@ func (q *Queue) protect(ctx context.Context, rt *route, h host, m *message) (*pr
 		case s.Mode == mtasts.Testing && !found:
 			p.testing = true
 		}
+	}
+	if slices.Contains(q.o.Settings().VerifiedTLS, rt.domain) {
+		p.level, p.testing = max(p.level, knownTLS), false
 	}
 	if p.require {
 		// RFC 8689 §4.2.1: the name of the host must be known to be the domain's.

@@ -129,46 +129,54 @@ func TestWhatTLSAHostNeeds(t *testing.T) {
 		a       *authority
 		sts     policies
 		require bool
-		promise bool   // the server offers REQUIRETLS
-		text    string // of the message, if it matters
-		tls     bool   // how the message went
-		refused string // status of what the queue says; empty: the message went
-		results []string
+		// verified: the settings ask for a good certificate.
+		verified bool
+		promise  bool   // the server offers REQUIRETLS
+		text     string // of the message, if it matters
+		tls      bool   // how the message went
+		refused  string // status of what the queue says; empty: the message went
+		results  []string
 	}{
-		"anything without a policy":               {results: []string{"no-policy-found starttls-not-supported"}},
-		"any certificate without a policy":        {cert: &stranger, tls: true, results: []string{"no-policy-found ok"}},
-		"DANE: the right key":                     {cert: &stale, a: dane(staleCert), tls: true, results: []string{"tlsa ok"}},
-		"DANE: another key":                       {cert: &stranger, a: dane(goodCert), refused: "4.7.5", results: []string{"tlsa validation-failure"}},
-		"DANE: no TLS":                            {a: dane(goodCert), refused: "4.7.5", results: []string{"tlsa starttls-not-supported"}},
-		"DANE: records that cannot be used":       {cert: &stranger, a: with(signed, func(a *authority) { a.tlsa = []dns.RR{&dns.TLSA{Usage: 1}} }), tls: true, results: []string{"tlsa ok"}},
-		"DANE: those, and no TLS":                 {a: with(signed, func(a *authority) { a.tlsa = []dns.RR{&dns.TLSA{Usage: 1}} }), refused: "4.7.5", results: []string{"tlsa starttls-not-supported"}},
-		"DANE: nobody knows the records":          {cert: &good, a: with(signed, func(a *authority) { a.tlsaErr = errors.New("SERVFAIL") }), refused: "4.7.5", results: []string{"tlsa dnssec-invalid"}},
-		"DANE: there are none":                    {a: with(signed, func(a *authority) { a.tlsaErr = &net.DNSError{IsNotFound: true} }), results: []string{"no-policy-found starttls-not-supported"}},
-		"DANE: records without DNSSEC":            {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.tlsaOK = false }), tls: true, results: []string{"no-policy-found ok"}},
-		"DANE: MX without DNSSEC":                 {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.mx = false }), tls: true, results: []string{"no-policy-found ok"}},
-		"DANE: addresses without DNSSEC":          {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.ip = false }), tls: true, results: []string{"no-policy-found ok"}},
-		"DANE: a resolver that is far away":       {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.trusted = false }), tls: true, results: []string{"no-policy-found ok"}},
-		"MTA-STS: a good certificate":             {cert: &good, sts: policies{policy: enforce}, tls: true, results: []string{"sts ok"}},
-		"MTA-STS: time is up":                     {cert: &stale, sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts certificate-expired"}},
-		"MTA-STS: another name":                   {cert: &other, sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts certificate-host-mismatch"}},
-		"MTA-STS: nobody's certificate":           {cert: &stranger, sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts certificate-not-trusted"}},
-		"MTA-STS: no TLS":                         {sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts starttls-not-supported"}},
-		"MTA-STS: a server that is not named":     {cert: &good, sts: policies{policy: elsewhere}, refused: "4.7.5", results: []string{"sts validation-failure"}},
-		"MTA-STS rehearsed: a good certificate":   {cert: &good, sts: policies{policy: rehearsal}, tls: true, results: []string{"sts ok"}},
-		"MTA-STS rehearsed: time is up":           {cert: &stale, sts: policies{policy: rehearsal}, tls: true, results: []string{"sts certificate-expired"}},
-		"MTA-STS rehearsed: no TLS":               {sts: policies{policy: rehearsal}, results: []string{"sts starttls-not-supported"}},
-		"MTA-STS rehearsed: not named":            {cert: &good, sts: policies{policy: rehearsed}, tls: true, results: []string{"sts validation-failure"}},
-		"MTA-STS: no policy to be had":            {cert: &stranger, sts: policies{err: &mtasts.FetchError{Domain: "far.test", Err: errors.New("404")}}, tls: true, results: []string{"sts sts-policy-fetch-error", "no-policy-found ok"}},
-		"MTA-STS: nonsense, with one from before": {cert: &good, sts: policies{policy: enforce, err: &mtasts.FetchError{Invalid: true, Err: errors.New("x")}}, tls: true, results: []string{"sts sts-policy-invalid", "sts ok"}},
-		"MTA-STS: the cache is broken":            {cert: &good, sts: policies{err: errors.New("disk full")}, refused: "4.4.3"},
-		"both: DANE judges":                       {cert: &stale, a: dane(staleCert), sts: policies{policy: enforce}, tls: true, results: []string{"tlsa ok"}},
-		"both: MTA-STS does not excuse":           {cert: &good, a: dane(staleCert), sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"tlsa validation-failure"}},
-		"both: a server that is not named":        {cert: &good, a: dane(goodCert), sts: policies{policy: elsewhere}, refused: "4.7.5", results: []string{"tlsa validation-failure"}},
-		"a message that goes anyhow":              {cert: &stranger, sts: policies{policy: enforce}, text: "Subject: x\r\ntls-required: no\r\n\r\nbody\r\n", tls: true, results: []string{"no-policy-found ok"}},
-		"REQUIRETLS: a good server by MTA-STS":    {cert: &good, sts: policies{policy: rehearsal}, require: true, promise: true, tls: true, results: []string{"sts ok"}},
-		"REQUIRETLS: a good server by DNSSEC":     {cert: &good, a: with(signed, func(a *authority) { a.tlsaErr = &net.DNSError{IsNotFound: true} }), require: true, promise: true, tls: true, results: []string{"no-policy-found ok"}},
-		"REQUIRETLS: no promise":                  {cert: &good, sts: policies{policy: enforce}, require: true, refused: "5.7.30"},
-		"REQUIRETLS: nothing vouches":             {cert: &good, require: true, promise: true, refused: "5.7.30"},
+		"anything without a policy":                    {results: []string{"no-policy-found starttls-not-supported"}},
+		"any certificate without a policy":             {cert: &stranger, tls: true, results: []string{"no-policy-found ok"}},
+		"DANE: the right key":                          {cert: &stale, a: dane(staleCert), tls: true, results: []string{"tlsa ok"}},
+		"DANE: another key":                            {cert: &stranger, a: dane(goodCert), refused: "4.7.5", results: []string{"tlsa validation-failure"}},
+		"DANE: no TLS":                                 {a: dane(goodCert), refused: "4.7.5", results: []string{"tlsa starttls-not-supported"}},
+		"DANE: records that cannot be used":            {cert: &stranger, a: with(signed, func(a *authority) { a.tlsa = []dns.RR{&dns.TLSA{Usage: 1}} }), tls: true, results: []string{"tlsa ok"}},
+		"DANE: those, and no TLS":                      {a: with(signed, func(a *authority) { a.tlsa = []dns.RR{&dns.TLSA{Usage: 1}} }), refused: "4.7.5", results: []string{"tlsa starttls-not-supported"}},
+		"DANE: nobody knows the records":               {cert: &good, a: with(signed, func(a *authority) { a.tlsaErr = errors.New("SERVFAIL") }), refused: "4.7.5", results: []string{"tlsa dnssec-invalid"}},
+		"DANE: there are none":                         {a: with(signed, func(a *authority) { a.tlsaErr = &net.DNSError{IsNotFound: true} }), results: []string{"no-policy-found starttls-not-supported"}},
+		"DANE: records without DNSSEC":                 {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.tlsaOK = false }), tls: true, results: []string{"no-policy-found ok"}},
+		"DANE: MX without DNSSEC":                      {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.mx = false }), tls: true, results: []string{"no-policy-found ok"}},
+		"DANE: addresses without DNSSEC":               {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.ip = false }), tls: true, results: []string{"no-policy-found ok"}},
+		"DANE: a resolver that is far away":            {cert: &stranger, a: with(*dane(goodCert), func(a *authority) { a.trusted = false }), tls: true, results: []string{"no-policy-found ok"}},
+		"MTA-STS: a good certificate":                  {cert: &good, sts: policies{policy: enforce}, tls: true, results: []string{"sts ok"}},
+		"MTA-STS: time is up":                          {cert: &stale, sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts certificate-expired"}},
+		"MTA-STS: another name":                        {cert: &other, sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts certificate-host-mismatch"}},
+		"MTA-STS: nobody's certificate":                {cert: &stranger, sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts certificate-not-trusted"}},
+		"MTA-STS: no TLS":                              {sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"sts starttls-not-supported"}},
+		"MTA-STS: a server that is not named":          {cert: &good, sts: policies{policy: elsewhere}, refused: "4.7.5", results: []string{"sts validation-failure"}},
+		"MTA-STS rehearsed: a good certificate":        {cert: &good, sts: policies{policy: rehearsal}, tls: true, results: []string{"sts ok"}},
+		"MTA-STS rehearsed: time is up":                {cert: &stale, sts: policies{policy: rehearsal}, tls: true, results: []string{"sts certificate-expired"}},
+		"MTA-STS rehearsed: no TLS":                    {sts: policies{policy: rehearsal}, results: []string{"sts starttls-not-supported"}},
+		"MTA-STS rehearsed: not named":                 {cert: &good, sts: policies{policy: rehearsed}, tls: true, results: []string{"sts validation-failure"}},
+		"MTA-STS: no policy to be had":                 {cert: &stranger, sts: policies{err: &mtasts.FetchError{Domain: "far.test", Err: errors.New("404")}}, tls: true, results: []string{"sts sts-policy-fetch-error", "no-policy-found ok"}},
+		"MTA-STS: nonsense, with one from before":      {cert: &good, sts: policies{policy: enforce, err: &mtasts.FetchError{Invalid: true, Err: errors.New("x")}}, tls: true, results: []string{"sts sts-policy-invalid", "sts ok"}},
+		"MTA-STS: the cache is broken":                 {cert: &good, sts: policies{err: errors.New("disk full")}, refused: "4.4.3"},
+		"both: DANE judges":                            {cert: &stale, a: dane(staleCert), sts: policies{policy: enforce}, tls: true, results: []string{"tlsa ok"}},
+		"both: MTA-STS does not excuse":                {cert: &good, a: dane(staleCert), sts: policies{policy: enforce}, refused: "4.7.5", results: []string{"tlsa validation-failure"}},
+		"both: a server that is not named":             {cert: &good, a: dane(goodCert), sts: policies{policy: elsewhere}, refused: "4.7.5", results: []string{"tlsa validation-failure"}},
+		"a message that goes anyhow":                   {cert: &stranger, sts: policies{policy: enforce}, text: "Subject: x\r\ntls-required: no\r\n\r\nbody\r\n", tls: true, results: []string{"no-policy-found ok"}},
+		"REQUIRETLS: a good server by MTA-STS":         {cert: &good, sts: policies{policy: rehearsal}, require: true, promise: true, tls: true, results: []string{"sts ok"}},
+		"REQUIRETLS: a good server by DNSSEC":          {cert: &good, a: with(signed, func(a *authority) { a.tlsaErr = &net.DNSError{IsNotFound: true} }), require: true, promise: true, tls: true, results: []string{"no-policy-found ok"}},
+		"REQUIRETLS: no promise":                       {cert: &good, sts: policies{policy: enforce}, require: true, refused: "5.7.30"},
+		"verified: a good certificate":                 {cert: &good, verified: true, tls: true, results: []string{"no-policy-found ok"}},
+		"verified: another name":                       {cert: &other, verified: true, refused: "4.7.5", results: []string{"no-policy-found certificate-host-mismatch"}},
+		"verified: no TLS":                             {verified: true, refused: "4.7.5", results: []string{"no-policy-found starttls-not-supported"}},
+		"verified: DANE judges":                        {cert: &stale, a: dane(staleCert), verified: true, tls: true, results: []string{"tlsa ok"}},
+		"verified: a rehearsal does not excuse":        {cert: &stale, sts: policies{policy: rehearsal}, verified: true, refused: "4.7.5", results: []string{"sts certificate-expired"}},
+		"verified: nor a message that would go anyhow": {cert: &stranger, verified: true, text: "Subject: x\r\ntls-required: no\r\n\r\nbody\r\n", refused: "4.7.5", results: []string{"no-policy-found certificate-not-trusted"}},
+		"REQUIRETLS: nothing vouches":                  {cert: &good, require: true, promise: true, refused: "5.7.30"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,6 +191,10 @@ func TestWhatTLSAHostNeeds(t *testing.T) {
 				o.Policies, o.Results, o.Roots = tt.sts, noted, roots
 				if tt.a != nil {
 					o.Authority = tt.a
+				}
+				if set := o.Settings(); tt.verified {
+					set.VerifiedTLS = []string{"far.test"}
+					o.Settings = func() Settings { return set }
 				}
 			})
 			body := tt.text

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -164,11 +165,13 @@ func (r *run) load(ctx context.Context) {
 
 // start runs waiting jobs as far as the limits allow, each destination in turn.
 func (r *run) start(work context.Context) {
+	settings := r.q.o.Settings()
+	most, each := cmp.Or(settings.Concurrency, r.q.o.Concurrency), cmp.Or(settings.PerDestination, r.q.o.PerDestination)
 	for progress := true; progress; {
 		progress = false
-		for i := 0; i < len(r.order) && r.running < r.q.o.Concurrency; {
+		for i := 0; i < len(r.order) && r.running < most; {
 			dest := r.order[i]
-			if r.active[dest] >= r.q.o.PerDestination {
+			if r.active[dest] >= each {
 				i++
 				continue
 			}

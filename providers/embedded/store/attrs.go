@@ -65,6 +65,8 @@ func newAttributes(kind string) attributes {
 		return &filterAttrs{}
 	case schema.KindListener:
 		return &listenerAttrs{}
+	case schema.KindSending:
+		return &sendingAttrs{}
 	case schema.KindUpkeep:
 		return &upkeepAttrs{}
 	case schema.KindInbound:
