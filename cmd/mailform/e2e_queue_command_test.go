@@ -53,6 +53,15 @@ func TestQueueCommand(t *testing.T) {
 	if out := w.ok("queue", "list", "-to=other.test"); strings.Count(out, "held") != 2 || !strings.Contains(out, "2 messages, ") {
 		t.Errorf("list: %q", out)
 	}
+	if out := w.ok("queue", "list", "-from=bob@example.com", "-to=four@other.test"); !strings.Contains(out, "1 message, ") {
+		t.Errorf("list: %q", out)
+	}
+	if out := w.ok("queue", "list", "-older=1h"); out != "Nothing in the queue is like that.\n" {
+		t.Errorf("list: %q", out)
+	}
+	if out := w.ok("queue", "retry", "-from=nobody.test"); out != "0 messages tried now.\n" {
+		t.Errorf("retry: %q", out)
+	}
 	if out := w.ok("queue", "show", ids["one@elsewhere.test"]); !strings.Contains(out, "Subject: for one@elsewhere.test") || !strings.Contains(out, "\r\n\r\nhello") {
 		t.Errorf("show: %q", out)
 	}
@@ -75,7 +84,7 @@ func TestQueueCommand(t *testing.T) {
 		t.Errorf("in the queue is %+v", got)
 	}
 	eventually(t, "the relay has it", func() bool { return len(relay.messages()) == 1 })
-	for _, args := range [][]string{{"queue", "show"}, {"queue", "show", "999999"}, {"queue", "drop"}, {"queue", "drop", "-all", "1"}, {"queue", "hold", "x"}, {"queue", "eat"}} {
+	for _, args := range [][]string{{"queue", "show"}, {"queue", "show", "999999"}, {"queue", "drop"}, {"queue", "drop", "-all", "1"}, {"queue", "hold", "x"}, {"queue", "drop", "-all", "-from=bob@example.com"}, {"queue", "list", "-older=soon"}, {"queue", "eat"}} {
 		if r := w.mailform(args...); r.code == 0 || r.stderr == "" {
 			t.Errorf("mailform %s: %v", strings.Join(args, " "), r)
 		}

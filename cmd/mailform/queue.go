@@ -7,8 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"strconv"
-	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/providers/embedded/admin"
@@ -54,28 +54,22 @@ func dataFlag(fs *flag.FlagSet) *string {
 	return fs.String("data", "", "DIR: the data directory, instead of those of the configuration")
 }
 
-// toFlag is the flag that picks entries by their recipients.
-func toFlag(fs *flag.FlagSet) *string {
-	return fs.String("to", "", "ADDRESS: only what is on its way to an address, or to a domain")
-}
-
-// isFor reports whether an entry goes to an address or to a domain.
-func (e *queued) isFor(to string) bool {
-	return to == "" || strings.EqualFold(e.To, to) || strings.EqualFold(e.To[strings.LastIndexByte(e.To, '@')+1:], strings.TrimPrefix(to, "@"))
-}
-
 func (a *app) queueList(ctx context.Context, args []string) int {
 	fs := flag.NewFlagSet("queue list", flag.ContinueOnError)
-	data, to := dataFlag(fs), toFlag(fs)
+	data, which := dataFlag(fs), pickFlags(fs)
 	asJSON := fs.Bool("json", false, "print JSON")
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
+	}
+	fits, err := which.check(time.Now())
+	if err != nil {
+		return a.fail(err)
 	}
 	all, code := a.queues(ctx, *data)
 	entries := []queued{}
 	var size int64
 	for _, e := range all {
-		if e.isFor(*to) {
+		if fits(&e) {
 			entries = append(entries, e)
 			size += e.Size
 		}
@@ -91,7 +85,11 @@ func (a *app) queueList(ctx context.Context, args []string) int {
 		fmt.Fprintln(a.stdout, string(out))
 		return exitOK
 	case len(entries) == 0:
-		fmt.Fprintln(a.stdout, "The queue is empty.")
+		if len(all) > 0 {
+			fmt.Fprintln(a.stdout, "Nothing in the queue is like that.")
+		} else {
+			fmt.Fprintln(a.stdout, "The queue is empty.")
+		}
 		return exitOK
 	}
 	tw := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
@@ -165,7 +163,7 @@ func pick(all []queued, ids []string) ([]queued, error) {
 func changeQueue(action, done string) func(*app, context.Context, []string) int {
 	return func(a *app, ctx context.Context, args []string) int {
 		fs := flag.NewFlagSet("queue "+action, flag.ContinueOnError)
-		data, to := dataFlag(fs), toFlag(fs)
+		data, which := dataFlag(fs), pickFlags(fs)
 		every := fs.Bool("all", false, "all entries")
 		back := new(bool)
 		if action == "drop" {
@@ -175,8 +173,12 @@ func changeQueue(action, done string) func(*app, context.Context, []string) int 
 		if err != nil {
 			return usageExit(err)
 		}
-		if (len(ids) > 0) == (*every || *to != "") {
-			return a.fail(fmt.Errorf("mailform queue %s takes either the IDs of entries, or -to=ADDRESS, or -all", action))
+		if (len(ids) > 0) == (*every || which.any()) || *every && which.any() {
+			return a.fail(fmt.Errorf("mailform queue %s takes either the IDs of entries, or what they have in common (-to, -from, -older), or -all", action))
+		}
+		fits, err := which.check(time.Now())
+		if err != nil {
+			return a.fail(err)
 		}
 		all, code := a.queues(ctx, *data)
 		if code != exitOK {
@@ -187,7 +189,7 @@ func changeQueue(action, done string) func(*app, context.Context, []string) int 
 			picked, err = pick(all, ids)
 		}
 		for _, e := range all {
-			if len(ids) == 0 && e.isFor(*to) {
+			if len(ids) == 0 && fits(&e) {
 				picked = append(picked, e)
 			}
 		}
