@@ -2,6 +2,7 @@ package authd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,16 +12,19 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/auth"
+	"github.com/mailform/mailform/providers/embedded/seek"
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
-// A directory is the file of users, read again whenever it is another one.
+// A directory is the file of users, read again whenever it is another one, and the
+// directory that has the rest of them, where there is one.
 type directory struct {
-	path string
+	path, lookup string
 
-	mu    sync.Mutex
-	seen  stamp
-	users map[string]*store.Account
+	mu               sync.Mutex
+	seen, seenLookup stamp
+	users            map[string]*store.Account
+	sought           *seek.Directories // nil: there is none
 }
 
 // A stamp tells one file from the next: each is written anew and renamed.
@@ -32,16 +36,28 @@ type stamp struct {
 
 // Account implements auth.Directory. While the file cannot be read, nobody is
 // told that he is wrong.
-func (d *directory) Account(_ context.Context, address string) (*store.Account, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.refresh(); err != nil {
-		return nil, err
+func (d *directory) Account(ctx context.Context, address string) (*store.Account, error) {
+	address = strings.ToLower(address)
+	a, sought, err := d.own(address)
+	if err != nil || a != nil {
+		return a, err
 	}
-	if a := d.users[strings.ToLower(address)]; a != nil {
-		return a, nil
+	if sought != nil {
+		if a, err = sought.User(ctx, address); err != nil || a != nil {
+			return a, err
+		}
 	}
 	return nil, store.ErrNotFound
+}
+
+// own is a user of the file, and who is asked for others.
+func (d *directory) own(address string) (*store.Account, *seek.Directories, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := errors.Join(d.refresh(), d.refreshLookup()); err != nil {
+		return nil, nil, err
+	}
+	return d.users[address], d.sought, nil
 }
 
 func (d *directory) refresh() error {

@@ -7,6 +7,9 @@
 // the files of a configuration have, of every scheme that the embedded server
 // knows, and knows for each user with which protocols he may read mail.
 //
+// Beside the file of users there can be another that says how a directory is asked
+// for more of them (LDAP): the directory then judges their passwords.
+//
 // [Parse] reads the file of users, [Serve] is the daemon, [Control] what a
 // provider does with it on a host.
 package authd

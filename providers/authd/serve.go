@@ -46,7 +46,7 @@ func Serve(ctx context.Context, dir string, log *slog.Logger) error {
 		return err
 	}
 	defer lock.Close() // which ends the lock
-	d := &directory{path: UsersFile(dir)}
+	d := &directory{path: UsersFile(dir), lookup: LookupFile(dir)}
 	if err := d.check(); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func Serve(ctx context.Context, dir string, log *slog.Logger) error {
 func (d *directory) check() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.refresh()
+	return errors.Join(d.refresh(), d.refreshLookup())
 }
 
 // lockDir makes a directory this process's, and writes down which one it is.
