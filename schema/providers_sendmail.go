@@ -58,7 +58,7 @@ var sendmailProvider = &BlockType{
 		{Attribute: "recipient.address", As: "a row of the map `mailform/addresses`"},
 		{Attribute: "recipient.password_hash", As: "verifiers of mailform's `authd`"},
 		{Attribute: "route.address", As: "a row of the map `mailform/addresses`"},
-		{Attribute: "route.type", As: "mailform's `ledger.json`"},
+		{Attribute: "route.type", As: "mailform's `ledger.json`; of a refused one `REFUSED` in `mailform/addresses`"},
 		{Attribute: "route.members", As: "a row of the alias file `mailform/aliases`"},
 		{Attribute: "route.keep_copy", As: "the address among its own members"},
 		{Attribute: "filter.owner", As: "mailform's `ledger.json`"},

@@ -65,6 +65,9 @@ func TestReal(t *testing.T) {
 			r.submission()
 			r.quota()
 			before := r.open()
+			if !s.far {
+				r.catchesAll()
+			}
 			r.changes()
 			before.alive(t)
 			r.killedHalfWay()
@@ -248,6 +251,27 @@ func (r *real) lockedOut(user, url string) {
 	eventually(r.t, user+" is refused at "+url, func() bool {
 		return r.run(r.curl, "-sS", "-u", user+"@example.com:quickstart", url).code != 0
 	})
+}
+
+// catchesAll gives a catch-all the mail of all who are nobody, but not of somebody
+// whose mail is to be refused.
+func (r *real) catchesAll() {
+	r.edit("main.mf.hcl", "  postmaster = user.alice\n", "  postmaster = user.alice\n  catch_all = user.ida\n")
+	r.apply()
+	r.noChanges()
+	r.delivered("anybody@example.com", "ida")
+	r.delivered("bob@example.com", "bob")
+	own := []string{"--server", r.addr("submission"), "-tls", "--auth", "PLAIN", "--auth-user", "bob@example.com", "--auth-password", "quickstart", "--from", "bob@example.com"}
+	for who, args := range map[string][]string{"others": {"--local-interface", "127.0.0.9"}, "bob": own} {
+		if _, res := r.send("off@example.com", append(args, "--quit-after", "RCPT")...); !strings.Contains(res.stdout, "550 5.") {
+			r.t.Errorf("mail of %s for off is not refused: %v", who, res)
+		}
+	}
+	r.edit("main.mf.hcl", "  catch_all = user.ida\n", "")
+	r.apply()
+	if _, res := r.send("anybody@example.com", "--quit-after", "RCPT", "--local-interface", "127.0.0.9"); !strings.Contains(res.stdout, "<** 550 5.1.1 ") {
+		r.t.Errorf("mail for anybody: %v", res)
+	}
 }
 
 // changes adds, changes and takes away users, and looks at each.

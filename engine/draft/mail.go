@@ -117,6 +117,8 @@ func (d *drafter) aliases() {
 			d.leave(d.id(o), "the domain is declared in the files; write catch_all = %q there", members[0])
 		case typ == "catch_all":
 			own.fields.text("catch_all", members[0])
+		case typ == "refused":
+			d.leave(d.id(o), "it is a disabled user beside a catch-all; a user block with mail = \"disabled\" makes it")
 		case typ == "forward":
 			d.leave(d.id(o), "it is a forward of a mailbox that does not forward")
 		case local == "postmaster" && own != nil && len(members) == 1 && plan.ParseAddress(o.Origin).Type != "alias":

@@ -55,14 +55,6 @@ domain "x" {
   queue { path = "/vol/queue" }
 }`, summary: "Setting that the provider does not have", detail: []string{"queue.path of server.main", "has its queue in its store"}, at: `"/vol/queue"`,
 		},
-		"a catch-all that would take the mail of a disabled user": {
-			hcl: `!` + strings.Replace(strings.Replace(base, "server \"main\" {", "server \"main\" {\n  provider = [postfix, dovecot]", 1), `mx { server`, "catch_all = \"all@elsewhere.example\"\n  mx { server", 1) + `
-user "off" {
-  domain = domain.example
-  name   = "off"
-  mail   = "disabled"
-}`, summary: "Setting that the provider does not have", detail: []string{`mail = "disabled" of user.off`, "off@example.com", "domain.example", "postfix"}, at: `"disabled"`,
-		},
 		"a server that cannot look into its directory": {
 			hcl: `!provider "ldap" { url = "ldap://127.0.0.1" }
 directory "staff" {}
@@ -71,6 +63,27 @@ server "main" {
   provider  = [sendmail, dovecot]
   directory = directory.staff
 }`, summary: "Setting that the provider does not have", detail: []string{"directory of server.main", "sendmail cannot", "postfix can"}, at: "directory.staff",
+		},
+		"a quota that the server does not take from the directory": {
+			hcl: `!` + strings.Replace(base, "server \"main\" {", `provider "ldap" {
+  url           = "ldap://127.0.0.1"
+  base          = "dc=example"
+  bind_dn       = "cn=writer"
+  bind_password = "secret"
+  read {
+    bind_dn       = "cn=reader"
+    bind_password = "secret"
+  }
+}
+directory "staff" {}
+server "main" {
+  provider  = [postfix, cyrus]
+  directory = directory.staff`, 1) + `
+user "tiny" {
+  domain = domain.example
+  name   = "tiny"
+  quota  = "1MiB"
+}`, summary: "Setting that the provider does not have", detail: []string{"quota of user.tiny: cyrus", "directory.staff"}, at: `"1MiB"`,
 		},
 		"a directory without credentials that read": {
 			hcl: `!provider "ldap" {

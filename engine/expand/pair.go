@@ -104,18 +104,13 @@ func (e *expander) addRecipient(s section, srv *server, mail string) {
 	})
 }
 
-// checkCaught refuses that a catch-all gets the mail of a user whose mail is to be
-// refused: a server beside the one that keeps the mailbox knows who receives mail,
-// and nobody else.
-func (e *expander) checkCaught(s section, d *domain, srv *server, mail string) {
-	all := d.section.attr("catch_all")
-	if !srv.isPair() || mail != "disabled" || all.fact() == absent {
-		return
+// addRefusal has a catch-all not get the mail of a user whose mail is to be refused:
+// a server beside the one that keeps the mailbox knows who receives mail, and gives
+// that of all others to the catch-all.
+func (e *expander) addRefusal(s section, d *domain, srv *server, mail string) {
+	if srv.isPair() && mail == "disabled" && d.section.attr("catch_all").fact() != absent {
+		e.addRoute(s.b, ".refusal", srv.roles[roleMTA], s.b.mail, "refused", list(nil, known), false)
 	}
-	mta := providerOf(srv.roles[roleMTA])
-	s.attr("mail").errorf("Setting that the provider does not have",
-		"mail = \"disabled\" of %s: mail for %s would not be refused but go to the catch-all of %s (%s), since %s gives it the mail of all who receive none themselves. "+
-			"Take the catch-all away, or have the user forward his mail.", s.b.addr, s.b.mail, d.addr, at(all.rng()), mta)
 }
 
 // providerOf is the name of the provider of a target.

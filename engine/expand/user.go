@@ -66,12 +66,17 @@ func (e *expander) addUser(s section, d *domain) {
 	if !ok {
 		return
 	}
+	quota := e.val(s.attr("quota").size())
+	if p := d.primary(); home.server == nil && p != nil && providerOf(p.roles[roleStore]) == "cyrus" && quota.IsKnown() && !quota.RawEquals(cty.NumberIntVal(0)) {
+		s.attr("quota").errorf("Setting that the provider does not have",
+			"quota of %s: cyrus keeps the mail of %s, which finds its users in %s, and takes no quota from there. Leave it out, or keep the users on the server.", b.addr, p.addr, p.directory.addr)
+	}
 	mail, mf := s.attr("mail").str("enabled")
 	forward := e.readForward(s, d, mail, mf, entry)
 	e.add(b, ".mailbox", schema.KindMailbox, home.mailboxes, b.mail, map[string]cty.Value{
 		"address":       cty.StringVal(b.mail),
 		"password_hash": s.attr("password_hash").secrets(),
-		"quota":         e.val(s.attr("quota").size()),
+		"quota":         quota,
 		"protocols":     e.protocols(s.attr("protocols")),
 		"mail":          orUnknown(mail, mf),
 		"sieve":         s.attr("sieve").orNull(),
@@ -80,7 +85,7 @@ func (e *expander) addUser(s section, d *domain) {
 	})
 	if home.server != nil {
 		e.addRecipient(s, home.server, mail)
-		e.checkCaught(s, d, home.server, mail)
+		e.addRefusal(s, d, home.server, mail)
 	}
 	for _, local := range aliases {
 		e.addRoute(b, indexed("alias", local), home.routes, local+"@"+d.host, "alias", list([]string{b.mail}, known), false)

@@ -301,6 +301,8 @@ func routeRow(r *row, a attrs) error {
 	typ, keep := a.Str("type"), a.Bool("keep_copy")
 	catchAll := strings.HasPrefix(r.key, "@")
 	switch {
+	case typ == typeRefused:
+		return refusedRow(r, a)
 	case typ != "alias" && typ != "forward" && typ != "catch_all":
 		return fmt.Errorf("type: there is no %q", typ)
 	case catchAll != (typ == "catch_all"):

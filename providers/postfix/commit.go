@@ -116,6 +116,9 @@ func (p *Provider) commitTables(ctx context.Context, was, next *world) error {
 			return err
 		}
 		f := was.files[tableFiles+i]
+		if i == refused && !f.Exists && len(next.tables[i].at) == 0 {
+			continue // most have nobody to refuse
+		}
 		if f.Exists && bytes.Equal(f.Content, text) && was.inAccord(i) {
 			continue
 		}
@@ -158,7 +161,7 @@ func (p *Provider) commitJudge(ctx context.Context, was, next *world) error {
 			if err := p.judge("").End(ctx); err != nil {
 				return err
 			}
-			return p.on.Remove(ctx, authd.UsersFile(p.file("authd")), filepath.Join(p.saslDir(), saslName+".conf"))
+			return p.on.Remove(ctx, authd.UsersFile(p.file("authd")), authd.LookupFile(p.file("authd")), filepath.Join(p.saslDir(), saslName+".conf"))
 		}
 		return nil
 	}
@@ -171,6 +174,15 @@ func (p *Provider) commitJudge(ctx context.Context, was, next *world) error {
 		return slices.Equal(a.Verifiers, b.Verifiers) && slices.Equal(a.Protocols, b.Protocols)
 	}) {
 		if err := judge.Write(ctx, *f, slices.Collect(maps.Values(next.users))); err != nil {
+			return err
+		}
+	}
+	sought, f, err := judge.Lookup(ctx)
+	if err != nil {
+		return err
+	}
+	if want := next.lookup(); (want != nil || sought != nil || f.Exists) && (want == nil || sought == nil || *want != *sought) {
+		if err := judge.WriteLookup(ctx, f, want); err != nil {
 			return err
 		}
 	}

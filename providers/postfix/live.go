@@ -35,6 +35,8 @@ type world struct {
 	services map[string]*entry
 	// running: the daemon; judging: the one for passwords, where it is ours.
 	running, judging bool
+	// sought is where that daemon finds users; nil: nowhere else.
+	sought *schema.Lookup
 	// certified: the certificate of our own is good for the hostname.
 	certified bool
 
@@ -130,7 +132,9 @@ func (w *world) ask(ctx context.Context) error {
 	}
 	if w.judged() {
 		asks = append(asks, func() (err error) {
-			w.judging, err = p.judge("").Running(ctx)
+			if w.sought, _, err = p.judge("").Lookup(ctx); err == nil {
+				w.judging, err = p.judge("").Running(ctx)
+			}
 			return err
 		})
 	}

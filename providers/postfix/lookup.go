@@ -11,7 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// A server that finds its users in a directory has three files that say how
+// A server that finds its users in a directory has four files that say how
 // Postfix asks it (ldap_table(5)). They hold the password that it asks with, so
 // that only root and Postfix can read them. The password is there and nowhere else:
 // the ledger has it empty.
@@ -21,9 +21,10 @@ const (
 	lookupUsers = iota
 	lookupCopies
 	lookupAliases
+	lookupRefused
 )
 
-var lookupNames = [...]string{lookupUsers: "users.cf", lookupCopies: "copies.cf", lookupAliases: "aliases.cf"}
+var lookupNames = [...]string{lookupUsers: "users.cf", lookupCopies: "copies.cf", lookupAliases: "aliases.cf", lookupRefused: "refused.cf"}
 
 // lookupMap is a map of a directory as main.cf names it. It is asked through
 // proxymap, which is outside of a chroot, and has one connection for all.
@@ -43,7 +44,9 @@ func (p *Provider) deriveLookup(a attrs, former func(string) string) (native, er
 	n.lists["virtual_mailbox_maps"] = p.lookupMap(lookupUsers)
 	var handOn []string
 	for i, text := range p.lookupTexts(l) {
-		if i != lookupUsers && text != "" {
+		if i == lookupRefused && text != "" {
+			n.lists[recipientRestrictions] = p.lookupMap(i)
+		} else if i != lookupUsers && text != "" {
 			handOn = append(handOn, p.lookupMap(i))
 		}
 	}
@@ -65,6 +68,9 @@ func (p *Provider) lookupTexts(l schema.Lookup) [len(lookupNames)]string {
 	l.UsersFilter, l.AliasesFilter = escapePercent(l.UsersFilter), escapePercent(l.AliasesFilter)
 	within := "domain = " + p.mapOf(domains) + "\n" // of the addresses of others the directory is not asked
 	texts[lookupUsers] = lookupText(l, l.UsersBase, l.Users("("+l.UserAddress+"=%s)"), l.UserAddress, within)
+	if l.UserMail != "" { // or a catch-all would get the mail of disabled users
+		texts[lookupRefused] = lookupText(l, l.UsersBase, "(&"+l.UsersFilter+"("+l.UserAddress+"=%s)("+l.UserMail+"=disabled))", l.UserAddress, "result_format = "+refusal+"\n"+within)
+	}
 	if !l.HasAliases() {
 		return texts
 	}
@@ -154,14 +160,14 @@ func (w *world) liveLookup(n native, a attrs, vals map[string]cty.Value) bool {
 	l.BindPassword = w.bindPassword
 	there := false
 	want := w.p.lookupTexts(l)
-	for _, i := range []int{lookupAliases, lookupCopies, lookupUsers} {
+	for _, i := range []int{lookupAliases, lookupCopies, lookupRefused, lookupUsers} {
 		f := &w.files[lookupFirst+i]
 		there = there || f.Exists
 		if want[i] == "" || string(f.Content) == want[i] {
 			continue
 		}
 		filter, base := "aliases_filter", "aliases_base"
-		if i == lookupUsers {
+		if i == lookupUsers || i == lookupRefused {
 			filter, base = "users_filter", "users_base"
 		}
 		found := false
@@ -174,10 +180,13 @@ func (w *world) liveLookup(n native, a attrs, vals map[string]cty.Value) bool {
 			vals[filter] = cty.StringVal("")
 		}
 	}
-	for _, name := range []string{"virtual_mailbox_maps", "virtual_alias_maps", senders} {
+	for _, name := range []string{"virtual_mailbox_maps", "virtual_alias_maps", senders, recipientRestrictions} {
 		if !begins(w.params[name], n.lists[name]) {
 			vals["url"] = cty.StringVal("") // it is not asked
 		}
+	}
+	if w.judged() && (w.sought == nil || *w.sought != l) {
+		vals["url"] = cty.StringVal("") // nor for passwords
 	}
 	if domains, ours := n.params[aliasDomains]; ours {
 		if have, there := w.params[aliasDomains]; !there || !same(have, domains) {

@@ -182,6 +182,9 @@ func (w *world) route(r row, m *mark) map[string]cty.Value {
 	case typ == "":
 		typ = "alias"
 	}
+	if typ == typeRefused {
+		return w.refusedRoute(r)
+	}
 	keep := false
 	members := splitList(r.value)
 	if typ == "forward" {
@@ -326,6 +329,7 @@ func (w *world) liveDelivery(n native, a attrs, vals map[string]cty.Value) {
 func (w *world) liveListener(n native, a attrs, vals map[string]cty.Value) bool {
 	listens := map[string][]string{}
 	there := len(n.services) == 0
+	refuseSubmitted(n.services, w.refusing())
 	for _, e := range n.services {
 		have := w.serviceOf(e)
 		if have == nil || have.command != "smtpd" && have.command != "postscreen" {

@@ -105,9 +105,10 @@ const (
 	domains = iota
 	recipients
 	aliases
+	refused // made of rows of aliases
 )
 
-var tableNames = [...]string{domains: "domains", recipients: "recipients", aliases: "aliases"}
+var tableNames = [...]string{domains: "domains", recipients: "recipients", aliases: "aliases", refused: "refused"}
 
 // mapOf is a map of ours as main.cf names it.
 func (p *Provider) mapOf(table int) string { return p.mapType + ":" + p.file(tableNames[table]) }

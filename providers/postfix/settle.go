@@ -16,6 +16,7 @@ const senders = "smtpd_sender_login_maps"
 // settle edits main.cf and master.cf to what the ledger says.
 func (w *world) settle() error {
 	w.spare()
+	w.refuse()
 	params, lists := map[string]string{}, map[string]string{}
 	var services []*entry
 	owner := map[string]string{}
@@ -42,6 +43,13 @@ func (w *world) settle() error {
 			lists[name] = value
 		}
 		services = append(services, n.services...)
+	}
+	if maps := w.refusing(); maps != "" {
+		if params[recipientRestrictions] != "" {
+			return errors.New("name: " + beside)
+		}
+		lists[recipientRestrictions] = maps
+		refuseSubmitted(services, maps)
 	}
 	if err := w.settleFilters(params, services); err != nil {
 		return err
@@ -158,7 +166,7 @@ func (w *world) giveBack(name string) error {
 // oursInList reports whether an element of a list is a map of ours.
 func (w *world) oursInList(s string) bool { return strings.Contains(s, ":"+w.p.own()+"/") }
 
-var listNames = []string{"virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps"}
+var listNames = []string{"virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps", recipientRestrictions}
 
 func (w *world) settleMaster(services []*entry) error {
 	kept := map[string]*entry{}

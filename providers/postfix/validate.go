@@ -34,6 +34,10 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			v.filters[a.Str("service")] = append(v.filters[a.Str("service")], a.Str("address"))
 		case wanted[i].Kind == schema.KindListener:
 			v.listeners = append(v.listeners, a)
+		case wanted[i].Kind == schema.KindRoute:
+			v.refuses = v.refuses || a.Str("type") == typeRefused
+		case wanted[i].Kind == schema.KindLookup:
+			v.refuses = v.refuses || a.Str("user_mail") != ""
 		}
 	}
 	if err := v.ask(ctx); err != nil {
@@ -49,6 +53,9 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			_, err = w.rowOf(i, r.Key, a)
 		} else if slices.Contains(ledgerKinds, r.Kind) {
 			_, err = p.derive(r.Kind, a, w.former)
+		}
+		if err == nil && v.refuses && r.Kind == schema.KindParameter && r.Key == recipientRestrictions {
+			err = errors.New("name: " + beside)
 		}
 		if err != nil {
 			v.problem(r.Address, err)
@@ -69,6 +76,8 @@ type validation struct {
 	filters map[string][]string
 	// listeners are those that are declared.
 	listeners []attrs
+	// refuses: there is somebody who gets no mail.
+	refuses bool
 	// names of parameters that are declared, by address.
 	names, addresses []string
 }

@@ -155,6 +155,9 @@ func (w *world) native(h *holding, cf native) (map[string]cty.Value, bool) {
 
 func (w *world) routeOf(h *holding) (map[string]cty.Value, bool) {
 	value, ok := w.live[addresses][h.Key]
+	if h.attrs.Str("type") == refused && value == refusedValue {
+		return w.route(h.Key, "", refused), true
+	}
 	members, there := w.live[aliases][aliasKey(h.Key)]
 	if !ok || !there || value != aliasKey(h.Key) {
 		return nil, false

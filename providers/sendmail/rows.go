@@ -101,10 +101,17 @@ func (to rows) addRoute(key string, a attrs) error {
 	} else if err := checkAddress(key); err != nil {
 		return fmt.Errorf("address: %w", err)
 	}
-	if !slices.Contains([]string{"alias", "forward", "catch_all"}, typ) {
+	members := a.Strings("members")
+	switch {
+	case typ == refused:
+		if len(members) > 0 || a.Bool("keep_copy") || strings.HasPrefix(key, "@") {
+			return errors.New("members: mail that is refused goes nowhere")
+		}
+		to[addresses][key] = refusedValue
+		return nil
+	case !slices.Contains([]string{"alias", "forward", "catch_all"}, typ):
 		return fmt.Errorf("type: there is no %q", typ)
 	}
-	members := a.Strings("members")
 	if len(members) == 0 {
 		return errors.New("members: there are none")
 	}
@@ -128,6 +135,13 @@ func (to rows) addRoute(key string, a attrs) error {
 	to[aliases][aliasKey(key)] = strings.Join(members, ", ")
 	return nil
 }
+
+// refused is the type of routes of those who get no mail, not by a catch-all either;
+// refusedValue is what stands for them in place of an address.
+const (
+	refused      = "refused"
+	refusedValue = "REFUSED"
+)
 
 // mapText writes the rows of a map, sorted, as makemap reads them.
 func mapText(m map[string]string) []byte {

@@ -299,6 +299,7 @@ R$+ <@ $={Mailform} . >	$1 <@ $2 >
 R$+ <@ $={Mailform} >	$: <$(mailform $1@$2 $: NO $)> $1 <@ $2 >
 R<NO> $+ <@ $+ >	$: <$(mailform @$2 $: NO $)> $1 <@ $2 >
 R<NO> $+	$#error $@ 5.1.1 $: "550 5.1.1 User unknown"
+R<REFUSED> $+	$#error $@ 5.1.1 $: "550 5.1.1 User unknown"
 R<$+ + * @ $+> $+ <@ $+ >	$#mailformbox $@ mailform $: $1 <@ $2 >
 R<$+ @ $+> $+ <@ $+ >	$#mailform $@ mailform $: $1 <@ $2 >
 SLocal_check_mail
