@@ -201,6 +201,70 @@ func TestNewerDovecotLooksIntoTheDirectory(t *testing.T) {
 	}
 }
 
+// Cyrus has authd ask the directory, and so has Postfix beside it.
+func TestCyrusLooksIntoTheDirectory(t *testing.T) {
+	t.Parallel()
+	s := ldaptest.Start(t, ldaptest.Options{})
+	postfix, cyrus := mailtest.Postfix(t), mailtest.Cyrus(t)
+	r := newReal(t, "postfix-cyrus", false, []mailtest.System{postfix, cyrus}, inDirectory(s), func(text string) string {
+		return strings.Replace(text, "  quota         = \"16KiB\"\n", "", 1)
+	})
+	r.mailArrives()
+	r.refuses()
+	r.protocols()
+	r.submission()
+	r.catchesAll()
+
+	// The password is in two files that nobody else can read.
+	for _, path := range []string{filepath.Join(postfix.ConfigDir, "mailform/authd/lookup.json"), filepath.Join(cyrus.ConfigDir, "mailform-cyrus/authd/lookup.json")} {
+		text := readFile(t, path)
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(text, ldaptest.Password) {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(text, ldaptest.People, "ou=elsewhere", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := r.plans("Plan: 0 to add, 2 to change, 0 to destroy.")
+	if !strings.Contains(out, `"ou=elsewhere" -> "`+ldaptest.People) || strings.Contains(out, ldaptest.Password) {
+		t.Errorf("the plan is: %s", out)
+	}
+	r.apply()
+	r.noChanges()
+
+	// What Cyrus takes from no directory is said before.
+	r.edit("main.mf.hcl", "name          = \"tiny\"", "name          = \"tiny\"\n  quota = \"1MiB\"")
+	if res := r.mailform("plan", "-no-color"); res.code != 1 || !strings.Contains(res.stderr, "quota of user.tiny: cyrus") {
+		t.Errorf("quota: %v", res)
+	}
+	r.edit("main.mf.hcl", "\n  quota = \"1MiB\"", "")
+
+	// Whoever is taken out of the directory is nobody at once.
+	r.edit("main.mf.hcl", "name          = \"bob\"", "name          = \"rob\"")
+	r.apply()
+	r.noChanges()
+	if _, res := r.send("bob@example.com", "--quit-after", "RCPT"); !strings.Contains(res.stdout, "<** 550 5.1.1 ") {
+		t.Errorf("mail for bob: %v", res)
+	}
+	r.lockedOut("bob", "imap://"+r.addr("imap")+"/")
+	subject, res := r.send("sales@example.com")
+	if res.code != 0 {
+		t.Errorf("mail for sales: %v", res)
+	}
+	r.found("rob", subject)
+
+	// Users that come back to the server have their mail.
+	r.edit("main.mf.hcl", "  directory = directory.staff\n", "")
+	r.apply()
+	r.noChanges()
+	r.found("rob", subject)
+	r.delivered("alice@example.com", "alice")
+	r.edit("main.mf.hcl", "server \"main\" {", "server \"main\" {\n  directory = directory.staff")
+	r.apply()
+	r.noChanges()
+	r.found("rob", subject)
+}
+
 // The embedded server makes a mailbox for whom it finds in the directory.
 func TestEmbeddedLooksIntoTheDirectory(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 
 // seekers are the providers of servers that can look for their users in a
 // directory.
-var seekers = []string{"dovecot", embedded, "postfix"}
+var seekers = []string{"cyrus", "dovecot", embedded, "postfix"}
 
 // readServerDirectory finds the directory that a server looks for its users in, and
 // makes what its providers need to know for that.

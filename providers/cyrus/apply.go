@@ -66,7 +66,7 @@ const (
 
 func classOf(kind string) class {
 	switch kind {
-	case schema.KindMailStore, schema.KindParameter, schema.KindListener:
+	case schema.KindMailStore, schema.KindLookup, schema.KindParameter, schema.KindListener:
 		return settingsClass
 	case schema.KindService:
 		return serviceClass

@@ -84,6 +84,10 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 		if k := w.model.mark(schema.KindMailbox, address); k != nil {
 			k.Pending = true
 		}
+		if w.lookup != nil { // the user has moved into the directory, with his mail
+			j.after = func(w *world) { w.model.drop(schema.KindMailbox, address) }
+			return j
+		}
 		j.commands = []string{
 			"SETACL " + name + " " + adminName + " xc",
 			"SETMETADATA " + name + " (" + keepFor + " " + quoted(strconv.FormatInt(w.retentionDays(), 10)) + ")",

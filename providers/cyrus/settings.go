@@ -51,6 +51,9 @@ func (p *Provider) applySettings(ctx context.Context, r *report) error {
 		}
 	}
 	files, err := w.files()
+	if err == nil {
+		err = w.settleLookup(ctx)
+	}
 	if err == nil && len(files) > 0 {
 		for _, s := range stores {
 			if err = p.prepare(ctx, s); err != nil {
@@ -124,6 +127,15 @@ func (w *world) change(c providers.Change, want wish) error {
 			options, services = w.p.storeOptions(*want.store, w.options), w.p.storeServices()
 			m.Retention = want.store.retention
 		}
+	case schema.KindLookup:
+		if others := w.model.keys(kind); want.lookup != nil && len(others) > 0 && !slices.Equal(others, []string{key}) {
+			return fmt.Errorf("one Cyrus finds its users in one directory, and this one those of %s", others[0])
+		}
+		gone = makes
+		w.lookup = want.lookup
+		if want.lookup != nil {
+			options = lookupOptions
+		}
 	case schema.KindParameter:
 		gone = func(name string) bool { return name == key }
 		if want.option != nil {
@@ -161,6 +173,9 @@ func (w *world) change(c providers.Change, want wish) error {
 		}
 	}
 	w.options.set(append(own, options...))
+	if err := w.lookupStands(); err != nil {
+		return err
+	}
 	w.services.set(lines, func(e entry) bool { return inTheWay(e, declared) })
 	if c.Action == providers.Delete {
 		w.model.drop(kind, key)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/ldap"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -41,6 +42,10 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 				problems = append(problems, providers.Problem{Address: r.Address, Detail: fmt.Sprintf("One Cyrus keeps the mail of one server, and this one that of %s. Each needs a provider \"cyrus\" with an alias and a config_dir of its own.", store)})
 			}
 			store = r.Address
+		case want.lookup != nil:
+			if err := ldap.Sees(ctx, *want.lookup); err != nil {
+				problems = append(problems, providers.Problem{Address: r.Address, Detail: fmt.Sprintf("Cyrus would find no users in the directory: %s.", err)})
+			}
 		case want.listener != nil:
 			for _, e := range w.services.foreign(sectionServices) {
 				if same, conflict := meets(e, []aListener{*want.listener}); conflict && !same {

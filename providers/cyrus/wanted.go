@@ -28,6 +28,7 @@ type wish struct {
 	service  bool
 	mailbox  *aMailbox
 	place    string // of a location
+	lookup   *schema.Lookup
 }
 
 // An aMailbox is what a mailbox is declared as.
@@ -79,6 +80,9 @@ func (p *Provider) readWish(r schema.Resource) (wish, error) {
 	case schema.KindLocation:
 		to, err := readPlace(r)
 		return wish{place: to}, err
+	case schema.KindLookup:
+		l, err := readLookup(r)
+		return wish{lookup: l}, err
 	case schema.KindListener:
 		l, err := readListenerWish(r)
 		return wish{listener: l}, err

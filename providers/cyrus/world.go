@@ -28,9 +28,11 @@ type world struct {
 	running  bool   // Cyrus
 	judging  bool   // authd
 	at       string // where the mail lies; empty: nothing says it
+	// lookup is where users are found, as authd is told; nil: they are kept here.
+	lookup *schema.Lookup
 
 	// Files as they were read.
-	optionsFile, servicesFile, modelFile, usersFile host.File
+	optionsFile, servicesFile, modelFile, usersFile, lookupFile host.File
 }
 
 // load reads the files, and the mailboxes where that is asked for.
@@ -52,6 +54,9 @@ func (p *Provider) load(ctx context.Context, withBoxes bool) (*world, error) {
 	w.users = make(map[string]authd.User, len(list))
 	for _, u := range list {
 		w.users[u.Address] = u
+	}
+	if w.lookup, w.lookupFile, err = p.control("").Lookup(ctx); err != nil {
+		return nil, err
 	}
 	if !files[0].Exists {
 		w.boxes = boxes{}
@@ -118,7 +123,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 			out = append(out, *o)
 		}
 	}
-	for _, kind := range []string{schema.KindMailStore, schema.KindService, schema.KindListener} {
+	for _, kind := range []string{schema.KindMailStore, schema.KindLookup, schema.KindService, schema.KindListener} {
 		for _, key := range w.model.keys(kind) {
 			add(kind, key)
 		}
@@ -190,6 +195,10 @@ func (w *world) observe(kind, key string) *providers.Observed {
 				"listen": schema.StringList(listen), "listen_tls": schema.StringList(listenTLS),
 			}
 		}
+	case schema.KindLookup:
+		if k != nil && w.lookup != nil {
+			attrs = w.observeLookup(key)
+		}
 	case schema.KindParameter:
 		value, ok := w.options.own(key)
 		if !ok {
@@ -207,6 +216,7 @@ func (w *world) observe(kind, key string) *providers.Observed {
 			if k != nil && k.Pending {
 				extra = "pending"
 			}
+			retained = k == nil && w.lookup != nil // made for whom the directory has
 		case len(m.deleted) > 0:
 			attrs = w.mailbox(key, &box{limit: -1}, nil)
 			retained, extra, k = true, m.stamp, nil
