@@ -9,7 +9,7 @@ GO ?= go
 export CGO_ENABLED = 0
 LDFLAGS = -s -w -X main.version=$(VERSION)
 
-.PHONY: all build quickstart stop-quickstart test soak check bench bench-engine bench-dns bench-imap bench-providers fuzz generate peers clean
+.PHONY: all build quickstart stop-quickstart test soak check bench bench-engine bench-dns bench-imap bench-mail bench-providers fuzz generate peers clean
 
 all: build
 
@@ -80,6 +80,11 @@ bench-dns: peers build
 # users: the tables of docs/benchmarks.md.
 bench-imap: peers build
 	$(GO) test -run '^$$' -bench '^Benchmark(IMAPBesidePeers|IdleMemory)$$' -benchtime 1x -timeout 20m ./cmd/mailform
+
+# Mail in and out, mailboxes and memory, in one run, beside Postfix, Dovecot and Cyrus: the tables
+# of docs/benchmarks.md.
+bench-mail: peers build
+	$(GO) test -run '^$$' -bench '^Benchmark(SMTP|IMAP|Outbound|IdleMemory)' -benchtime 1x -timeout 40m ./cmd/mailform
 
 # Many users kept in the mail systems that organisations run already: the tables of
 # docs/benchmarks.md.
