@@ -63,7 +63,8 @@ func TestNothingIsSmuggledIn(t *testing.T) {
 	need(t, "nc")
 	w := newHouse(t, "1MiB")
 	inner := "MAIL FROM:<evil@remote.test>\r\nRCPT TO:<alice@example.com>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"
-	for _, end := range []string{"\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r", "\r\n\x00.\r\n", "\r\r\n.\r\r\n", "\r\n.\r\r\n"} {
+	for _, end := range []string{"\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r", "\r\n\x00.\r\n", "\r\r\n.\r\r\n", "\r\n.\r\r\n",
+		"\r\n.\x00\r\n", "\r\n..\r\n", "\r\n. \r\n", "\r\n.\x0b\r\n", "\r\n.\x85", "\x85.\x85", "\u2028.\u2028", "\x8d\x8a.\x8d\x8a", "\r\n\xae\r\n"} {
 		for _, way := range []string{"DATA", "BDAT"} {
 			t.Run(fmt.Sprintf("%s %q", way, end), func(t *testing.T) {
 				w := w.in(t)

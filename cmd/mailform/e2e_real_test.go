@@ -61,6 +61,11 @@ func TestReal(t *testing.T) {
 			r := newReal(t, s.mail, s.far, s.start(t))
 			r.mailArrives()
 			r.refuses()
+			if strings.HasPrefix(s.mail, "sendmail") {
+				relaysNothing(t, r.addr("smtp"), "a subdomain") // see docs/mail-servers.md
+			} else {
+				relaysNothing(t, r.addr("smtp"))
+			}
 			r.protocols()
 			r.submission()
 			r.quota()

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -56,6 +57,15 @@ func TestEveryDoorSpeaksTLS(t *testing.T) {
 				if r := connect(w, version, "-cipher", "DEFAULT@SECLEVEL=0"); r.code == 0 && strings.Contains(r.stdout, "Verify return code: 0") && !strings.Contains(r.stdout, "Cipher is (NONE)") {
 					t.Errorf("openssl s_client %s: %v", version, r)
 				}
+			}
+			key := sha256.Sum256(w.certificate("imaps").RawSubjectPublicKeyInfo)
+			dane := []string{"-dane_tlsa_domain", "mail.example.com", "-dane_tlsa_rrdata"}
+			if r := connect(w, append(dane, fmt.Sprintf("3 1 1 %x", key))...); r.code != 0 || !strings.Contains(r.stdout, "matched the EE certificate") && !strings.Contains(r.stdout, "matched EE certificate") {
+				t.Errorf("DANE: %v", r)
+			}
+			key[0]++
+			if r := connect(w, append(dane, fmt.Sprintf("3 1 1 %x", key))...); r.code == 0 {
+				t.Errorf("DANE with another key: %v", r)
 			}
 			if r := connect(w, "-verify_hostname", "mail.example.org"); r.code == 0 {
 				t.Errorf("the certificate is also for another name: %v", r)
