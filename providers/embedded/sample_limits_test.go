@@ -26,13 +26,13 @@ func clientLimits() providertest.Sample {
 	outOf := func(least, most int64) []cty.Value { return []cty.Value{num(-1), num(least - 1), num(most + 1)} }
 	any := []cty.Value{num(-1), num(1_000_001)}
 	return providertest.Sample{
-		Good: clientLimit("main", "smtp", nil),
+		Good: clientLimit("main", "submission", nil), // which has all of them
 		Changed: attrs{
 			"connections": num(0), "connections_per_client": num(0), "connections_per_minute": num(1), "messages_per_connection": num(100),
 			"messages_per_hour": num(1000), "recipients_per_hour": num(2000), "recipients_per_message": num(100), "header_size": num(64 << 10),
 			"errors": num(0), "timeout": num(0), "data_timeout": num(30), "exempt": list(),
 		},
-		Odd: map[string]schema.Resource{"of users": clientLimit("odd", "submission", attrs{
+		Odd: map[string]schema.Resource{"of mail from outside": clientLimit("odd", "smtp", nil), "of users": clientLimit("odd", "submission", attrs{
 			"user_messages_per_hour": num(1), "user_messages_per_day": num(1_000_000), "user_recipients_per_hour": num(2), "user_recipients_per_day": num(3),
 		}), "of a service without messages": clientLimit("odd", "managesieve", nil)},
 		Refused: map[string][]cty.Value{
