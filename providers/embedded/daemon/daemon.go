@@ -71,7 +71,7 @@ type daemon struct {
 	transfers  *transfer.Server
 	queue      *queue.Queue
 	smarthosts atomic.Pointer[[]queue.Relay]
-	sending    atomic.Pointer[map[string]store.Sending]
+	sending    atomic.Pointer[map[string]store.HandingOn]
 	reporter   *tlsReporter
 	metrics    *metrics
 	// index narrows searches; nil where it cannot be kept.

@@ -73,7 +73,7 @@ func (d *daemon) makeQueue() {
 
 // loadSending takes over from the store how mail is handed on.
 func (d *daemon) loadSending(ctx context.Context) error {
-	all, err := d.store.Sending(ctx)
+	all, err := d.store.HandingOn(ctx)
 	if err != nil {
 		return err
 	}

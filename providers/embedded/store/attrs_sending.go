@@ -44,8 +44,8 @@ func (a *sendingAttrs) check() error {
 	return nil
 }
 
-// Sending is how mail for elsewhere is handed on, as in the kind sending.
-type Sending struct {
+// HandingOn is how mail for elsewhere is handed on, as in the kind sending.
+type HandingOn struct {
 	Owner string
 	// DelayWarning is how long a message waits until its sender is told; 0: nobody is.
 	DelayWarning time.Duration
@@ -56,12 +56,12 @@ type Sending struct {
 	VerifiedTLS []string
 }
 
-// Sending is how the servers hand on mail that say so, by the labels of their
+// HandingOn is how the servers hand on mail that say so, by the labels of their
 // blocks.
-func (s *Store) Sending(ctx context.Context) (map[string]Sending, error) {
-	all := map[string]Sending{}
+func (s *Store) HandingOn(ctx context.Context) (map[string]HandingOn, error) {
+	all := map[string]HandingOn{}
 	err := declaredAs(s.readRows(ctx), `kind = ?`, []any{schema.KindSending}, func(_ string, a sendingAttrs) {
-		all[a.Owner] = Sending{a.Owner, time.Duration(a.DelayWarning) * time.Second, int(a.Concurrency), int(a.PerDestination), a.VerifiedTLS}
+		all[a.Owner] = HandingOn{a.Owner, time.Duration(a.DelayWarning) * time.Second, int(a.Concurrency), int(a.PerDestination), a.VerifiedTLS}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find out how mail is handed on: %w", err)
