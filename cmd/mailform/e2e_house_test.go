@@ -162,10 +162,13 @@ func newHouse(t *testing.T, limit string) *world {
 	t.Helper()
 	w := newWorld(t, nil)
 	text := strings.NewReplacer("HASH", hashInQuickstart(t), "LIMIT", limit).Replace(house)
+	var ports []string
 	for name, sample := range housePorts {
 		w.port[name] = porttest.Port(t)
-		text = strings.ReplaceAll(text, "127.0.0.1:"+sample, w.addr(name))
+		ports = append(ports, "127.0.0.1:"+sample, w.addr(name))
 	}
+	// In one go: a port that was put in may begin as the next sample does.
+	text = strings.NewReplacer(ports...).Replace(text)
 	w.write("main.mf.hcl", text)
 	w.apply()
 	return w
