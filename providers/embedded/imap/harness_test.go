@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // password of every account in the tests.
 const password = "secret"

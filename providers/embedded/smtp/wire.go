@@ -255,7 +255,7 @@ func (w *wire) settle() {
 		return
 	}
 	w.chunked = false
-	const patience = time.Second // it is under way; this is only never to hang
+	const patience = 10 * time.Second // it is under way; this is only never to hang
 	t := time.NewTimer(patience)
 	defer t.Stop()
 	select {
