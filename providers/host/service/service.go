@@ -104,6 +104,10 @@ func (s *Service) become(ctx context.Context, running bool, c host.Command, verb
 		return err
 	}
 	if err := s.do(ctx, c, verb); err != nil {
+		// What a mailform that was killed had begun may have come to its end meanwhile.
+		if is, rerr := s.Running(ctx); rerr == nil && is == running {
+			return nil
+		}
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
