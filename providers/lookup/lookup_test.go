@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/schema"
 	"github.com/miekg/dns"
 	"github.com/zclconf/go-cty/cty"
@@ -29,13 +30,13 @@ import (
 // zone is a name server on loopback that has a few names.
 func zone(t *testing.T) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	pc, err := net.ListenPacket("udp", porttest.Addr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", pc.LocalAddr().String())
 	if err != nil {
-		t.Skipf("the TCP port beside the UDP one is taken: %v", err)
+		t.Fatal(err)
 	}
 	records := map[string][]string{
 		"example.com. MX":  {"example.com. 60 IN MX 20 b.example.com.", "example.com. 60 IN MX 10 A.example.com."},

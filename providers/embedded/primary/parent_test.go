@@ -11,6 +11,7 @@ import (
 
 	nameserver "github.com/mailform/mailform/providers/embedded/dns"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // A registry serves a zone above example.com.
@@ -26,7 +27,7 @@ func registry(t *testing.T, zone string, ds ...string) (addr string) {
 	if err := s.SetZone(z); err != nil {
 		t.Fatal(err)
 	}
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	tcp, err := net.Listen("tcp", porttest.Addr(t))
 	if err != nil {
 		t.Fatal(err)
 	}

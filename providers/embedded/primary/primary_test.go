@@ -21,6 +21,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/providers/embedded/transfer"
 	"github.com/mailform/mailform/providers/embedded/tsig"
+	"github.com/mailform/mailform/providers/porttest"
 )
 
 // A world is a name server with a clock of its own, and a parent that has the DS
@@ -68,7 +69,7 @@ func (w *world) start() {
 	if err := w.LoadAll(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	tcp, err := net.Listen("tcp", porttest.Addr(w.t))
 	if err != nil {
 		w.t.Fatal(err)
 	}

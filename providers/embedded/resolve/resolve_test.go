@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/miekg/dns"
 )
 
@@ -24,7 +25,7 @@ type world struct {
 // serve runs the resolver; its address is the result.
 func (w *world) serve(t *testing.T) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	pc, err := net.ListenPacket("udp", porttest.Addr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
