@@ -13,6 +13,7 @@ import (
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/authd"
+	"github.com/mailform/mailform/providers/host/move"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -24,7 +25,7 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	if len(batch) == 0 || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	batch = uncounted(batch)
+	batch = move.Uncounted(batch)
 	if err := p.finish(ctx); err != nil {
 		return err
 	}

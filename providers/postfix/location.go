@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/move"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -71,26 +72,7 @@ func (w *world) observedQueue() *providers.Observed {
 
 // location are the attributes of a location without what is counted.
 func location(path string) cty.Value {
-	return withoutCounts(cty.ObjectVal(map[string]cty.Value{"content": cty.StringVal(queueKey), "path": cty.StringVal(path)}))
-}
-
-// uncounted are changes without what is counted of locations.
-func uncounted(batch []providers.Change) []providers.Change {
-	out := slices.Clone(batch)
-	for i := range out {
-		if r := &out[i].Resource; r.Kind == schema.KindLocation && out[i].Action != providers.Delete {
-			r.Attrs = withoutCounts(r.Attrs)
-		}
-	}
-	return out
-}
-
-func withoutCounts(attrs cty.Value) cty.Value {
-	vals := attrs.AsValueMap()
-	for _, name := range []string{"messages", "bytes", "free"} {
-		vals[name] = cty.NumberIntVal(0)
-	}
-	return schema.KindByName(schema.KindLocation).Object(vals)
+	return move.Attrs(queueKey, path)
 }
 
 // count puts into what is observed of the queue what lies there, and how much room

@@ -13,6 +13,7 @@ import (
 	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/move"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -32,7 +33,7 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	if err := p.finish(ctx); err != nil {
 		return err
 	}
-	batch = uncounted(batch)
+	batch = move.Uncounted(batch)
 	was, err := p.load(ctx)
 	if err != nil {
 		return err

@@ -76,32 +76,10 @@ func (p *Provider) queueOf(ctx context.Context, cf host.File) (string, error) {
 	return at, err
 }
 
-// withoutCounts are the attributes of a location without what is counted.
-func withoutCounts(a cty.Value) cty.Value {
-	vals := a.AsValueMap()
-	for _, name := range []string{"messages", "bytes", "free"} {
-		vals[name] = cty.NumberIntVal(0)
-	}
-	return schema.KindByName(schema.KindLocation).Object(vals)
-}
-
-// uncounted are changes without what is counted of locations.
-func uncounted(batch []providers.Change) []providers.Change {
-	out := slices.Clone(batch)
-	for i := range out {
-		if r := &out[i].Resource; r.Kind == schema.KindLocation && out[i].Action != providers.Delete {
-			r.Attrs = withoutCounts(r.Attrs)
-		}
-	}
-	return out
-}
-
 // unstated is the location of a queue that nothing was said of yet.
 func (w *world) unstated() providers.Observed {
 	h := &holding{Kind: schema.KindLocation, Key: queueKey}
-	zero := cty.NumberIntVal(0)
-	return h.observe("", attrs{Value: schema.KindByName(h.Kind).Object(map[string]cty.Value{
-		"content": cty.StringVal(queueKey), "path": cty.StringVal(w.queue), "messages": zero, "bytes": zero, "free": zero})})
+	return h.observe("", attrs{Value: move.Attrs(queueKey, w.queue)})
 }
 
 // place puts where the queue lies into what there is, if a batch says where it is to.
