@@ -53,8 +53,7 @@ func (w *world) askPlace(ctx context.Context) error {
 }
 
 func locationAttrs(at string) map[string]cty.Value {
-	zero := cty.NumberIntVal(0)
-	return map[string]cty.Value{"content": cty.StringVal(storageKey), "path": cty.StringVal(at), "messages": zero, "bytes": zero, "free": zero}
+	return move.Attrs(storageKey, at).AsValueMap()
 }
 
 // readPlace reads where the mail is declared to lie.

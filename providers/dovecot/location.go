@@ -70,8 +70,7 @@ func (p *Provider) unstated(st *state) providers.Observed {
 }
 
 func locationAttrs(at string) map[string]cty.Value {
-	zero := cty.NumberIntVal(0)
-	return map[string]cty.Value{"content": cty.StringVal(storageKey), "path": cty.StringVal(at), "messages": zero, "bytes": zero, "free": zero}
+	return move.Attrs(storageKey, at).AsValueMap()
 }
 
 // located puts into what is observed where the mail lies, if anybody says where it is
