@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -82,6 +83,21 @@ func TestOpen(t *testing.T) {
 	t.Run("reading a store whose owner was killed at once finds none", func(t *testing.T) {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, databaseFile), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), dir, Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("error %v, want ErrNotExist", err)
+		}
+		openStore(t, dir) // the next owner goes on
+	})
+	t.Run("reading a store whose tables are being made finds none", func(t *testing.T) {
+		dir := t.TempDir()
+		db, err := sql.Open("sqlite", filepath.Join(dir, databaseFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.ExecContext(t.Context(), `CREATE TABLE schema_version (version INTEGER NOT NULL)`)
+		if err := errors.Join(err, db.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Open(t.Context(), dir, Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {

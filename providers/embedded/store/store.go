@@ -171,10 +171,14 @@ func (s *Store) openReaders(ctx context.Context) error {
 	}
 	s.read = newReaders(sqlite, db)
 	return s.read.use(ctx, func(r *reader) error {
-		_, err := schemaVersion(ctx, r.conn)
+		version, err := schemaVersion(ctx, r.conn)
 		var n int
-		if err != nil && s.writer == nil && r.row(ctx, `SELECT COUNT(*) FROM sqlite_master`, nil, &n) == nil && n == 0 {
-			// Its owner was killed before the first commit.
+		switch {
+		case s.writer != nil:
+			return err
+		case err == nil && version == 0, // the version has a table, and no other is there yet
+			err != nil && r.row(ctx, `SELECT COUNT(*) FROM sqlite_master`, nil, &n) == nil && n == 0:
+			// Its owner is making the tables, or was killed before they were made.
 			return fs.ErrNotExist
 		}
 		return err
