@@ -112,7 +112,8 @@ func layReal(t *testing.T, mail string, far bool, parts []mailtest.System, chang
 	text := readFile(t, "../../examples/real/main.mf.hcl")
 	for name, sample := range map[string]string{"smtps": "2465", "imaps": "2993", "pop3s": "2995"} {
 		r.port[name] = porttest.Port(t)
-		text = strings.ReplaceAll(text, "127.0.0.1:"+sample, r.addr(name))
+		// With the quote: a port that was put in before may begin with a sample.
+		text = strings.ReplaceAll(text, "127.0.0.1:"+sample+`"`, r.addr(name)+`"`)
 	}
 	inner := ""
 	for _, name := range []string{"lmtp", "auth"} {
