@@ -60,6 +60,7 @@ var serverBlock = &BlockType{
 		dnsblBlock,
 		greylistBlock,
 		limitsBlock,
+		proxyBlock,
 		upkeepBlock,
 		{Type: "relay", Doc: "A server that all mail for elsewhere is handed to. Left out: mail goes to the MX of its domain.",
 			Attributes: []Attribute{

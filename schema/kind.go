@@ -67,6 +67,7 @@ const (
 	KindSecondary  = "secondary"
 	KindRateLimit  = "ratelimit"
 	KindLimit      = "limit"
+	KindProxy      = "proxy"
 	KindDNSSEC     = "dnssec"
 	KindZone       = "zone"
 	KindRRset      = "rrset"
@@ -275,6 +276,11 @@ var kinds = append([]*Kind{
 		Name: KindLimit, Rank: 58,
 		Doc:        "How much the clients of a service can have of it.",
 		Attributes: limitAttributes,
+	},
+	{
+		Name: KindProxy, Rank: 58,
+		Doc:        "Who may speak for the clients of a mail server.",
+		Attributes: proxyAttributes,
 	},
 	{
 		Name: KindSecondary, Rank: 63,

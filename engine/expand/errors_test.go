@@ -341,6 +341,15 @@ server "b" {
   limits { errors = 5 }
 }`, summary: "Server that others make", detail: []string{"a block limits says of smtp"}, at: "limits",
 		},
+		"proxies at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  proxy_protocol { from = ["192.0.2.1"] }
+}`, summary: "Server that others make", detail: []string{"a block proxy_protocol says"}, at: "proxy_protocol",
+		},
 		"two blocks of limits for a service": {
 			hcl: `!server "b" {
   hostname = "mail.example.com"

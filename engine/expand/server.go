@@ -74,6 +74,7 @@ func (e *expander) readServers() {
 		e.addLists(s, srv)
 		e.addGreylist(s, srv)
 		e.addLimits(s, srv)
+		e.addProxies(s, srv)
 		e.addSmarthosts(s, srv)
 		e.addSending(s, srv)
 		e.addUpkeep(s, srv)

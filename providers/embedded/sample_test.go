@@ -53,6 +53,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindLimit:      clientLimits(),
 		schema.KindDNSBL:      dnsbls(),
 		schema.KindGreylist:   greylists(),
+		schema.KindProxy:      proxies(),
 		schema.KindSmarthost:  smarthosts(),
 		schema.KindSending:    sendings(),
 		schema.KindUpkeep:     upkeeps(),

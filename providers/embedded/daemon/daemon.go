@@ -83,6 +83,7 @@ type daemon struct {
 	live     live
 	seeker   *seek.Directories // nil: the store has all users
 	limiters limiters
+	proxies  proxies
 	inbound  inbound
 	// clientLimits are those of all services but the name server.
 	clientLimits clientLimits
@@ -244,7 +245,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 
 // loadDeclared takes over all that the store declares for the services.
 func (d *daemon) loadDeclared(ctx context.Context) error {
-	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
+	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadProxies(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
 }
 
 // loadSettings takes over the servers' settings and certificates.

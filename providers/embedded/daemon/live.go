@@ -154,7 +154,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	settings, lookups, filters, secondaries := false, false, false, false
-	limits, clientLimits, inbound, smarthosts, sending, upkeep := false, false, false, false, false, false
+	limits, clientLimits, proxies, inbound, smarthosts, sending, upkeep := false, false, false, false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -170,6 +170,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			limits = true
 		case schema.KindLimit:
 			clientLimits = true
+		case schema.KindProxy:
+			proxies = true
 		case schema.KindInbound, schema.KindResolver, schema.KindDNSBL, schema.KindGreylist:
 			inbound = true
 		case schema.KindSmarthost:
@@ -212,6 +214,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if clientLimits {
 		if err := d.loadClientLimits(ctx); err != nil {
 			d.log.Error("load the limits of clients", "error", err)
+		}
+	}
+	if proxies {
+		if err := d.loadProxies(ctx); err != nil {
+			d.log.Error("load the proxies", "error", err)
 		}
 	}
 	if smarthosts {

@@ -38,24 +38,24 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 		if l.Service == "submission" {
 			o.Mode = smtp.Submission
 		}
-		return smtpService{smtp.New(o)}, nil
+		return d.behindProxies(smtpService{smtp.New(o)}, l.Owner, log), nil
 	case "imap":
-		return imapService{imap.New(imap.Options{
+		return d.behindProxies(imapService{imap.New(imap.Options{
 			Hostname: l.Hostname, Version: d.opts.Version, TLS: tlsConfig,
 			Store: d.store, Auth: d.auth, Log: log, Index: d.index,
 			MessageSize: func() int64 { return d.live.setting(l.Owner).MessageSizeLimit },
 			LiveLimits:  func() imap.Limits { return d.clientLimits.imap(l.Owner) }, Limited: limited,
-		})}, nil
+		})}, l.Owner, log), nil
 	case "pop3":
-		return pop3Service{pop3.New(pop3.Options{
+		return d.behindProxies(pop3Service{pop3.New(pop3.Options{
 			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
 			LiveLimits: func() pop3.Limits { return d.clientLimits.pop3(l.Owner) }, Limited: limited,
-		})}, nil
+		})}, l.Owner, log), nil
 	case "managesieve":
-		return sieveService{managesieve.New(managesieve.Options{
+		return d.behindProxies(sieveService{managesieve.New(managesieve.Options{
 			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
 			Limits: func() managesieve.Limits { return d.clientLimits.managesieve(l.Owner) }, Limited: limited,
-		})}, nil
+		})}, l.Owner, log), nil
 	case "metrics":
 		return d.newMetricsService(log), nil
 	case "dns":

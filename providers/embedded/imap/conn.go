@@ -205,7 +205,10 @@ func (c *conn) lingeringClose() {
 	if tc, ok := c.nc.(*tls.Conn); ok && tc.CloseWrite() != nil {
 		return
 	}
-	tcp, ok := c.raw.(*net.TCPConn)
+	tcp, ok := c.raw.(interface {
+		net.Conn
+		CloseWrite() error
+	})
 	if !ok || tcp.CloseWrite() != nil {
 		return
 	}

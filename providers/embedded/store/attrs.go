@@ -81,6 +81,8 @@ func newAttributes(kind string) attributes {
 		return &greylistAttrs{}
 	case schema.KindLimit:
 		return &clientLimitAttrs{}
+	case schema.KindProxy:
+		return &proxyAttrs{}
 	case schema.KindSmarthost:
 		return &smarthostAttrs{}
 	case schema.KindSecondary:
