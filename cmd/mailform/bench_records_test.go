@@ -96,13 +96,23 @@ func BenchmarkRecords(b *testing.B) {
 			add("1,000 MX record sets: apply of one TTL", run("apply", "-auto-approve"))
 			s.Kill(b)
 
-			s, write, run = start(10000)
-			write(recordsConfig(s.Addr, "A", "192.0.2.1", ""))
-			add("10,000 A record sets: apply", run("apply", "-auto-approve"))
-			s.Kill(b)
-			s, _, _ = start(0)
-			add("10,000 A record sets: nsupdate, 1,000 a message", usage{wall: update(b, nsupdate, s, 10000)})
-			s.Kill(b)
+			// The best of three, by turns: who comes first finds nothing in memory.
+			var ours, theirs usage
+			for i := range 3 {
+				s, write, run = start(10000)
+				write(recordsConfig(s.Addr, "A", "192.0.2.1", ""))
+				apply := run("apply", "-auto-approve")
+				s.Kill(b)
+				s, _, _ = start(0)
+				bare := usage{wall: update(b, nsupdate, s, 10000)}
+				s.Kill(b)
+				if i == 0 {
+					ours, theirs = apply, bare
+				}
+				ours, theirs = best(ours, apply), best(theirs, bare)
+			}
+			add("10,000 A record sets: apply", ours)
+			add("10,000 A record sets: nsupdate, 1,000 a message", theirs)
 
 			lines := make([]string, 100000)
 			for i := range lines {

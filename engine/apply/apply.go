@@ -88,7 +88,7 @@ func (s Summary) Complete() bool {
 // and no others begin. An empty plan writes what the state did not know yet, if
 // there is anything, and nothing else.
 func Run(ctx context.Context, o Options) (Summary, hcl.Diagnostics) {
-	r := &run{Options: o, failed: map[string]bool{}, undone: map[int]string{}, stillNeeded: map[string]bool{}, closed: map[string]string{}, next: map[schema.ID]time.Time{}}
+	r := &run{Options: o, failed: map[string]bool{}, undone: map[int]string{}, stillNeeded: map[string]bool{}, closed: map[string]string{}, lacking: map[int]bool{}, next: map[schema.ID]time.Time{}}
 	if r.Now == nil {
 		r.Now = time.Now
 	}
@@ -159,6 +159,9 @@ type run struct {
 	begun bool
 	// broken is set when the journal cannot be written: then nothing more is done.
 	broken bool
+	// lacking holds the indexes of the changes of which something is known only
+	// when others have been made.
+	lacking map[int]bool
 	// resolved holds the values found by resolve, by index of the change.
 	resolved map[int]*schema.Resource
 	// next is when the next stage is due of what was changed.

@@ -259,47 +259,48 @@ var errUnexpected = errors.New("the provider left it otherwise than it was told"
 // that says nothing of what is there now is believed.
 func outcome(want schema.Resource, o *providers.Observed) (attrs cty.Value, why string) {
 	k := schema.KindByName(want.Kind)
-	have := o.Attrs
-	if !whole(k, have) {
-		have = want.Attrs
+	if odd, ok := differences(k, want.Attrs, o.Attrs); ok {
+		return o.Attrs, strings.Join(odd, ", ")
 	}
 	var vals map[string]cty.Value // made where something has no value
 	var odd []string
 	for i := range k.Attributes {
 		a := &k.Attributes[i]
-		if a.Info {
+		if a.Info || want.Attrs.GetAttr(a.Name).IsWhollyKnown() {
 			continue
 		}
-		w, h := want.Attrs.GetAttr(a.Name), have.GetAttr(a.Name)
-		switch {
-		case !h.IsWhollyKnown():
-			if vals == nil {
-				vals = have.AsValueMap()
-			}
-			vals[a.Name] = cty.NullVal(a.Type)
-			odd = append(odd, a.Name+" has no value")
-		case a.Computed || schema.Equal(w, h) || !w.IsWhollyKnown():
-		default:
+		if vals == nil {
+			vals = want.Attrs.AsValueMap()
+		}
+		vals[a.Name] = cty.NullVal(a.Type)
+		odd = append(odd, a.Name+" has no value")
+	}
+	if vals == nil {
+		return want.Attrs, ""
+	}
+	return cty.ObjectVal(vals), strings.Join(odd, ", ")
+}
+
+// differences says in what attributes are not as wanted. It is not ok if they are
+// not those of the kind, or not known.
+func differences(k *schema.Kind, want, have cty.Value) (odd []string, ok bool) {
+	if have == cty.NilVal || have.IsNull() || !have.IsKnown() || !have.Type().Equals(k.Type()) {
+		return nil, false
+	}
+	for i := range k.Attributes {
+		a := &k.Attributes[i]
+		h := have.GetAttr(a.Name)
+		if !h.IsWhollyKnown() {
+			return nil, false
+		}
+		if a.Info || a.Computed {
+			continue
+		}
+		if w := want.GetAttr(a.Name); !schema.Equal(w, h) && w.IsWhollyKnown() {
 			odd = append(odd, a.Name+" differs")
 		}
 	}
-	if vals != nil {
-		have = cty.ObjectVal(vals)
-	}
-	return have, strings.Join(odd, ", ")
-}
-
-// whole reports whether attributes are those of a kind, and known.
-func whole(k *schema.Kind, attrs cty.Value) bool {
-	if attrs == cty.NilVal || attrs.IsNull() || !attrs.IsKnown() || !attrs.Type().Equals(k.Type()) {
-		return false
-	}
-	for i := range k.Attributes {
-		if !attrs.GetAttr(k.Attributes[i].Name).IsWhollyKnown() {
-			return false
-		}
-	}
-	return true
+	return odd, true
 }
 
 // fail notes that a piece was not done.

@@ -7,16 +7,26 @@ import (
 
 	"github.com/mailform/mailform/engine/plan"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/parallel"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// unknowns reports whether anything that is to be done is known only later.
+// unknowns reports whether anything that is to be done is known only later. It
+// notes which changes those are.
 func (r *run) unknowns() bool {
-	for i := range r.Plan.Changes {
-		if c := &r.Plan.Changes[i]; c.Reaches() && len(missing(c)) > 0 {
-			return true
+	lacks := make([]bool, len(r.Plan.Changes))
+	parallel.Each(len(lacks), func(i int) {
+		c := &r.Plan.Changes[i]
+		lacks[i] = c.Reaches() && lacking(c)
+	})
+	for i, l := range lacks {
+		if l {
+			r.lacking[i] = true
 		}
+	}
+	if len(r.lacking) > 0 {
+		return true
 	}
 	for _, o := range r.Plan.Outputs {
 		if o.After != cty.NilVal && !o.After.IsWhollyKnown() {
@@ -26,20 +36,19 @@ func (r *run) unknowns() bool {
 	return false
 }
 
-// missing lists the attributes that have to be known before the provider gets
-// the change. What the target decides itself is none of them.
-func missing(c *plan.Change) []string {
+// lacking reports whether attributes are not known that have to be before the
+// provider gets the change. What the target decides itself is none of them.
+func lacking(c *plan.Change) bool {
 	if c.Wanted == nil {
-		return nil
+		return false
 	}
-	var names []string
 	attrs := schema.KindByName(c.ID.Kind).Attributes
 	for i := range attrs {
 		if a := &attrs[i]; !a.Computed && !c.Wanted.Attrs.GetAttr(a.Name).IsWhollyKnown() {
-			names = append(names, a.Name)
+			return true
 		}
 	}
-	return names
+	return false
 }
 
 // unresolved is why a change is skipped whose values could not be found.
@@ -56,8 +65,7 @@ func (r *run) resolve(ph *plan.Phase) {
 	var opens []open
 	for b := range ph.Batches {
 		for _, i := range ph.Batches[b].Changes {
-			c := &r.Plan.Changes[i]
-			if !ph.Batches[b].Deletes && len(missing(c)) > 0 && r.obstacle(&ph.Batches[b], i) == "" {
+			if !ph.Batches[b].Deletes && r.lacking[i] && r.obstacle(&ph.Batches[b], i) == "" {
 				opens = append(opens, open{&ph.Batches[b], i})
 			}
 		}
