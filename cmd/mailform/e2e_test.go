@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/porttest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -259,8 +260,10 @@ func (w *world) pid() int {
 	return st.PID
 }
 
-// end stops the daemon, by its pid if it does not end by itself.
+// end stops the daemon, by its pid if it does not end by itself, and what an apply
+// that was killed has left behind.
 func (w *world) end() {
+	defer mailtest.EndAll(w.t, w.dir)
 	pid := w.pid()
 	if pid == 0 {
 		return

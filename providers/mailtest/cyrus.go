@@ -77,7 +77,7 @@ func Cyrus(t testing.TB) *CyrusInstance {
 	must(t, os.WriteFile(filepath.Join(c.ConfigDir, "cyrus.conf"), []byte(in.Replace(cyrusServices)), 0o644))
 	t.Cleanup(func() {
 		c.end(t, unix.SIGTERM)
-		endAuthd(t, filepath.Join(c.ConfigDir, "mailform-cyrus", "authd"))
+		EndAll(t, dir)
 	})
 	return c
 }
@@ -188,24 +188,6 @@ func (c *CyrusInstance) processes(t testing.TB) []int {
 		}
 	}
 	return pids
-}
-
-// endAuthd ends the authd of a directory, if one runs.
-func endAuthd(t testing.TB, dir string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, "authd.pid"))
-	if err != nil {
-		return
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return
-	}
-	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-	if err != nil || !strings.Contains(string(line), dir) {
-		return // another process has the number by now
-	}
-	_ = unix.Kill(pid, unix.SIGKILL) // it may have ended by itself
 }
 
 func must(t testing.TB, err error) {

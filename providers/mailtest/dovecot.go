@@ -159,6 +159,7 @@ func dovecot(t testing.TB, root string, err error) *DovecotInstance {
 	d := &DovecotInstance{ConfigDir: dir}
 	t.Cleanup(func() {
 		d.end(t, unix.SIGTERM)
+		EndAll(t, dir)
 		if log, err := os.ReadFile(filepath.Join(dir, "log")); err == nil && t.Failed() {
 			t.Logf("the log of Dovecot ends with: %s", log[max(0, len(log)-3000):])
 		}

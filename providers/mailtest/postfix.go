@@ -51,7 +51,7 @@ func Postfix(t testing.TB) *PostfixInstance {
 	p := &PostfixInstance{Dir: dir, ConfigDir: filepath.Join(dir, "etc"), Log: filepath.Join(dir, "log")}
 	t.Cleanup(func() {
 		p.end(t)
-		endAuthd(t, filepath.Join(p.ConfigDir, "mailform", "authd"))
+		EndAll(t, p.Dir)
 		if t.Failed() {
 			if log, err := os.ReadFile(p.Log); err == nil {
 				t.Logf("the log of Postfix ends with: %s", log[max(0, len(log)-3000):])

@@ -69,7 +69,7 @@ func Sendmail(t testing.TB) *SendmailInstance {
 	must(t, os.WriteFile(filepath.Join(s.ConfigDir, "sendmail.cf"), made, 0o644))
 	t.Cleanup(func() {
 		s.end(t)
-		endAuthd(t, filepath.Join(s.ConfigDir, "mailform", "authd"))
+		EndAll(t, filepath.Dir(s.ConfigDir))
 	})
 	return s
 }
