@@ -232,7 +232,7 @@ var kinds = append([]*Kind{
 		Doc: "Where mail for an address goes: an alias, a forward, a catch-all.",
 		Attributes: []KindAttribute{
 			{Name: "address", Type: cty.String, Immutable: true, Doc: "Address; \"@example.com\" is every address of the domain that nothing else takes."},
-			{Name: "type", Type: cty.String, Doc: "\"alias\", \"forward\" or \"catch_all\"; \"refused\" for a disabled user beside a catch-all, whose mail that must not get."},
+			{Name: "type", Type: cty.String, Doc: "\"alias\", \"forward\" or \"catch_all\"; \"refused\" for a disabled user beside a catch-all, which must not get his mail, and where all members are such users, at servers that do not keep mailboxes."},
 			{Name: "members", Type: cty.List(cty.String), Doc: "Addresses that the mail goes to. Sorted; none where it is refused."},
 			{Name: "keep_copy", Type: cty.Bool, Doc: "For a forward: whether the account keeps a copy."},
 		},

@@ -58,7 +58,7 @@ func TestReal(t *testing.T) {
 	for name, s := range setups {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newReal(t, s.mail, s.far, s.start(t))
+			r := newReal(t, s.mail, s.far, s.start(t), leadingToTheDisabled)
 			r.mailArrives()
 			r.refuses()
 			if strings.HasPrefix(s.mail, "sendmail") {
@@ -91,6 +91,32 @@ type real struct {
 	noDisks     error // why it does not, where that is not meant
 	swaks, curl string
 	count       int
+}
+
+// leadingToTheDisabled adds addresses that lead to a user who gets no mail.
+func leadingToTheDisabled(text string) string {
+	text = strings.Replace(text, "  mail          = \"disabled\"\n", "  mail          = \"disabled\"\n  aliases       = [\"o\"]\n", 1)
+	return text + `
+alias "mixed" {
+  domain  = domain.example
+  name    = "mixed"
+  members = [user.off, user.ida]
+}
+
+alias "closed" {
+  domain  = domain.example
+  name    = "closed"
+  members = ["o@example.com", user.gone]
+}
+
+user "gone" {
+  domain        = domain.example
+  name          = "gone"
+  password_hash = var.password_hash
+  mail          = "forward"
+  forward_to    = [user.off]
+}
+`
 }
 
 // newReal applies it, as others have changed its text.
@@ -188,6 +214,7 @@ func (r *real) mailArrives() {
 func (r *real) refuses() {
 	for to, want := range map[string]string{
 		"nosuch@example.com": "<** 550 5.1.1 ", "off@example.com": "<** 550 5.", "b@other.test": " 5.7.1 ",
+		"o@example.com": "<** 550 5.", "closed@example.com": "<** 550 5.", "gone@example.com": "<** 550 5.",
 	} {
 		// From an address that is not this machine's own, which Sendmail trusts.
 		if _, res := r.send(to, "--quit-after", "RCPT", "--local-interface", "127.0.0.9"); !strings.Contains(res.stdout, want) {
@@ -273,8 +300,19 @@ func (r *real) catchesAll() {
 			r.t.Errorf("mail of %s for off is not refused: %v", who, res)
 		}
 	}
+	// Nothing has come to the mailbox of the disabled user by any way.
+	r.delivered("mixed@example.com", "ida")
 	r.edit("main.mf.hcl", "  catch_all = user.ida\n", "")
+	r.edit("main.mf.hcl", "  mail          = \"disabled\"\n", "  mail          = \"enabled\"\n")
 	r.apply()
+	eventually(r.t, "off can log in", func() bool {
+		return r.run(r.curl, "-sS", "-u", "off@example.com:quickstart", "imap://"+r.addr("imap")+"/").code == 0
+	})
+	if out := r.run(r.curl, "-sS", "-u", "off@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "STATUS INBOX (MESSAGES)"); !strings.Contains(out.stdout, "MESSAGES 0") {
+		r.t.Errorf("the mailbox of the disabled user has mail: %v", out)
+	}
+	r.delivered("closed@example.com", "off")
+	r.edit("main.mf.hcl", "  mail          = \"enabled\"\n", "  mail          = \"disabled\"\n")
 	if _, res := r.send("anybody@example.com", "--quit-after", "RCPT", "--local-interface", "127.0.0.9"); !strings.Contains(res.stdout, "<** 550 5.1.1 ") {
 		r.t.Errorf("mail for anybody: %v", res)
 	}

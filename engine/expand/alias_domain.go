@@ -65,7 +65,7 @@ func (e *expander) addAliasRoutes() {
 		typ, members := "alias", list([]string{r.Key}, known)
 		if r.Kind == schema.KindRoute {
 			typ, members = r.Attrs.GetAttr("type").AsString(), r.Attrs.GetAttr("members")
-			if typ == "forward" {
+			if typ == "forward" || typ == "refused" {
 				continue // of a mailbox, which has its own
 			}
 		}

@@ -80,6 +80,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e.readAliases()
 	e.finishDomains()
 	e.addAliasRoutes()
+	e.leaveOutClosed()
 	e.readRecords()
 	e.addDelegationSigners()
 	e.checkRoutes()
@@ -137,6 +138,7 @@ type expander struct {
 	ports  map[[2]string]*portUse // by machine and port
 	mail   map[string]*mailEntry  // by address
 	routes []*mailEntry           // those of mail that hand mail on
+	closed map[mailAddress]bool   // those that get no mail, where a pair of servers has them
 	sets   map[setKey]*rrset
 	// setList holds the sets in the order in which they were made.
 	setList []*rrset
@@ -174,7 +176,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		servers: map[*block]*server{}, directories: map[*block]*directory{}, nameservers: map[*block]*nameserver{},
 		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
-		ports: map[[2]string]*portUse{}, mail: make(map[string]*mailEntry, n),
+		ports: map[[2]string]*portUse{}, mail: make(map[string]*mailEntry, n), closed: map[mailAddress]bool{},
 		sets: map[setKey]*rrset{}, disables: map[*block][]string{}, warned: map[string]int{}, used: map[string]*block{},
 		sizes: map[string]int64{}, numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
 	}

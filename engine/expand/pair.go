@@ -104,11 +104,15 @@ func (e *expander) addRecipient(s section, srv *server, mail string) {
 	})
 }
 
-// addRefusal has a catch-all not get the mail of a user whose mail is to be refused:
-// a server beside the one that keeps the mailbox knows who receives mail, and gives
-// that of all others to the catch-all.
+// addRefusal has neither an alias nor a catch-all lead to a user whose mail is to be
+// refused: a server beside the one that keeps the mailbox knows who receives mail, and
+// gives that of all others to the catch-all.
 func (e *expander) addRefusal(s section, d *domain, srv *server, mail string) {
-	if srv.isPair() && mail == "disabled" && d.section.attr("catch_all").fact() != absent {
+	if !srv.isPair() || mail != "disabled" {
+		return
+	}
+	e.closed[mailAddress{srv.roles[roleMTA], s.b.mail}] = true
+	if d.section.attr("catch_all").fact() != absent {
 		e.addRoute(s.b, ".refusal", srv.roles[roleMTA], s.b.mail, "refused", list(nil, known), false)
 	}
 }

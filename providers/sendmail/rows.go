@@ -81,7 +81,9 @@ func (to rows) addRows(kind, key string, a attrs) error {
 				return errors.New("password_hash: a verifier is of no scheme that mailform knows") // and no more of it than that
 			}
 		}
-		to[addresses][key] = key
+		if to[addresses][key] != refusedValue { // of a forward to nobody who gets mail
+			to[addresses][key] = key
+		}
 		to[senders][key+","+key] = "OK"
 	case schema.KindRoute:
 		return to.addRoute(key, a)
