@@ -59,6 +59,8 @@ func subcommands(name string) []command {
 		return importCommands()
 	case "queue":
 		return queueCommands()
+	case "app-password":
+		return appPasswordCommands()
 	case "dnssec":
 		return dnssecCommands()
 	default:

@@ -84,6 +84,7 @@ func commands() []command {
 		{"state", "list|show|mv|rm|pull|push|lock", "Look into the state, or change it by hand", (*app).state},
 		{"force-unlock", "ID", "Take the state's lock from a holder that is no more", (*app).forceUnlock},
 		{"passwd", "", "Make a password hash", (*app).passwd},
+		{"app-password", "add|list|remove", "Look after further passwords of users, one for a program", (*app).appPassword},
 		{"unlock", "[USER or NETWORK...]", "Forget failed logins, or list whose are slowed down", (*app).unlock},
 		{"status", "", "Tell what runs", (*app).status},
 		{"queue", "list|show|retry|hold|release|drop", "Look after the mail on its way elsewhere", (*app).queue},

@@ -80,6 +80,17 @@ func (d *fakeDaemon) Slowed() []SlowedLogin {
 
 func (d *fakeDaemon) Unlock(who []string) []string { return who[:1] }
 
+func (d *fakeDaemon) AppPasswords(_ context.Context, user string) ([]AppPassword, error) {
+	return []AppPassword{{User: user, Name: "phone", Services: []string{"imap"}}}, nil
+}
+
+func (d *fakeDaemon) ChangeAppPassword(_ context.Context, r AppPasswordRequest) (AppPassword, error) {
+	if r.Action != "add" {
+		return AppPassword{}, &Error{Code: CodeNoUser, Message: "there is no user " + r.User}
+	}
+	return AppPassword{User: r.User, Name: r.Name, Services: r.Services, Secret: "secret"}, nil
+}
+
 func (d *fakeDaemon) ChangeQueue(_ context.Context, r QueueRequest) (int, error) {
 	if r.Action != "hold" {
 		return 0, &Error{Code: "invalid", Message: "the action is strange"}
@@ -431,5 +442,23 @@ func TestLoginsThatAreSlowedDown(t *testing.T) {
 	}
 	if who, err := c.Unlock(t.Context(), []string{"192.0.2.7", "bob@example.com"}); err != nil || len(who) != 1 || who[0] != "192.0.2.7" {
 		t.Errorf("%v, %v", who, err)
+	}
+}
+
+func TestAppPasswords(t *testing.T) {
+	dir := t.TempDir()
+	serve(t, dir, &fakeDaemon{})
+	c := NewClient(dir)
+	list, err := c.AppPasswords(t.Context(), "a+b@example.com")
+	if err != nil || len(list) != 1 || list[0].User != "a+b@example.com" || list[0].Name != "phone" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	p, err := c.ChangeAppPassword(t.Context(), AppPasswordRequest{Action: "add", User: "a@example.com", Name: "phone", Services: []string{"imap"}})
+	if err != nil || p.Secret != "secret" || p.User != "a@example.com" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	var refusal *Error
+	if _, err := c.ChangeAppPassword(t.Context(), AppPasswordRequest{Action: "remove", User: "a@example.com"}); !errors.As(err, &refusal) || refusal.Code != CodeNoUser {
+		t.Errorf("%v", err)
 	}
 }

@@ -111,6 +111,37 @@ type ListenerStatus struct {
 	Connections int    `json:"connections"`
 }
 
+// AppPasswords is the answer of GET /v1/app-passwords.
+type AppPasswords struct {
+	AppPasswords []AppPassword `json:"app_passwords"`
+}
+
+// An AppPassword is a further password of a user, for one program. Times are RFC
+// 3339, empty for none.
+type AppPassword struct {
+	User     string   `json:"user"`
+	Name     string   `json:"name"`
+	Services []string `json:"services"`
+	// Declared: it stands in the configuration.
+	Declared bool   `json:"declared,omitempty"`
+	Created  string `json:"created,omitempty"`
+	Expires  string `json:"expires,omitempty"`
+	Used     string `json:"used,omitempty"`
+	// Secret is the password: only in the answer to the request that has made it.
+	Secret string `json:"secret,omitempty"`
+}
+
+// AppPasswordRequest is what POST /v1/app-passwords takes. Its answer is an
+// [AppPassword].
+type AppPasswordRequest struct {
+	Action string `json:"action"` // "add" or "remove"
+	User   string `json:"user"`
+	Name   string `json:"name"`
+	// Services and Expires are for "add"; empty: all services, and no end.
+	Services []string `json:"services,omitempty"`
+	Expires  string   `json:"expires,omitempty"` // RFC 3339
+}
+
 // Slowed is the answer of GET /v1/slowed.
 type Slowed struct {
 	Logins []SlowedLogin `json:"logins"`
@@ -207,6 +238,9 @@ const BridgeGreeting = "mailform admin-bridge 1"
 
 // CodeNotRunning is the code of a bridge's [Error] where no daemon runs.
 const CodeNotRunning = "not-running"
+
+// CodeNoUser is the code of an [Error] about a user who is not there.
+const CodeNoUser = "no-user"
 
 // Place is what GET /v1/place tells of a data directory.
 type Place struct {

@@ -143,6 +143,20 @@ func (c *Client) Unlock(ctx context.Context, who []string) ([]string, error) {
 	return out.Who, err
 }
 
+// AppPasswords lists the app passwords of a user; of all for an empty name.
+func (c *Client) AppPasswords(ctx context.Context, user string) ([]AppPassword, error) {
+	var out AppPasswords
+	err := c.call(ctx, http.MethodGet, "/v1/app-passwords?user="+url.QueryEscape(user), nil, &out)
+	return out.AppPasswords, err
+}
+
+// ChangeAppPassword adds or removes an app password, and returns it; one that was
+// added with its secret.
+func (c *Client) ChangeAppPassword(ctx context.Context, r AppPasswordRequest) (*AppPassword, error) {
+	out := new(AppPassword)
+	return out, c.call(ctx, http.MethodPost, "/v1/app-passwords", r, out)
+}
+
 // Message writes the message of a queue entry.
 func (c *Client) Message(ctx context.Context, id int64, w io.Writer) error {
 	return c.call(ctx, http.MethodGet, "/v1/queue/"+strconv.FormatInt(id, 10), nil, w)

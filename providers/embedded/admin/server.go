@@ -40,6 +40,10 @@ type Hooks interface {
 	Slowed() []SlowedLogin
 	// Unlock forgets failed logins, and returns of whom there were any.
 	Unlock(who []string) []string
+	// AppPasswords lists the app passwords of a user; of all for an empty name.
+	AppPasswords(ctx context.Context, user string) ([]AppPassword, error)
+	// ChangeAppPassword does what an [AppPasswordRequest] asks for.
+	ChangeAppPassword(ctx context.Context, r AppPasswordRequest) (AppPassword, error)
 	// Queue lists the queue.
 	Queue(ctx context.Context) ([]QueueEntry, error)
 	// Message writes the message of a queue entry.
@@ -75,6 +79,8 @@ func newServer(h Hooks, s Store, log *slog.Logger, limit int64) http.Handler {
 	mux.HandleFunc("GET /v1/queue", srv.queue)
 	mux.HandleFunc("GET /v1/slowed", srv.slowed)
 	mux.HandleFunc("POST /v1/unlock", srv.unlock)
+	mux.HandleFunc("GET /v1/app-passwords", srv.appPasswords)
+	mux.HandleFunc("POST /v1/app-passwords", srv.changeAppPassword)
 	mux.HandleFunc("GET /v1/queue/{id}", srv.message)
 	mux.HandleFunc("POST /v1/queue", srv.changeQueue)
 	return mux
@@ -222,6 +228,28 @@ func (s *server) unlock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.answer(w, Unlocked{s.hooks.Unlock(req.Who)})
+}
+
+func (s *server) appPasswords(w http.ResponseWriter, r *http.Request) {
+	list, err := s.hooks.AppPasswords(r.Context(), r.URL.Query().Get("user"))
+	if err != nil {
+		s.fail(w, "list app passwords", err)
+		return
+	}
+	s.answer(w, AppPasswords{list})
+}
+
+func (s *server) changeAppPassword(w http.ResponseWriter, r *http.Request) {
+	var req AppPasswordRequest
+	if !s.decode(w, r, "change an app password", &req) {
+		return
+	}
+	p, err := s.hooks.ChangeAppPassword(r.Context(), req)
+	if err != nil {
+		s.fail(w, "change an app password", err)
+		return
+	}
+	s.answer(w, p)
 }
 
 func (s *server) message(w http.ResponseWriter, r *http.Request) {

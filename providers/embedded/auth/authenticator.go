@@ -37,6 +37,8 @@ const (
 	ServiceIMAP       = "imap"
 	ServicePOP3       = "pop3"
 	ServiceSubmission = "submission"
+	// ServiceSieve is for those who may use IMAP, too.
+	ServiceSieve = "managesieve"
 )
 
 // A Directory finds accounts. [store.Store] is one.
@@ -87,7 +89,7 @@ type Authenticator struct {
 	loopback bool // throttle it
 	slots    chan struct{}
 	cacheTTL time.Duration
-	recent   *expiring[cacheKey, struct{}]
+	recent   *expiring[cacheKey, string] // the name of the app password; empty: none
 	throttle *throttle
 	key      [32]byte
 	// dummy is a hash that nobody knows the password of.
@@ -128,7 +130,7 @@ func New(dir Directory, o Options) *Authenticator {
 	if a.cacheTTL <= 0 {
 		a.cacheTTL = defaultCacheTTL
 	}
-	a.recent = newExpiring[cacheKey, struct{}](o.CacheSize)
+	a.recent = newExpiring[cacheKey, string](o.CacheSize)
 	a.throttle = newThrottle()
 	// crypto/rand.Read never fails: it ends the program instead.
 	_, _ = rand.Read(a.key[:])
@@ -136,9 +138,10 @@ func New(dir Directory, o Options) *Authenticator {
 	return a
 }
 
-// Login checks a password and returns the account. The service is "imap", "pop3"
-// or "submission": the first two have to be among the protocols of the account,
-// the third is for every account whose mail is not disabled.
+// Login checks a password, or an app password, and returns the account. The service
+// is "imap", "pop3", "managesieve" or "submission": the first two have to be among
+// the protocols of the account, the third asks for IMAP, the last is for every
+// account whose mail is not disabled.
 //
 // After some failures from one address, or for one account, each further try
 // has to wait, for longer and longer; that is part of this call. remote may be
@@ -151,20 +154,29 @@ func (a *Authenticator) Login(ctx context.Context, address, password, service st
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("find account: %w", err)
 	}
-	var key cacheKey
-	if err == nil {
-		key = a.cacheKey(account, password)
-		if _, ok := a.recent.get(key, a.clock.Now()); ok {
-			return permit(account, service)
-		}
-	} else {
+	if err != nil {
 		account = nil
+	}
+	apps, err := a.appPasswords(ctx, account, address)
+	if err != nil {
+		return nil, err
+	}
+	var key cacheKey
+	if account != nil {
+		key = a.cacheKey(account, apps, password)
+		if name, ok := a.recent.get(key, a.clock.Now()); ok {
+			return a.enter(ctx, account, named(apps, name), service)
+		}
 	}
 	who := a.throttleKeys(address, remote)
 	if err := a.takeTurn(ctx, who); err != nil {
 		return nil, err
 	}
-	right, err := a.verify(ctx, account, address, password)
+	via, err := a.verifyApp(ctx, account, apps, password)
+	right := via != nil
+	if err == nil && !right {
+		right, err = a.verify(ctx, account, address, password)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -172,12 +184,15 @@ func (a *Authenticator) Login(ctx context.Context, address, password, service st
 		a.throttle.failed(who, a.clock.Now())
 		return nil, ErrInvalid
 	}
-	now, ttl := a.clock.Now(), a.cacheTTL
-	if slices.ContainsFunc(account.PasswordHashes, isLDAP) {
+	now, ttl, name := a.clock.Now(), a.cacheTTL, ""
+	switch {
+	case via != nil:
+		name = via.Name
+	case slices.ContainsFunc(account.PasswordHashes, isLDAP):
 		ttl = min(ttl, ldapCacheTTL)
 	}
-	a.recent.put(key, struct{}{}, now.Add(ttl), now)
-	return permit(account, service)
+	a.recent.put(key, name, now.Add(ttl), now)
+	return a.enter(ctx, account, via, service)
 }
 
 // takeTurn waits for as long as those have to who have guessed. Errors are
@@ -197,7 +212,7 @@ func (a *Authenticator) takeTurn(ctx context.Context, who throttleKeys) error {
 func permit(account *store.Account, service string) (*store.Account, error) {
 	allowed := false
 	switch service {
-	case ServiceIMAP:
+	case ServiceIMAP, ServiceSieve:
 		allowed = account.IMAP
 	case ServicePOP3:
 		allowed = account.POP3
@@ -288,7 +303,7 @@ func (a *Authenticator) verifyHere(ctx context.Context, account *store.Account, 
 // with other hashes it is another key.
 type cacheKey [sha256.Size]byte
 
-func (a *Authenticator) cacheKey(account *store.Account, password string) cacheKey {
+func (a *Authenticator) cacheKey(account *store.Account, apps []store.AppPassword, password string) cacheKey {
 	mac := hmac.New(sha256.New, a.key[:])
 	write := func(s string) {
 		var n [8]byte
@@ -300,6 +315,13 @@ func (a *Authenticator) cacheKey(account *store.Account, password string) cacheK
 	write(password)
 	for _, h := range account.PasswordHashes {
 		write(h)
+	}
+	for _, p := range apps {
+		write("app password")
+		write(p.Name)
+		for _, h := range p.Hashes {
+			write(h)
+		}
 	}
 	return cacheKey(mac.Sum(nil))
 }

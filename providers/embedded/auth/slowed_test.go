@@ -49,7 +49,7 @@ func TestAnAddressThatGoesOnGuessingIsLocked(t *testing.T) {
 			if !a.Unlock(tc.unlock) || a.Unlock(tc.unlock) {
 				t.Error("unlocking does not say what it did")
 			}
-			a.recent = newExpiring[cacheKey, struct{}](1)
+			a.recent = newExpiring[cacheKey, string](1)
 			if err := login(from); err != nil {
 				t.Errorf("once it is unlocked: %v", err)
 			}
@@ -58,7 +58,7 @@ func TestAnAddressThatGoesOnGuessingIsLocked(t *testing.T) {
 			}
 			guess()
 			clock.pass(lockedFor)
-			a.recent = newExpiring[cacheKey, struct{}](1)
+			a.recent = newExpiring[cacheKey, string](1)
 			if err := login(from); err != nil {
 				t.Errorf("when the lock has run out: %v", err)
 			}

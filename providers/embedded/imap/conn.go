@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/mailform/mailform/providers/embedded/auth"
 	"github.com/mailform/mailform/providers/embedded/imap/internal/command"
 	"github.com/mailform/mailform/providers/embedded/imap/internal/wire"
 	"github.com/mailform/mailform/providers/embedded/sessions"
@@ -310,6 +311,15 @@ func (c *conn) recheckAccount(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("look up account: %w", err)
 	}
+	lasts, err := auth.Lasts(ctx, c.srv.opt.Auth, c.account)
+	if err != nil {
+		return fmt.Errorf("look after the login: %w", err)
+	}
+	if !lasts {
+		c.bye = "[AUTHORIZATIONFAILED] What you have logged in with is not good any more"
+		return nil
+	}
+	a.Via = c.account.Via
 	c.account, c.checked = a, time.Now()
 	return nil
 }

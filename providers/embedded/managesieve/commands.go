@@ -47,6 +47,16 @@ func (c *conn) command(verb string, args []argument) error {
 	case len(args) < v.min || len(args) > v.max:
 		return c.wrong("", "Wrong number of arguments")
 	}
+	if c.account != nil {
+		lasts, err := auth.Lasts(c.srv.group.Context(), c.srv.opt.Auth, c.account)
+		if err != nil {
+			return c.trouble("look after the login", err)
+		}
+		if !lasts {
+			c.answer("BYE", "", "What you have logged in with is not good any more")
+			return errLogout
+		}
+	}
 	return v.run(c, args)
 }
 
@@ -156,7 +166,7 @@ func (c *conn) readResponse() (argument, error) {
 }
 
 // peer is the client as the authenticator wants to see it.
-func (c *conn) peer() auth.Peer { return auth.PeerOn(c.raw, c.nc, auth.ServiceIMAP) }
+func (c *conn) peer() auth.Peer { return auth.PeerOn(c.raw, c.nc, auth.ServiceSieve) }
 
 // loggedIn answers what has become of a login.
 func (c *conn) loggedIn(account *store.Account, err error) error {

@@ -87,3 +87,18 @@ func (s *session) failed() error {
 	}
 	return errRejected
 }
+
+// lookAfterLogin forgets a login whose app password was taken away.
+func (s *session) lookAfterLogin() error {
+	if s.account == nil {
+		return nil
+	}
+	lasts, err := auth.Lasts(s.srv.group.Context(), s.srv.o.Auth, s.account)
+	if err != nil {
+		return s.internal("look after the login", err)
+	}
+	if !lasts {
+		s.account = nil
+	}
+	return nil
+}

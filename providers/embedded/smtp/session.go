@@ -96,6 +96,9 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 	if s.current() != nil {
 		return errNested
 	}
+	if err := s.lookAfterLogin(); err != nil {
+		return err
+	}
 	if s.srv.o.Mode == Submission && s.account == nil {
 		if s.w.tls == nil {
 			return errStartTLS

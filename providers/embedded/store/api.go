@@ -63,6 +63,8 @@ type Account struct {
 	Scripted bool
 	// Mail is "enabled", "disabled" or "forward".
 	Mail string
+	// Via is the app password that its owner has logged in with; nil: none.
+	Via *AppPassword
 }
 
 // A Resolution is what became of one recipient.

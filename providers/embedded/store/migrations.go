@@ -315,6 +315,7 @@ var migrations = [][]string{
 		) {clustered}`,
 	},
 	sendingTables,
+	appPasswordTables,
 }
 
 // migrate brings the tables to the newest version, in one transaction.

@@ -88,6 +88,8 @@ func (t *tx) deleteAccount(id int64) error {
 		`DELETE FROM subscription WHERE account = ?`,
 		`DELETE FROM script WHERE account = ?`,
 		`DELETE FROM told WHERE account = ?`,
+		`DELETE FROM app_password WHERE account = ?`,
+		`DELETE FROM app_password_use WHERE account = ?`,
 		`DELETE FROM sent WHERE account = ?`,
 		`DELETE FROM metadata WHERE account = ?`,
 		`DELETE FROM acl WHERE identifier = (SELECT address FROM account WHERE id = ?)`,

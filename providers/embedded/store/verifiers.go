@@ -57,7 +57,14 @@ func (s *Store) SCRAM(ctx context.Context) (SCRAM, error) {
 	if err != nil {
 		return have, fmt.Errorf("find accounts without a verifier: %w", err)
 	}
-	have.Everybody = without == 0
+	var apps int
+	if err := s.read.row(ctx, `SELECT COUNT(*) FROM app_password p JOIN account a ON a.id = p.account WHERE a.closed_at = 0 AND a.mail <> ?`,
+		[]any{mailDisabled}, &apps); err != nil {
+		return have, fmt.Errorf("find app passwords: %w", err)
+	}
+	// Of several passwords the salt of one cannot be handed out before it is known
+	// which one it will be.
+	have.Everybody = without == 0 && apps == 0
 	if have.Everybody {
 		if have.Key, err = s.secret(ctx, "scram"); err != nil {
 			return SCRAM{}, err
@@ -82,17 +89,18 @@ func (c *directoryCache) setSCRAM(found *SCRAM, version uint64) {
 	}
 }
 
-// Sample returns the verifiers of an account that has any, the same one for a number
+// Sample returns the verifiers of an account that has any, those of its app passwords among them, the same one for a number
 // as long as the accounts are the same; nil where there is none.
 func (s *Store) Sample(ctx context.Context, n uint64) ([]string, error) {
 	var most int64
 	if err := s.read.row(ctx, `SELECT COALESCE(MAX(id), 0) FROM account`, nil, &most); err != nil || most == 0 {
 		return nil, err
 	}
-	const where = `SELECT hashes FROM account WHERE id >= ? AND closed_at = 0 AND hashes NOT IN ('[]', 'null') ORDER BY id LIMIT 1`
+	const where = `SELECT id, address, hashes FROM account WHERE id >= ? AND closed_at = 0 AND hashes NOT IN ('[]', 'null') ORDER BY id LIMIT 1`
 	for _, from := range []int64{int64(n%uint64(most)) + 1, 0} { // behind the last one comes the first
+		var a Account
 		var hashes string
-		err := s.read.row(ctx, where, []any{from}, &hashes)
+		err := s.read.row(ctx, where, []any{from}, &a.ID, &a.Address, &hashes)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
@@ -103,7 +111,11 @@ func (s *Store) Sample(ctx context.Context, n uint64) ([]string, error) {
 		if json.Unmarshal([]byte(hashes), &list) != nil {
 			return nil, errors.New("the password hashes are damaged") // without their text
 		}
-		return list, nil
+		apps, err := s.AppPasswords(ctx, &a)
+		for _, p := range apps {
+			list = append(list, p.Hashes...)
+		}
+		return list, err
 	}
 	return nil, nil
 }

@@ -1,0 +1,143 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/auth"
+)
+
+// plainly logs in by PLAIN and returns the last line.
+func (c *caller) plainly(user, password string) string {
+	c.t.Helper()
+	c.send(fmt.Sprintf(c.login, auth.Plain, base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+password))))
+	return c.line()
+}
+
+func (f front) appPassword(name string, services ...string) string {
+	f.t.Helper()
+	p, err := f.ChangeAppPassword(f.t.Context(), admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: name, Services: services})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return p.Secret
+}
+
+func TestAppPasswordsAtEveryService(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, map[string][]string{"alice@example.com": {verifier(t, "secret")}})
+	secure := func(service string) *caller {
+		c := f.call(t, service)
+		c.startTLS(&tls.Config{})
+		return c
+	}
+	if c := secure("imap"); !strings.Contains(c.said, "SCRAM") {
+		t.Errorf("SCRAM is not offered:\n%s", c.said)
+	}
+	all := f.appPassword("all")
+	sessions := map[string]*caller{}
+	for service, d := range dialects {
+		only := f.appPassword("only "+service, service)
+		for other := range dialects {
+			c := secure(other)
+			if strings.Contains(c.said, "SCRAM") {
+				t.Errorf("%s offers SCRAM, and an app password would fail:\n%s", other, c.said)
+			}
+			want := dialects[other].in
+			got := c.plainly("alice@example.com", only)
+			if in := strings.HasPrefix(got, want); in != (other == service) {
+				t.Errorf("the app password for %s at %s: %q", service, other, got)
+			}
+			c.conn.Close()
+		}
+		c := secure(service)
+		if got := c.plainly("alice@example.com", all+"x"); !strings.HasPrefix(got, d.out) {
+			t.Errorf("%s: a wrong one: %q", service, got)
+		}
+		if service == "pop3" {
+			continue // one session at a time: the others need the mailbox free
+		}
+		if got := c.plainly("alice@example.com", all); !strings.HasPrefix(got, d.in) {
+			t.Errorf("%s: %q", service, got)
+		}
+		sessions[service] = c
+	}
+
+	list, err := f.AppPasswords(t.Context(), "Alice@example.com")
+	if err != nil || len(list) != 5 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if p := list[0]; p.Name != "all" || p.Used == "" || p.Created == "" || p.Secret != "" || !slices.Equal(p.Services, auth.Services) {
+		t.Errorf("%+v", p)
+	}
+	for _, p := range list {
+		if _, err := f.ChangeAppPassword(t.Context(), admin.AppPasswordRequest{Action: "remove", User: p.User, Name: p.Name}); err != nil {
+			t.Error(err)
+		}
+	}
+	for service, d := range dialects {
+		if got := secure(service).plainly("alice@example.com", all); !strings.HasPrefix(got, d.out) {
+			t.Errorf("%s: the app password is gone, and logs in: %q", service, got)
+		}
+	}
+	for service, tc := range map[string]struct{ ask, want string }{
+		"submission":  {"MAIL FROM:<alice@example.com>", "530 5.7.0"},
+		"managesieve": {"LISTSCRIPTS", "BYE "},
+	} {
+		c := sessions[service]
+		c.send(tc.ask)
+		if got := c.line(); !strings.HasPrefix(got, tc.want) {
+			t.Errorf("%s: a session that it has opened goes on: %q", service, got)
+		}
+	}
+	if c := secure("imap"); !strings.Contains(c.said, "SCRAM") {
+		t.Errorf("SCRAM is not offered again:\n%s", c.said)
+	}
+}
+
+func TestAppPasswordRequests(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, map[string][]string{"alice@example.com": nil, "bob@example.com": nil})
+	f.appPassword("phone")
+	for name, tc := range map[string]struct {
+		request admin.AppPasswordRequest
+		want    string
+	}{
+		"a user who is not there":  {admin.AppPasswordRequest{Action: "add", User: "nobody@example.com", Name: "x"}, "there is no user nobody@example.com"},
+		"no name":                  {admin.AppPasswordRequest{Action: "add", User: "alice@example.com"}, "the name of an app password is empty"},
+		"a name that is taken":     {admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "phone"}, `alice@example.com has an app password "phone" already: take that one away first, or choose another name`},
+		"a service that is none":   {admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "x", Services: []string{"smtp"}}, `there is no service "smtp"; there are imap, managesieve, pop3, submission`},
+		"an end that is no time":   {admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "x", Expires: "soon"}, `"soon" is no time as RFC 3339 writes it`},
+		"an end that is past":      {admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "x", Expires: "2020-01-01T00:00:00Z"}, "the app password would have expired at 2020-01-01T00:00:00Z, which is past"},
+		"taking away what is none": {admin.AppPasswordRequest{Action: "remove", User: "bob@example.com", Name: "phone"}, `bob@example.com has no app password "phone"`},
+		"another action":           {admin.AppPasswordRequest{Action: "eat", User: "bob@example.com", Name: "phone"}, `the action is "eat": expected add or remove`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := f.ChangeAppPassword(t.Context(), tc.request)
+			var refusal *admin.Error
+			if !errors.As(err, &refusal) || refusal.Message != tc.want {
+				t.Errorf("%v, want %s", err, tc.want)
+			}
+		})
+	}
+	for i := range 31 {
+		f.appPassword(fmt.Sprint("number ", i))
+	}
+	if _, err := f.ChangeAppPassword(t.Context(), admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "one more"}); err == nil || !strings.Contains(err.Error(), "32 app passwords at most") {
+		t.Errorf("one more: %v", err)
+	}
+	if list, err := f.AppPasswords(t.Context(), ""); err != nil || len(list) != 32 {
+		t.Errorf("%d app passwords, %v", len(list), err)
+	}
+	// They come and go with the account, which is kept for a while.
+	f.must(change("delete", "mailbox", "alice@example.com", ""))
+	if list, err := f.AppPasswords(t.Context(), ""); err != nil || len(list) != 0 {
+		t.Errorf("%d app passwords of nobody, %v", len(list), err)
+	}
+}
