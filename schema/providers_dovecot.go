@@ -82,7 +82,7 @@ var dovecotProvider = &BlockType{
 		{Attribute: "mailbox.messages", As: "`doveadm mailbox status`, for what a plan removes"},
 		{Attribute: "mailbox.bytes", As: "`doveadm mailbox status`, for what a plan removes"},
 		{Attribute: "listener.owner", As: "a comment"},
-		{Attribute: "listener.service", As: "`service imap-login`, `pop3-login`, `lmtp`, `auth`, and `protocols`"},
+		{Attribute: "listener.service", As: "`service imap-login`, `pop3-login`, `managesieve-login`, `lmtp`, `auth`, and `protocols`"},
 		{Attribute: "listener.hostname", As: "a comment; the name in the certificate is that of `mailstore.hostname`"},
 		{Attribute: "listener.listen", As: "`inet_listener`"},
 		{Attribute: "listener.listen_tls", As: "`inet_listener` with `ssl = yes`"},

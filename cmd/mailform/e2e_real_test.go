@@ -69,6 +69,9 @@ func TestReal(t *testing.T) {
 			r.protocols()
 			r.submission()
 			r.quota()
+			if !strings.HasSuffix(s.mail, "cyrus") {
+				r.ownScripts()
+			}
 			before := r.open()
 			if !s.far {
 				r.catchesAll()
@@ -145,6 +148,10 @@ func layReal(t *testing.T, mail string, far bool, parts []mailtest.System, chang
 	for _, name := range []string{"lmtp", "auth"} {
 		r.port[name] = porttest.Port(t)
 		inner += fmt.Sprintf("\n  %s { listen = [%q] }", name, r.addr(name))
+	}
+	if !strings.HasSuffix(mail, "cyrus") {
+		r.port["managesieve"] = porttest.Port(t)
+		inner += fmt.Sprintf("\n  managesieve { listen = [%q] }", r.addr("managesieve"))
 	}
 	text = strings.Replace(text, "\n  submission {", inner+"\n  submission {", 1)
 	for _, c := range change {
@@ -275,6 +282,30 @@ func (r *real) quota() {
 	out := r.run(r.curl, "-sS", "-u", "tiny@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "STATUS INBOX (MESSAGES)")
 	if !strings.Contains(out.stdout, "MESSAGES 0") {
 		r.t.Errorf("the mailbox of tiny has more than its quota: %v", out)
+	}
+}
+
+// ownScripts has a user put a Sieve script there herself, by a client that people use
+// for it, and expects her mail to be sorted by it.
+func (r *real) ownScripts() {
+	r.write("own.sieve", "require [\"fileinto\", \"mailbox\"];\nif address \"from\" \"list@remote.test\" {\n  fileinto :create \"Lists\";\n}\n")
+	client := mailtest.SieveClient{Addr: r.addr("managesieve")}
+	if got := client.Must(r.t, "ida@example.com", "put "+filepath.Join(r.dir, "own.sieve")+" own", "activate own", "list"); !strings.Contains(got, `"own" ACTIVE`) {
+		r.t.Errorf("ida has the scripts %s", got)
+	}
+	r.delivered("ida@example.com", "ida")
+	subject, res := r.send("ida@example.com", "--h-From", "list@remote.test")
+	if res.code != 0 {
+		r.t.Errorf("mail of a list: %v", res)
+	}
+	eventually(r.t, subject+" is sorted", func() bool {
+		out := r.run(r.curl, "-sS", "-u", "ida@example.com:quickstart", "imap://"+r.addr("imap")+"/Lists", "-X", "SEARCH SUBJECT "+subject)
+		return out.code == 0 && strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(out.stdout), "* SEARCH")) != ""
+	})
+	for _, user := range []string{"pia", "off"} {
+		if out, err := client.Run(r.t, user+"@example.com", "list"); err == nil {
+			r.t.Errorf("%s, who has no IMAP, looks after scripts: %s", user, out)
+		}
 	}
 }
 

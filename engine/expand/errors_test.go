@@ -234,10 +234,10 @@ nameserver "b" {
 		},
 		"managesieve at another server": {
 			hcl: `!provider "postfix" {}
-provider "dovecot" {}
+provider "cyrus" {}
 server "b" {
   hostname = "mail.example.com"
-  provider = [postfix, dovecot]
+  provider = [postfix, cyrus]
   smtp {}
   managesieve {}
 }`, summary: "Server that others make", detail: []string{"a ManageSieve of its own"}, at: "managesieve",

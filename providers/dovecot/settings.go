@@ -35,7 +35,7 @@ type mark struct {
 type settings struct {
 	marks map[schema.ID]mark // without targets
 	store mailstore
-	// listeners by service: "imap", "pop3", "lmtp", "auth".
+	// listeners by service: "imap", "pop3", "managesieve", "lmtp", "auth".
 	listeners map[string]listener
 	// lookup is where users are found; nil: in a file of ours.
 	lookup *schema.Lookup
@@ -81,21 +81,32 @@ func parseMarks(text []byte) (marks map[schema.ID]mark, gen int, err error) {
 
 // served are the services that Dovecot listens with, in the order in which they are
 // written.
-var served = []string{"imap", "pop3", "lmtp", "auth"}
+var served = []string{"imap", "pop3", "managesieve", "lmtp", "auth"}
 
 // services are those that Dovecot listens with, by what we call them.
 var services = map[string]struct {
 	name string // of the service block
+	// protocol is what Dovecot calls it among its protocols; empty: it is none.
+	protocol string
 	// standard listeners that Dovecot has by itself, and that we switch off.
 	standard []string
 	// sockets are the services that have a socket for each of their processes, in
 	// a directory of their own.
 	sockets []string
+	// left is set where the administrator's own stays as long as we have none.
+	left bool
 }{
-	"imap": {"imap-login", []string{"imap", "imaps"}, []string{"imap-login", "imap", "imap-hibernate"}},
-	"pop3": {"pop3-login", []string{"pop3", "pop3s"}, []string{"pop3-login", "pop3"}},
-	"lmtp": {"lmtp", nil, nil},
-	"auth": {"auth", nil, nil},
+	"imap":        {name: "imap-login", protocol: "imap", standard: []string{"imap", "imaps"}, sockets: []string{"imap-login", "imap", "imap-hibernate"}},
+	"pop3":        {name: "pop3-login", protocol: "pop3", standard: []string{"pop3", "pop3s"}, sockets: []string{"pop3-login", "pop3"}},
+	"managesieve": {name: "managesieve-login", protocol: "sieve", standard: []string{"sieve"}, sockets: []string{"managesieve-login", "managesieve"}, left: true},
+	"lmtp":        {name: "lmtp", protocol: "lmtp"},
+	"auth":        {name: "auth"},
+}
+
+// serves reports whether Dovecot listens for a service as our settings say.
+func (s *settings) serves(service string) bool {
+	l := s.listeners[service]
+	return len(l.listen)+len(l.listenTLS) > 0
 }
 
 // inForce takes what is in force out of a tree.
@@ -115,8 +126,13 @@ func inForce(t *tree, d *dialect, marks map[schema.ID]mark, ownCertificate strin
 		}
 	}
 	listeners := map[string]listener{}
+	protocols := strings.Fields(t.values["protocols"])
 	for name, service := range services {
 		var l listener
+		if service.protocol != "" && !slices.Contains(protocols, service.protocol) {
+			listeners[name] = l
+			continue
+		}
 		for block, list := range t.block("service " + service.name).blocks {
 			if !strings.HasPrefix(block, "inet_listener") {
 				continue
@@ -180,6 +196,8 @@ type environment struct {
 	// sieve has the scripts of users run, by scriptSetting where that is one.
 	sieve         bool
 	scriptSetting string
+	// personal has them keep some themselves, where nobody has said yet where.
+	personal bool
 }
 
 // usernameChars are those that Dovecot lets a user name have. A slash is not among
@@ -258,8 +276,11 @@ func (s *settings) writeListeners(b *strings.Builder, e environment) {
 	protocols := slices.Clone(e.protocols)
 	for _, name := range served {
 		l, service := s.listeners[name], services[name]
-		if name != "auth" && len(l.listen)+len(l.listenTLS) > 0 {
-			protocols = append(protocols, name)
+		switch on := s.serves(name); {
+		case on && service.protocol != "":
+			protocols = append(protocols, service.protocol)
+		case !on && service.left:
+			continue
 		}
 		fmt.Fprintf(b, "service %s {\n", service.name)
 		for _, standard := range service.standard {

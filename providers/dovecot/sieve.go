@@ -110,7 +110,12 @@ func freeScripts23(t *tree) string {
 	return name
 }
 
+// scriptSettings24 is the same from 2.4 on, where scripts that users keep themselves
+// have no place unless it is named.
 func scriptSettings24(b *strings.Builder, e environment) {
+	if e.personal {
+		fmt.Fprintf(b, "%s {\n  type = personal\n  path = ~/sieve\n  active_path = ~/.dovecot.sieve\n}\n", ownScripts)
+	}
 	fmt.Fprintf(b, "protocol lmtp {\n  mail_plugins {\n    sieve = yes\n  }\n}\nsieve_script mailform {\n  type = before\n  path = %s\n}\n\n",
 		path.Join(e.dir, "sieve", "%{userdb:mailform_sieve | default('none')}.sieve"))
 }

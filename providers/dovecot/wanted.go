@@ -196,7 +196,7 @@ func (w *wanted) readListener(r *reader) {
 		return
 	}
 	if _, ok := services[w.service]; !ok {
-		r.err = fmt.Errorf("service is %q: Dovecot listens for imap, pop3, lmtp and auth", w.service)
+		r.err = fmt.Errorf("service is %q: Dovecot listens for imap, pop3, managesieve, lmtp and auth", w.service)
 		return
 	}
 	if written != owner || w.service != service {
@@ -358,8 +358,14 @@ func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([
 			problems = append(problems, providers.Problem{Address: r.Address, Attribute: strings.TrimSuffix(attribute, ":"), Detail: "Dovecot cannot hold it: " + err.Error() + "."})
 		}
 	}
-	more, err := p.validateScripts(ctx, resources)
-	return append(problems, more...), err
+	for _, judge := range []func(context.Context, []schema.Resource) ([]providers.Problem, error){p.validateManageSieve, p.validateScripts} {
+		more, err := judge(ctx, resources)
+		if err != nil {
+			return problems, err
+		}
+		problems = append(problems, more...)
+	}
+	return problems, nil
 }
 
 func seconds(n int64) time.Duration {

@@ -27,7 +27,7 @@ func (e *edit) write(ctx context.Context) error {
 		e.purge = append(e.purge, r.Address)
 		return true
 	})
-	sieve := st.list.wantsScripts()
+	sieve := st.sorts()
 	e.touched = e.touched || len(st.settings.marks) > 0 && (sieve != st.runs || st.tableInForce() != p.tableMark())
 	users, err := e.userFiles()
 	if err != nil {
@@ -171,7 +171,7 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ours(), Mode: 0o755}); err != nil {
 		return err
 	}
-	env := environment{dialect: st.dialect, sieve: st.list.wantsScripts(), scriptSetting: freeScripts23(st.tree), table: p.table, tableMark: p.tableMark(), sqlFile: p.sqlFile(), dir: p.ours(), mailDir: p.mailDirOf(st.settings), lookup: st.settings.lookup != nil}
+	env := environment{dialect: st.dialect, sieve: st.sorts(), personal: st.settings.serves("managesieve") && !keepsScripts(st.tree), scriptSetting: freeScripts23(st.tree), table: p.table, tableMark: p.tableMark(), sqlFile: p.sqlFile(), dir: p.ours(), mailDir: p.mailDirOf(st.settings), lookup: st.settings.lookup != nil}
 	if len(st.settings.marks) > 0 {
 		var err error
 		if env.uid, env.gid, err = p.mailOwner(ctx); err != nil {
@@ -190,11 +190,7 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 		}
 		env.own.certificate, env.own.key = own.Certificate, own.Key
 	}
-	for _, name := range strings.Fields(st.tree.values["protocols"]) {
-		if _, ours := services[name]; !ours && name != "none" {
-			env.protocols = append(env.protocols, name)
-		}
-	}
+	env.protocols = st.othersProtocols()
 	if err := e.socketDirs(ctx); err != nil {
 		return err
 	}
@@ -239,7 +235,7 @@ func (e *edit) socketDirs(ctx context.Context) error {
 	}
 	var dirs []host.Dir
 	for _, name := range served {
-		if l := e.st.settings.listeners[name]; len(l.listen)+len(l.listenTLS) == 0 {
+		if !e.st.settings.serves(name) {
 			continue
 		}
 		for _, s := range services[name].sockets {
