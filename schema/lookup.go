@@ -56,7 +56,11 @@ func ReadLookup(attrs cty.Value) (Lookup, error) {
 			return l, fmt.Errorf("%s: it holds a line break", name)
 		}
 	}
-	l.StartTLS = attrs.GetAttr("start_tls").True()
+	tls := attrs.GetAttr("start_tls")
+	if tls.IsNull() || !tls.IsKnown() {
+		return l, fmt.Errorf("start_tls: it has no value")
+	}
+	l.StartTLS = tls.True()
 	var err error
 	if l.Server, err = ParseLDAP(l.URL); err != nil {
 		return l, fmt.Errorf("url: %w", err)

@@ -48,13 +48,13 @@ func provider(t testing.TB, c *mailtest.CyrusInstance, lineage string) *cyrus.Pr
 
 func TestConformance(t *testing.T) {
 	untried := providertest.Others("Cyrus keeps mail and nothing else",
-		schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindService)
+		schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindLookup, schema.KindService)
 	untried[schema.KindService] = "there is one of a server, with tests of its own"
-	for _, kind := range []string{schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener} {
+	for _, kind := range []string{schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindLookup} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			h := providertest.Harness{Untried: maps.Clone(untried)}
-			for _, other := range []string{schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener} {
+			for _, other := range []string{schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindLookup} {
 				if other != kind {
 					h.Untried[other] = "it is tried beside"
 				}
@@ -69,6 +69,8 @@ func TestConformance(t *testing.T) {
 				switch kind {
 				case schema.KindMailStore:
 					sys.Samples[kind] = stores(t, c)
+				case schema.KindLookup:
+					sys.Samples[kind] = providertest.LookupSample(store("mail.example.com", nil))
 				case schema.KindParameter:
 					sys.Samples[kind] = parameters()
 				case schema.KindListener:
@@ -94,6 +96,12 @@ func tamper(t *testing.T, c *mailtest.CyrusInstance, r schema.Resource) {
 		providertest.Tamper(t, provider(t, c, "somebody"), r)
 	case r.Kind == schema.KindMailStore:
 		edit(t, filepath.Join(c.ConfigDir, "imapd.conf"), "servername: ", r.Attrs.GetAttr("hostname").AsString())
+	case r.Kind == schema.KindLookup:
+		path := filepath.Join(c.ConfigDir, "mailform-cyrus", "authd", "lookup.json")
+		text := strings.Replace(read(t, path), providertest.LookupURL, r.Attrs.GetAttr("url").AsString(), 1)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	case r.Kind == schema.KindParameter:
 		edit(t, filepath.Join(c.ConfigDir, "imapd.conf"), r.Key+": ", r.Attrs.GetAttr("value").AsString())
 	case r.Kind == schema.KindMailbox:

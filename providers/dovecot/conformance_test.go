@@ -3,6 +3,7 @@ package dovecot_test
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -50,7 +51,7 @@ func conformance(t *testing.T, instance func(testing.TB) *mailtest.DovecotInstan
 	providertest.Run(t, providertest.Harness{
 		Atomic: true,
 		// A service that is to run has no other state; see TestService.
-		Untried: providertest.Others("Dovecot has none", schema.KindMailStore, schema.KindParameter, schema.KindListener, schema.KindMailbox),
+		Untried: providertest.Others("Dovecot has none", schema.KindMailStore, schema.KindParameter, schema.KindListener, schema.KindMailbox, schema.KindLookup),
 		New: func(t *testing.T) *providertest.System {
 			d := instance(t)
 			sys := &providertest.System{
@@ -58,11 +59,28 @@ func conformance(t *testing.T, instance func(testing.TB) *mailtest.DovecotInstan
 				Samples:  samples(t, d),
 			}
 			sys.Tamper = func(t *testing.T, r schema.Resource) {
+				if r.Kind == schema.KindLookup && !r.Attrs.IsNull() {
+					editURL(t, d, r.Attrs.GetAttr("url").AsString())
+					return
+				}
 				providertest.Tamper(t, sys.Provider("33333333-3333-4333-8333-333333333333"), r)
 			}
 			return sys
 		},
 	})
+}
+
+// editURL has Dovecot ask another directory, by hand.
+func editURL(t *testing.T, d *mailtest.DovecotInstance, url string) {
+	t.Helper()
+	path := filepath.Join(d.ConfigDir, "mailform/directory.conf.ext")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "uris = "+providertest.LookupURL, "uris = "+url)), 0o640); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // configured is a provider for an instance.
@@ -112,6 +130,7 @@ func samples(t *testing.T, d *mailtest.DovecotInstance) map[string]providertest.
 		},
 		schema.KindListener: listeners(t),
 		schema.KindMailbox:  mailboxes(),
+		schema.KindLookup:   providertest.LookupSample(store()),
 	}
 }
 

@@ -18,9 +18,8 @@ import (
 
 func TestConformance(t *testing.T) {
 	untried := providertest.Others("it is none of a server that takes mail", schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation,
-		schema.KindMailDomain, schema.KindRecipient, schema.KindRoute)
+		schema.KindMailDomain, schema.KindRecipient, schema.KindRoute, schema.KindLookup)
 	untried[schema.KindLocation] = "the queue is moved, with tests of its own"
-	untried[schema.KindLookup] = "it takes a directory: the tests of the program have one"
 	untried[schema.KindService] = "there is one in an instance, with tests of its own"
 	providertest.Run(t, providertest.Harness{
 		Atomic: true, Untried: untried,
@@ -76,6 +75,14 @@ func (i *instance) tamper(t *testing.T, r schema.Resource) {
 		timeout := r.Attrs.GetAttr("timeout").AsBigFloat().Text('f', 0) + "s"
 		i.Tool(t, "postconf", "-e", "mailform_smtp_milters="+strings.Repeat("inet:192.0.2.1:1, ", int(position)-1)+
 			"{ inet:"+value("address")+", default_action="+value("on_failure")+", connect_timeout="+timeout+", command_timeout="+timeout+", content_timeout="+timeout+" }")
+	case schema.KindLookup:
+		if gone { // what is in the ledger would be put back with the next change
+			providertest.Tamper(t, i.provider("somebody"), r)
+			return
+		}
+		for _, name := range []string{"users.cf", "copies.cf", "aliases.cf", "refused.cf"} {
+			i.write("mailform/"+name, strings.Replace(i.read("mailform/"+name), "server_host = "+providertest.LookupURL, "server_host = "+value("url"), 1))
+		}
 	case schema.KindMailDomain:
 		i.editMap(t, "domains", func(text string) string { return without(text, r.Key) })
 	case schema.KindRoute:

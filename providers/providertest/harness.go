@@ -50,6 +50,9 @@ type Sample struct {
 	// Changed has another good value for each attribute that can change. Numbers
 	// and truth values need none.
 	Changed map[string]cty.Value
+	// Alike are attributes that a system treats as it does another one that is tried:
+	// that they change is seen in what is odd, where trying each would take too long.
+	Alike []string
 	// Odd are resources that a system could get wrong, by what is odd about them:
 	// empty lists, long names, characters that mean something elsewhere.
 	Odd map[string]schema.Resource
