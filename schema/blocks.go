@@ -12,7 +12,7 @@ var blocks = slices.Concat(
 	[]*BlockType{mailformBlock},
 	[]*BlockType{serverBlock, filterBlock, nameserverBlock, directoryBlock},
 	[]*BlockType{domainBlock},
-	[]*BlockType{userBlock, aliasBlock, sharedFolderBlock},
+	[]*BlockType{userBlock, aliasBlock, sharedFolderBlock, appPasswordBlock},
 	[]*BlockType{zoneBlock, recordBlock},
 	[]*BlockType{providerBlock, variableBlock, localsBlock, dataBlock, outputBlock, moduleBlock},
 	[]*BlockType{movedBlock, removedBlock, importBlock, checkBlock},

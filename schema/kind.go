@@ -41,36 +41,37 @@ type KindAttribute struct {
 
 // Names of the kinds.
 const (
-	KindProcess    = "process"
-	KindDKIMKey    = "dkimkey"
-	KindSetting    = "setting"
-	KindParameter  = "parameter"
-	KindMailStore  = "mailstore"
-	KindDelivery   = "delivery"
-	KindLookup     = "lookup"
-	KindService    = "service"
-	KindMailDomain = "maildomain"
-	KindMailbox    = "mailbox"
-	KindRecipient  = "recipient"
-	KindRoute      = "route"
-	KindFilter     = "filter"
-	KindLocation   = "location"
-	KindListener   = "listener"
-	KindInbound    = "inbound"
-	KindUpkeep     = "upkeep"
-	KindSharing    = "sharing"
-	KindResolver   = "resolver"
-	KindDNSBL      = "dnsbl"
-	KindGreylist   = "greylist"
-	KindSmarthost  = "smarthost"
-	KindSending    = "sending"
-	KindSecondary  = "secondary"
-	KindRateLimit  = "ratelimit"
-	KindLimit      = "limit"
-	KindProxy      = "proxy"
-	KindDNSSEC     = "dnssec"
-	KindZone       = "zone"
-	KindRRset      = "rrset"
+	KindProcess     = "process"
+	KindDKIMKey     = "dkimkey"
+	KindSetting     = "setting"
+	KindParameter   = "parameter"
+	KindMailStore   = "mailstore"
+	KindDelivery    = "delivery"
+	KindLookup      = "lookup"
+	KindService     = "service"
+	KindMailDomain  = "maildomain"
+	KindMailbox     = "mailbox"
+	KindRecipient   = "recipient"
+	KindRoute       = "route"
+	KindFilter      = "filter"
+	KindLocation    = "location"
+	KindListener    = "listener"
+	KindInbound     = "inbound"
+	KindUpkeep      = "upkeep"
+	KindSharing     = "sharing"
+	KindAppPassword = "apppassword"
+	KindResolver    = "resolver"
+	KindDNSBL       = "dnsbl"
+	KindGreylist    = "greylist"
+	KindSmarthost   = "smarthost"
+	KindSending     = "sending"
+	KindSecondary   = "secondary"
+	KindRateLimit   = "ratelimit"
+	KindLimit       = "limit"
+	KindProxy       = "proxy"
+	KindDNSSEC      = "dnssec"
+	KindZone        = "zone"
+	KindRRset       = "rrset"
 )
 
 // Kinds returns all kinds, ordered by rank.
@@ -221,6 +222,11 @@ var kinds = append([]*Kind{
 			{Name: "messages", Type: cty.Number, Computed: true, Info: true, Doc: "Messages stored."},
 			{Name: "bytes", Type: cty.Number, Computed: true, Info: true, Doc: "Bytes stored."},
 		},
+	},
+	{
+		Name: KindAppPassword, Rank: 42,
+		Doc:        "A further password of an account, for one program.",
+		Attributes: appPasswordAttributes,
 	},
 	{
 		Name: KindSharing, Rank: 45,

@@ -68,6 +68,27 @@ func TestAppPasswordCommand(t *testing.T) {
 	if r := w.run(curl, "-sS", "--ssl-reqd", "-k", "-u", "alice@example.com:"+secret, "imap://"+w.addr("imap")+"/INBOX?ALL"); r.code != 67 {
 		t.Errorf("it still logs in: %v", r)
 	}
+
+	// One that is declared is the plan's.
+	hash := hashInQuickstart(t)
+	w.write("phone.mf.hcl", "app_password \"phone\" {\n  user = user.alice\n  name = \"phone\"\n  password_hash = \""+hash+"\"\n  services = [\"imap\"]\n}\n")
+	plan := w.ok("plan")
+	if !strings.Contains(plan, "app_password.phone") || strings.Contains(plan, hash[len(hash)-20:]) {
+		t.Errorf("%s", plan)
+	}
+	w.apply()
+	w.noChanges()
+	if out := w.ok("app-password", "list"); !strings.Contains(out, "alice@example.com  phone  imap      declared  never  never") {
+		t.Errorf("%q", out)
+	}
+	if r := w.mailform("app-password", "remove", "alice@example.com", "phone"); r.code != 1 || !strings.Contains(r.stderr, "is declared") {
+		t.Errorf("%v", r)
+	}
+	w.write("phone.mf.hcl", "")
+	w.apply()
+	if out := w.ok("app-password", "list"); out != "There are no app passwords.\n" {
+		t.Errorf("%q", out)
+	}
 	if log := readFile(t, filepath.Join(w.dir, "mail", "mailform.log")); strings.Contains(log, secret) {
 		t.Error("the log has the secret")
 	}

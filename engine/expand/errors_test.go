@@ -258,6 +258,43 @@ shared_folder "b" {
   name   = "b"
 }`, summary: "Server without shared folders", detail: []string{"no shared folders at dovecot", "b@example.org"}, at: "domain.b",
 		},
+		"an app password at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+}
+domain "b" {
+  name = "example.org"
+  mx { server = server.b }
+}
+user "b" {
+  domain = domain.b
+  name   = "b"
+}
+app_password "b" {
+  user          = user.b
+  name          = "phone"
+  password_hash = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+}`, summary: "Server without app passwords", detail: []string{"no app passwords at dovecot", "mailbox of user.b"}, at: "user.b",
+		},
+		"two app passwords of one name": {
+			hcl: `user "b" {
+  domain = domain.example
+  name   = "b"
+}
+app_password "one" {
+  user          = user.b
+  name          = "phone"
+  password_hash = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+}
+app_password "two" {
+  user          = user.b
+  name          = "phone"
+  password_hash = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+}`, summary: "Name that is taken", detail: []string{`user.b has the app password "phone" by app_password.one`}, at: `"phone"`,
+		},
 		"how mail is handed on, at Postfix": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

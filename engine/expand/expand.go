@@ -77,6 +77,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e.readZones()
 	e.readDomains()
 	e.readUsers()
+	e.addAppPasswords()
 	e.readAliases()
 	e.finishDomains()
 	e.addAliasRoutes()
@@ -148,6 +149,8 @@ type expander struct {
 
 	// disables are the checks that blocks switch off.
 	disables map[*block][]string
+	// homes are where the mailboxes of users are kept, where app passwords ask.
+	homes map[*block]home
 	// warned counts the warnings of each check.
 	warned map[string]int
 
@@ -177,7 +180,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
 		ports: map[[2]string]*portUse{}, mail: make(map[string]*mailEntry, n), closed: map[mailAddress]bool{},
-		sets: map[setKey]*rrset{}, disables: map[*block][]string{}, warned: map[string]int{}, used: map[string]*block{},
+		sets: map[setKey]*rrset{}, disables: map[*block][]string{}, homes: map[*block]home{}, warned: map[string]int{}, used: map[string]*block{},
 		sizes: map[string]int64{}, numbers: map[int64]cty.Value{}, words: map[string]cty.Value{},
 	}
 	list := make([]block, n)

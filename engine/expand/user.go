@@ -66,6 +66,9 @@ func (e *expander) addUser(s section, d *domain) {
 	if !ok {
 		return
 	}
+	if len(e.byType["app_password"]) > 0 {
+		e.homes[b] = home
+	}
 	quota := e.val(s.attr("quota").size())
 	if p := d.primary(); home.server == nil && p != nil && providerOf(p.roles[roleStore]) == "cyrus" && quota.IsKnown() && !quota.RawEquals(cty.NumberIntVal(0)) {
 		s.attr("quota").errorf("Setting that the provider does not have",

@@ -82,6 +82,7 @@ var principals = map[string][]string{
 	"user":          {schema.KindMailbox},
 	"alias":         {schema.KindRoute},
 	"shared_folder": {schema.KindMailbox},
+	"app_password":  {schema.KindAppPassword},
 	"zone":          {schema.KindZone},
 	"record":        {schema.KindRRset},
 	"provider":      {schema.KindProcess, schema.KindService},

@@ -5,17 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/store"
 )
-
-// Services are those that an app password can be good for.
-var Services = []string{ServiceIMAP, ServiceSieve, ServicePOP3, ServiceSubmission}
 
 // AppPasswords is an ability of a [Directory]: accounts have further passwords.
 type AppPasswords interface {
@@ -162,17 +157,4 @@ func (a *Authenticator) Lasts(ctx context.Context, account *store.Account) (bool
 	}
 	p := named(apps, account.Via.Name)
 	return p != nil && p.Is(account.Via), nil
-}
-
-// CheckAppPasswordName says why a name cannot be that of an app password.
-func CheckAppPasswordName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("the name of an app password is empty")
-	case len(name) > 64:
-		return errors.New("the name of an app password is longer than 64 bytes")
-	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' || r >= 0x7f && r < 0xa0 || r == 0xfffd }):
-		return fmt.Errorf("%q cannot be the name of an app password: it has a character that none has", name)
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/auth"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/schema"
 )
 
 // AppPasswords implements admin.Hooks.
@@ -82,17 +83,17 @@ func (d *daemon) addAppPassword(ctx context.Context, account *store.Account, r a
 	refused := func(err error) (admin.AppPassword, error) {
 		return admin.AppPassword{}, &admin.Error{Code: "invalid", Message: err.Error()}
 	}
-	if err := auth.CheckAppPasswordName(r.Name); err != nil {
-		return refused(err)
+	if _, err := schema.ParseAppPasswordName(r.Name); err != nil {
+		return refused(fmt.Errorf("%q cannot be the name of an app password: %w", r.Name, err))
 	}
 	p := store.AppPassword{Name: r.Name, Services: slices.Sorted(slices.Values(r.Services)), Created: time.Now().UTC()}
 	p.Services = slices.Compact(p.Services)
 	if len(p.Services) == 0 {
-		p.Services = slices.Clone(auth.Services)
+		p.Services = slices.Clone(schema.AppServices)
 	}
 	for _, s := range p.Services {
-		if !slices.Contains(auth.Services, s) {
-			return refused(fmt.Errorf("there is no service %q; there are %s", s, strings.Join(auth.Services, ", ")))
+		if !slices.Contains(schema.AppServices, s) {
+			return refused(fmt.Errorf("there is no service %q; there are %s", s, strings.Join(schema.AppServices, ", ")))
 		}
 	}
 	if r.Expires != "" {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/auth"
+	"github.com/mailform/mailform/schema"
 )
 
 // plainly logs in by PLAIN and returns the last line.
@@ -73,7 +75,7 @@ func TestAppPasswordsAtEveryService(t *testing.T) {
 	if err != nil || len(list) != 5 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if p := list[0]; p.Name != "all" || p.Used == "" || p.Created == "" || p.Secret != "" || !slices.Equal(p.Services, auth.Services) {
+	if p := list[0]; p.Name != "all" || p.Used == "" || p.Created == "" || p.Secret != "" || !slices.Equal(p.Services, schema.AppServices) {
 		t.Errorf("%+v", p)
 	}
 	for _, p := range list {
@@ -101,6 +103,55 @@ func TestAppPasswordsAtEveryService(t *testing.T) {
 	}
 }
 
+// One that is declared is the administrator's to take away, and stands before the
+// user's own of its name.
+func TestDeclaredAppPassword(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, map[string][]string{"alice@example.com": {verifier(t, "secret")}})
+	own := f.appPassword("phone")
+	declared := f.appPassword("declared") // for its hash alone
+	if _, err := f.ChangeAppPassword(t.Context(), admin.AppPasswordRequest{Action: "remove", User: "alice@example.com", Name: "declared"}); err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte(declared + "salt"))
+	hash := "{SSHA256}" + base64.StdEncoding.EncodeToString(append(digest[:], "salt"...))
+	text := func(expires string) string {
+		return fmt.Sprintf(`{"user":"alice@example.com","name":"phone","password_hash":[%q],"services":["imap"],"expires":%q}`, hash, expires)
+	}
+	login := func(password string, in bool) *caller {
+		t.Helper()
+		c := f.call(t, "imap")
+		c.startTLS(&tls.Config{})
+		if strings.Contains(c.said, "SCRAM") {
+			t.Errorf("SCRAM is offered:\n%s", c.said)
+		}
+		if got := c.plainly("alice@example.com", password); strings.HasPrefix(got, c.in) != in {
+			t.Errorf("%q", got)
+		}
+		return c
+	}
+	login(own, true)
+	f.must(create("apppassword", "alice@example.com/phone", text("")))
+	login(own, false)
+	login(declared, true)
+	list, err := f.AppPasswords(t.Context(), "")
+	if err != nil || len(list) != 1 || !list[0].Declared || list[0].Used == "" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	for action, want := range map[string]string{"add": "has an app password", "remove": "is declared: take its block out of the configuration"} {
+		if _, err := f.ChangeAppPassword(t.Context(), admin.AppPasswordRequest{Action: action, User: "alice@example.com", Name: "phone"}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	f.must(change("update", "apppassword", "alice@example.com/phone", text("2020-01-01T00:00:00Z")))
+	login(declared, false)
+	f.must(change("delete", "apppassword", "alice@example.com/phone", ""))
+	login(own, true)
+	if list, err := f.AppPasswords(t.Context(), ""); err != nil || len(list) != 1 || list[0].Declared {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
 func TestAppPasswordRequests(t *testing.T) {
 	t.Parallel()
 	f := newFront(t, map[string][]string{"alice@example.com": nil, "bob@example.com": nil})
@@ -110,7 +161,7 @@ func TestAppPasswordRequests(t *testing.T) {
 		want    string
 	}{
 		"a user who is not there":  {admin.AppPasswordRequest{Action: "add", User: "nobody@example.com", Name: "x"}, "there is no user nobody@example.com"},
-		"no name":                  {admin.AppPasswordRequest{Action: "add", User: "alice@example.com"}, "the name of an app password is empty"},
+		"no name":                  {admin.AppPasswordRequest{Action: "add", User: "alice@example.com"}, `"" cannot be the name of an app password: it is empty`},
 		"a name that is taken":     {admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "phone"}, `alice@example.com has an app password "phone" already: take that one away first, or choose another name`},
 		"a service that is none":   {admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "x", Services: []string{"smtp"}}, `there is no service "smtp"; there are imap, managesieve, pop3, submission`},
 		"an end that is no time":   {admin.AppPasswordRequest{Action: "add", User: "alice@example.com", Name: "x", Expires: "soon"}, `"soon" is no time as RFC 3339 writes it`},

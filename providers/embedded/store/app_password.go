@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mailform/mailform/schema"
 )
 
 // An AppPassword is a further password of an account, for one program of its owner.
@@ -31,11 +33,8 @@ func (p *AppPassword) Is(q *AppPassword) bool {
 	return p.Name == q.Name && p.Declared == q.Declared && slices.Equal(p.Hashes, q.Hashes)
 }
 
-// maxAppPasswords bounds what an account has: a wrong password is compared with all.
-const maxAppPasswords = 32
-
 // ErrAppPasswords: the account has as many app passwords as it can have.
-var ErrAppPasswords = fmt.Errorf("an account has %d app passwords at most", maxAppPasswords)
+var ErrAppPasswords = fmt.Errorf("an account has %d app passwords at most", schema.MaxAppPasswords)
 
 // appPasswordTables have the app passwords that users, or others for them, have made
 // at run time, and when each was used, whoever made it. hashes and services are JSON.
@@ -83,6 +82,21 @@ func appPasswords(rows func(q string, args []any, each func(*sql.Rows) error) er
 		byName[p.Name] = p
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = rows(`SELECT attrs FROM resource WHERE kind = ? AND parent = ?`, []any{schema.KindAppPassword, address}, func(r *sql.Rows) error {
+		var text []byte
+		var a appPasswordAttrs
+		if err := r.Scan(&text); err != nil {
+			return err
+		}
+		if json.Unmarshal(text, &a) != nil {
+			return errors.New("a declared one is damaged") // without its text
+		}
+		byName[a.Name] = a.declared()
+		return nil
+	})
 	if err != nil || len(byName) == 0 {
 		return nil, err
 	}
@@ -124,7 +138,7 @@ func (s *Store) AddAppPassword(ctx context.Context, account *Account, p AppPassw
 		switch {
 		case slices.ContainsFunc(have, func(h AppPassword) bool { return h.Name == p.Name }):
 			return ErrExists
-		case len(have) >= maxAppPasswords:
+		case len(have) >= schema.MaxAppPasswords:
 			return ErrAppPasswords
 		}
 		_, err := t.exec(`INSERT INTO app_password (account, name, hashes, services, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
@@ -194,7 +208,8 @@ func (s *Store) AppPasswordUsed(ctx context.Context, account int64, name string,
 
 // WithAppPasswords lists the open accounts that have app passwords, by address.
 func (s *Store) WithAppPasswords(ctx context.Context) (list []*Account, err error) {
-	err = s.read.rows(ctx, `SELECT id, address FROM account WHERE closed_at = 0 AND id IN (SELECT account FROM app_password) ORDER BY address`, nil,
+	err = s.read.rows(ctx, `SELECT id, address FROM account WHERE closed_at = 0 
+		AND (id IN (SELECT account FROM app_password) OR address IN (SELECT parent FROM resource WHERE kind = ?)) ORDER BY address`, []any{schema.KindAppPassword},
 		func(r *sql.Rows) error {
 			a := new(Account)
 			list = append(list, a)

@@ -258,6 +258,8 @@ func (t *tx) follow(b *applyBatch, d *declared, done verdict) error {
 				return err
 			}
 		}
+	case schema.KindAppPassword:
+		return t.followAppPassword(d, done)
 	case schema.KindSharing:
 		return t.shareAccount(d, done)
 	case schema.KindDNSSEC:

@@ -55,6 +55,8 @@ func newAttributes(kind string) attributes {
 		return &mailboxAttrs{}
 	case schema.KindRoute:
 		return &routeAttrs{}
+	case schema.KindAppPassword:
+		return &appPasswordAttrs{}
 	case schema.KindSharing:
 		return &sharingAttrs{}
 	case schema.KindLocation:

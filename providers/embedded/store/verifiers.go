@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/mailform/mailform/schema"
 )
 
 // scramPrefix is how a verifier for SCRAM-SHA-256 begins.
@@ -58,8 +60,8 @@ func (s *Store) SCRAM(ctx context.Context) (SCRAM, error) {
 		return have, fmt.Errorf("find accounts without a verifier: %w", err)
 	}
 	var apps int
-	if err := s.read.row(ctx, `SELECT COUNT(*) FROM app_password p JOIN account a ON a.id = p.account WHERE a.closed_at = 0 AND a.mail <> ?`,
-		[]any{mailDisabled}, &apps); err != nil {
+	if err := s.read.row(ctx, `SELECT (SELECT COUNT(*) FROM app_password p JOIN account a ON a.id = p.account WHERE a.closed_at = 0 AND a.mail <> ?)
+		+ (SELECT COUNT(*) FROM resource WHERE kind = ?)`, []any{mailDisabled, schema.KindAppPassword}, &apps); err != nil {
 		return have, fmt.Errorf("find app passwords: %w", err)
 	}
 	// Of several passwords the salt of one cannot be handed out before it is known
