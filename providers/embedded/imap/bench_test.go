@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +20,7 @@ func benchWorld(b *testing.B, n int) *wireClient {
 	w := newWorld(b)
 	messages := make([]string, n)
 	for i := range messages {
-		messages[i] = mail(fmt.Sprintf("number %d", i)) + strings.Repeat("0123456789abcdef0123456789abcd\r\n", 64)
+		messages[i] = mail(fmt.Sprintf("number %d", i)) + strings.Repeat("0123456789abcdef0123456789abcd\r\n", 124)
 	}
 	w.deliver("INBOX", messages...)
 	c := w.login("alice")
@@ -121,6 +123,35 @@ func BenchmarkSort(b *testing.B) {
 			for b.Loop() {
 				c.drain(command)
 			}
+		})
+	}
+}
+
+// BenchmarkAppend stores messages of 4 KiB, one an operation, over some connections.
+func BenchmarkAppend(b *testing.B) {
+	for _, n := range []int{1, 4} {
+		b.Run(fmt.Sprintf("%d connections", n), func(b *testing.B) {
+			w := newWorld(b)
+			text := mail("one") + strings.Repeat("0123456789abcdef0123456789abcd\r\n", 124)
+			command := fmt.Sprintf("z APPEND INBOX {%d+}\r\n%s\r\n", len(text), text)
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var all sync.WaitGroup
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range n {
+				c := w.login("alice")
+				all.Go(func() {
+					for left.Add(-1) >= 0 {
+						c.send(command)
+						if line := c.line(); !strings.HasPrefix(line, "z OK") {
+							b.Error(line)
+						}
+					}
+				})
+			}
+			all.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 		})
 	}
 }

@@ -114,13 +114,17 @@ func (c *conn) answerStore(cmd *command.Store, indexes []int, refused []uint32) 
 	}
 }
 
+// someGone answers a command with sequence numbers of messages that are not there
+// any more (RFC 5530).
+var someGone = result{code: "EXPUNGEISSUED", text: "Some messages no longer exist"}
+
 // expungeIssued tells, where sequence numbers were used, that some of the
-// messages are no longer there (RFC 5530).
+// messages are no longer there.
 func (c *conn) expungeIssued(uid bool, indexes []int) result {
 	if !uid {
 		for _, i := range indexes {
 			if c.view.isGone(i) {
-				return result{code: "EXPUNGEISSUED", text: "Some messages no longer exist"}
+				return someGone
 			}
 		}
 	}

@@ -37,24 +37,24 @@ func (c *conn) fetch(ctx context.Context, cmd *command.Fetch) (result, error) {
 	// \Seen is set a batch at a time: one transaction for many messages, and few
 	// are marked that a broken connection does not deliver.
 	const batch = 50
-	for part := range slices.Chunk(indexes, batch) {
-		if err := f.markSeen(ctx, part); err != nil {
-			return result{}, err
-		}
-		for _, i := range part {
-			if err := f.message(ctx, i); err != nil {
+	for n := range indexes {
+		if n%batch == 0 {
+			if err := f.markSeen(ctx, indexes[n:min(n+batch, len(indexes))]); err != nil {
 				return result{}, err
 			}
-			if err := errors.Join(ctx.Err(), c.w.Err()); err != nil {
-				return result{}, &fatalError{err}
-			}
+		}
+		if err := f.message(ctx, indexes[n:]); err != nil {
+			return result{}, err
+		}
+		if err := errors.Join(ctx.Err(), c.w.Err()); err != nil {
+			return result{}, &fatalError{err}
 		}
 	}
 	if f.unknownCTE {
 		return result{}, no(imap.ResponseCodeUnknownCTE, "Cannot decode the transfer encoding")
 	}
-	if f.missing {
-		return c.expungeIssued(cmd.UID, indexes), nil
+	if f.missing && !cmd.UID {
+		return someGone, nil
 	}
 	return result{}, nil
 }
@@ -71,10 +71,11 @@ type fetcher struct {
 	missing, unknownCTE bool
 	// marked holds the UIDs that this command has set \Seen on.
 	marked map[uint32]bool
+	ahead  ahead
 }
 
 func newFetcher(c *conn, cmd *command.Fetch) *fetcher {
-	f := &fetcher{c: c, marked: make(map[uint32]bool)}
+	f := &fetcher{c: c, marked: make(map[uint32]bool), ahead: ahead{last: -1}}
 	has := make(map[string]bool)
 	for _, item := range cmd.Items {
 		has[item.Name] = true
@@ -131,9 +132,11 @@ func (f *fetcher) markSeen(ctx context.Context, indexes []int) error {
 	return nil
 }
 
-// message writes the response for one message. It writes nothing for one that
-// is not there any more. What it reads first, it reads before it writes.
-func (f *fetcher) message(ctx context.Context, i int) error {
+// message writes the response for the message at the first of the indexes, which
+// are those that are left. It writes nothing for one that is not there any more.
+// What it reads first, it reads before it writes.
+func (f *fetcher) message(ctx context.Context, indexes []int) error {
+	i := indexes[0]
 	w, m := f.c.w, &f.c.view.msgs[i]
 	content := &content{m: m}
 	defer content.close()
@@ -142,7 +145,10 @@ func (f *fetcher) message(ctx context.Context, i int) error {
 			f.missing = true
 			return nil
 		}
-		err := content.open(ctx, f.c.srv.opt.Store)
+		var err error
+		if content.body, err = f.ahead.body(ctx, f.c.srv.opt.Store, f.c.view, indexes); err == nil {
+			err = content.open(ctx, f.c.srv.opt.Store)
+		}
 		if errors.Is(err, store.ErrNotFound) {
 			f.missing = true
 			return nil
@@ -229,7 +235,7 @@ func (f *fetcher) section(item *command.FetchItem, content *content) error {
 		}
 		b := fields.Select(names, others)
 		span := cut(message.Span{End: int64(len(b))}, s.Partial)
-		w.LiteralHeader(span.Size(), false).Raw(string(b[span.Start:span.End]))
+		w.LiteralHeader(span.Size(), false).Bytes(b[span.Start:span.End])
 		return nil
 	}
 	span, ok, err := content.span(s)
@@ -238,6 +244,10 @@ func (f *fetcher) section(item *command.FetchItem, content *content) error {
 		return err
 	}
 	span = cut(span, s.Partial)
+	if m, ok := content.body.(memory); ok {
+		w.LiteralHeader(span.Size(), false).Bytes(m[span.Start:span.End])
+		return nil
+	}
 	return w.Literal(io.NewSectionReader(content.body, span.Start, span.Size()), span.Size(), false)
 }
 

@@ -36,3 +36,24 @@ func (s *Store) LastBody(ctx context.Context) (last int64, err error) {
 	}
 	return last, nil
 }
+
+// SmallBodies reads the bodies of messages of a mailbox, those with UIDs from first
+// to last, by rising UID. It leaves out those that are stored in several pieces. each
+// must not keep the body, nor ask the store.
+func (s *Store) SmallBodies(ctx context.Context, mailbox int64, first, last uint32, each func(uid uint32, body []byte)) error {
+	const q = `SELECT m.uid, b.data FROM message m JOIN body b ON b.id = m.body
+		WHERE m.mailbox = ? AND m.uid BETWEEN ? AND ? AND m.size <= ? ORDER BY m.uid`
+	var uid int64
+	var body sql.RawBytes
+	err := s.read.rows(ctx, q, []any{mailbox, int64(first), int64(last), chunkSize}, func(r *sql.Rows) error {
+		if err := r.Scan(&uid, &body); err != nil {
+			return err
+		}
+		each(uint32(uid), body)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read bodies of mailbox %d: %w", mailbox, err)
+	}
+	return nil
+}

@@ -30,6 +30,12 @@ func (w *Writer) Raw(s string) *Writer {
 	return w
 }
 
+// Bytes writes b as it is.
+func (w *Writer) Bytes(b []byte) *Writer {
+	w.bw.Write(b)
+	return w
+}
+
 // Line writes s and ends the line.
 func (w *Writer) Line(s string) {
 	w.bw.WriteString(s)
