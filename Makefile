@@ -79,7 +79,7 @@ bench-dns: peers build
 # The embedded IMAP server beside Dovecot and Cyrus, and the memory of one with many
 # users: the tables of docs/benchmarks.md.
 bench-imap: peers build
-	$(GO) test -run '^$$' -bench '^Benchmark(IMAPBesidePeers|IdleMemory)$$' -benchtime 1x -timeout 20m ./cmd/mailform
+	$(GO) test -run '^$$' -bench '^Benchmark(IMAPBeside|IdleMemory)$$' -benchtime 1x -timeout 20m ./cmd/mailform
 
 # Mail in and out, mailboxes and memory, in one run, beside Postfix, Dovecot and Cyrus: the tables
 # of docs/benchmarks.md.
