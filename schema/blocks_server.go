@@ -26,6 +26,9 @@ var serverBlock = &BlockType{
 			Doc: "The directory that the server finds its users and aliases in. They are then kept there, and there alone. Left out: the server keeps them itself. See [directories](../directories.md#mail-servers-that-look-there)."},
 		{Name: "retention", Sets: []string{"setting.retention"}, Type: cty.String, Default: cty.StringVal("30d"), Form: FormDuration,
 			Doc: "How long the mail of a removed user is kept."},
+		{Name: "time_zone", Sets: []string{"timezone.name"}, Type: cty.String, Form: FormTimeZone,
+			Doc: "Where the server is, for its clock: dates that it writes into messages, INTERNALDATE in IMAP and the days of SEARCH, days and hours in Sieve scripts without `:zone`, and its log. The moment is the same in each zone. " +
+				"Left out: the machine's zone, and UTC in IMAP. Other servers than the embedded one have it [elsewhere](../mail-servers.md#time-zones)."},
 		{Name: "message_size_limit", Sets: []string{"setting.message_size_limit"}, Type: cty.String, Default: cty.StringVal("50MiB"), Form: FormSize,
 			Doc: "Largest message that is accepted."},
 		{Name: "retry", Sets: []string{"setting.retry"}, Type: cty.List(cty.String), Form: FormDuration, NonEmpty: true,

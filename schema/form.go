@@ -95,6 +95,9 @@ var (
 	FormListen  = stringForm("an address to listen on",
 		"An IP address and a port: `127.0.0.1:25`, `[::1]:25`; `:25` for all addresses.",
 		ParseListen)
+	FormTimeZone = stringForm("a time zone",
+		"Its name in the IANA database: `Europe/Berlin`, `America/New_York`, `UTC`.",
+		ParseTimeZone)
 	FormHostPort = stringForm("a host and a port",
 		"A host name or an IP address, and a port: `smtp.example.net:587`.",
 		ParseHostPort)

@@ -72,6 +72,7 @@ const (
 	KindDNSSEC      = "dnssec"
 	KindZone        = "zone"
 	KindRRset       = "rrset"
+	KindTimeZone    = "timezone"
 )
 
 // Kinds returns all kinds, ordered by rank.
@@ -287,6 +288,14 @@ var kinds = append([]*Kind{
 		Name: KindProxy, Rank: 58,
 		Doc:        "Who may speak for the clients of a mail server.",
 		Attributes: proxyAttributes,
+	},
+	{
+		Name: KindTimeZone, Rank: 22,
+		Doc: "The time zone that a mail server's clock shows.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
+			{Name: "name", Type: cty.String, Doc: "Name in the IANA database, as Europe/Berlin."},
+		},
 	},
 	{
 		Name: KindSecondary, Rank: 63,

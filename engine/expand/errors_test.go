@@ -387,6 +387,15 @@ server "b" {
   proxy_protocol { from = ["192.0.2.1"] }
 }`, summary: "Server that others make", detail: []string{"a block proxy_protocol says"}, at: "proxy_protocol",
 		},
+		"a time zone of a server that others make": {
+			hcl: `!provider "sendmail" {}
+provider "cyrus" {}
+server "b" {
+  hostname  = "mail.example.com"
+  provider  = [sendmail, cyrus]
+  time_zone = "Europe/Berlin"
+}`, summary: "Server that others make", detail: []string{"sendmail has no attribute for what time_zone says", "parameters = { TimeZoneSpec = … }"}, at: `"Europe/Berlin"`,
+		},
 		"two blocks of limits for a service": {
 			hcl: `!server "b" {
   hostname = "mail.example.com"

@@ -75,6 +75,7 @@ func (e *expander) readServers() {
 		e.addGreylist(s, srv)
 		e.addLimits(s, srv)
 		e.addProxies(s, srv)
+		e.addTimeZone(s, srv)
 		e.addSmarthosts(s, srv)
 		e.addSending(s, srv)
 		e.addUpkeep(s, srv)

@@ -54,6 +54,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindDNSBL:       dnsbls(),
 		schema.KindGreylist:    greylists(),
 		schema.KindProxy:       proxies(),
+		schema.KindTimeZone:    timeZones(),
 		schema.KindSmarthost:   smarthosts(),
 		schema.KindSending:     sendings(),
 		schema.KindUpkeep:      upkeeps(),

@@ -84,6 +84,7 @@ type daemon struct {
 	seeker   *seek.Directories // nil: the store has all users
 	limiters limiters
 	proxies  proxies
+	clocks   clocks
 	inbound  inbound
 	// clientLimits are those of all services but the name server.
 	clientLimits clientLimits
@@ -110,7 +111,7 @@ func Run(ctx context.Context, o Options) error {
 	defer transactions.Close() // each line is written by then
 	d := &daemon{opts: o, started: time.Now(), stop: stop, store: st, manager: manager, given: given}
 	d.metrics = newMetrics(d)
-	log := slog.New(transactions.Handler(slog.NewTextHandler(o.Log, nil), d.metrics.seen))
+	log := slog.New(transactions.Handler(zonedLog{slog.NewTextHandler(o.Log, nil), &d.clocks}, d.metrics.seen))
 	d.log = log
 	if managed != nil {
 		// What can be done without it is done: the mail need not wait for that.
@@ -245,7 +246,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 
 // loadDeclared takes over all that the store declares for the services.
 func (d *daemon) loadDeclared(ctx context.Context) error {
-	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadProxies(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
+	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadProxies(ctx), d.loadClocks(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
 }
 
 // loadSettings takes over the servers' settings and certificates.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/mailform/mailform/providers/embedded/mtasts"
 	"github.com/mailform/mailform/providers/embedded/queue"
@@ -62,10 +61,10 @@ func (d *daemon) makeQueue() {
 	o := outward{d}
 	d.reporter = &tlsReporter{
 		store: d.store, signer: d.signer, resolver: o, transport: mtasts.NewTransport(o.addresses),
-		hostname: func() string { return d.queueSettings().Hostname }, now: time.Now, log: d.log,
+		hostname: func() string { return d.queueSettings().Hostname }, now: d.clocks.now, log: d.log,
 	}
 	d.queue = queue.New(queue.Options{
-		Store: d.store, Settings: d.queueSettings, Logger: d.log,
+		Store: d.store, Settings: d.queueSettings, Logger: d.log, Now: d.clocks.now,
 		Resolver: o, System: net.DefaultResolver, Authority: o, Results: d.reporter,
 		Policies: &mtasts.Client{Resolver: o, Cache: d.store, Transport: mtasts.NewTransport(o.addresses)},
 	})

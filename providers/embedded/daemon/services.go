@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mailform/mailform/providers/embedded/dns"
 	"github.com/mailform/mailform/providers/embedded/imap"
@@ -25,6 +26,7 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 	case "smtp", "submission":
 		o := smtp.Options{
 			Store: d.store, Auth: d.auth, Signer: d.signer, Logger: log, Limited: limited,
+			Now:     d.clocks.of(l.Owner),
 			Filters: func() []milter.Filter { return d.live.filtersOf(l.Owner, l.Service) },
 			Settings: func() smtp.Settings {
 				s := smtp.Settings{Hostname: l.Hostname, TLS: tlsConfig(), MaxSize: d.live.setting(l.Owner).MessageSizeLimit}
@@ -43,6 +45,7 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 		return d.behindProxies(imapService{imap.New(imap.Options{
 			Hostname: l.Hostname, Version: d.opts.Version, TLS: tlsConfig,
 			Store: d.store, Auth: d.auth, Log: log, Index: d.index,
+			Zone:        func() *time.Location { return d.clocks.zone(l.Owner) },
 			MessageSize: func() int64 { return d.live.setting(l.Owner).MessageSizeLimit },
 			LiveLimits:  func() imap.Limits { return d.clientLimits.imap(l.Owner) }, Limited: limited,
 		})}, l.Owner, log), nil

@@ -14,7 +14,7 @@ func (d *daemon) loadUpkeep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.store.SetWarnings(store.Warnings{Percents: u.Warn, Hostname: d.queueSettings().Hostname})
+	d.store.SetWarnings(store.Warnings{Percents: u.Warn, Hostname: d.queueSettings().Hostname, Now: d.clocks.now})
 	return nil
 }
 

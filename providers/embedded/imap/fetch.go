@@ -194,7 +194,7 @@ func (f *fetcher) item(item *command.FetchItem, content *content) error {
 	case "FLAGS":
 		w.Strings(m.Flags)
 	case "INTERNALDATE":
-		w.DateTime(m.Internal.UTC())
+		w.DateTime(m.Internal.In(f.c.srv.zone()))
 	case "RFC822.SIZE":
 		w.Uint(uint64(m.Size))
 	case "MODSEQ":

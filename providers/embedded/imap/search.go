@@ -200,7 +200,7 @@ func (s *searcher) run(ctx context.Context) ([]int, error) {
 }
 
 func (s *searcher) try(ctx context.Context, i int) (bool, error) {
-	cand := &candidate{i: i, content: content{m: &s.c.view.msgs[i]}, st: s.c.srv.opt.Store}
+	cand := &candidate{i: i, content: content{m: &s.c.view.msgs[i]}, st: s.c.srv.opt.Store, zone: s.c.srv.zone()}
 	defer cand.content.close()
 	ok, err := cand.match(ctx, &s.in)
 	if errors.Is(err, store.ErrNotFound) {
@@ -214,6 +214,7 @@ type candidate struct {
 	i       int
 	content content
 	st      *store.Store
+	zone    *time.Location // of the days of INTERNALDATE
 }
 
 // match tries what costs little first.
@@ -262,7 +263,7 @@ func (m *candidate) matchAttributes(c *criteria) bool {
 	if c.ModSeq != nil && msg.ModSeq < c.ModSeq.ModSeq {
 		return false
 	}
-	return within(msg.Internal.UTC(), c.Since, c.Before)
+	return within(msg.Internal.In(m.zone), c.Since, c.Before)
 }
 
 func hasFlag(flags []string, flag string) bool {

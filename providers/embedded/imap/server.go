@@ -63,6 +63,9 @@ type Options struct {
 	// MessageSize is asked for each message in the place of Limits.MessageSize, so
 	// that it can change; nil or a result of 0: it is Limits.MessageSize.
 	MessageSize func() int64
+	// Zone is asked for the time zone of INTERNALDATE, and so of the days that SEARCH
+	// compares; nil or a result of nil: it is UTC.
+	Zone func() *time.Location
 }
 
 // Limits bound what clients can use up.
@@ -149,6 +152,16 @@ func (s *Server) messageSize() int64 {
 		}
 	}
 	return s.limits.MessageSize
+}
+
+// zone is that of INTERNALDATE.
+func (s *Server) zone() *time.Location {
+	if s.opt.Zone != nil {
+		if zone := s.opt.Zone(); zone != nil {
+			return zone
+		}
+	}
+	return time.UTC
 }
 
 // wire returns the limits of the reader. Before login a peer is a stranger.

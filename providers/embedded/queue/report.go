@@ -48,7 +48,7 @@ func (q *Queue) report(ctx context.Context, action dsn.Action, about []told) (*s
 	e.RequireTLS = first.RequireTLS
 	rep := dsn.Report{
 		ID: e.ID, Hostname: q.o.Settings().Hostname, To: first.From, Date: e.Received,
-		Arrival: first.Created, EnvelopeID: first.EnvelopeID, Action: action,
+		Arrival: first.Created.In(e.Received.Location()), EnvelopeID: first.EnvelopeID, Action: action,
 		Final: len(e.Accounts) > 0, Full: action == dsn.Failed && first.Return == "FULL" && !first.RequireTLS,
 	}
 	for _, t := range about {

@@ -53,7 +53,7 @@ func (r *run) dateTest(c *command) (bool, error) {
 		}
 		t, original = parsed, c.has("originalzone")
 	}
-	zone := time.Local
+	zone := r.envelope.Received.Location() // that of the server
 	if a, ok := c.tags["zone"]; ok {
 		var err error
 		if zone, err = parseZone(r.expand(a.list[0])); err != nil {

@@ -85,6 +85,8 @@ func newAttributes(kind string) attributes {
 		return &clientLimitAttrs{}
 	case schema.KindProxy:
 		return &proxyAttrs{}
+	case schema.KindTimeZone:
+		return &timeZoneAttrs{}
 	case schema.KindSmarthost:
 		return &smarthostAttrs{}
 	case schema.KindSecondary:

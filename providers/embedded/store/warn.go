@@ -10,8 +10,16 @@ import (
 
 // Warnings say when users hear that their mailbox fills up.
 type Warnings struct {
-	Percents []int  // of the quota, rising
-	Hostname string // of the server that says so
+	Percents []int            // of the quota, rising
+	Hostname string           // of the server that says so
+	Now      func() time.Time // the clock of that server; nil: time.Now
+}
+
+func (w *Warnings) now() time.Time {
+	if w.Now != nil {
+		return w.Now()
+	}
+	return time.Now()
 }
 
 // SetWarnings sets them anew.
@@ -71,7 +79,7 @@ func (t *tx) warnOne(a *accountState, w *Warnings) error {
 	if err := t.row(`SELECT address FROM account WHERE id = ?`, []any{a.id}, &address); err != nil {
 		return err
 	}
-	now := time.Now()
+	now := w.now()
 	validity, err := t.uidValidities(1) // a number that none had before
 	if err != nil {
 		return err
