@@ -38,7 +38,7 @@ var pairKinds = []*Kind{
 		Name: KindLocation, Rank: 24, // what is begun afterwards finds it there
 		Doc: "Where a server has what it keeps. Another path moves all of it; without a block it stays where it is.",
 		Attributes: []KindAttribute{
-			{Name: "content", Type: cty.String, Immutable: true, Doc: "What lies there: \"storage\" or \"queue\"."},
+			{Name: "content", Type: cty.String, Immutable: true, Doc: "What lies there: \"storage\", \"index\" or \"queue\"."},
 			{Name: "path", Type: cty.String, Doc: "Absolute path of the directory."},
 			{Name: "messages", Type: cty.Number, Computed: true, Info: true, Doc: "Messages there."},
 			{Name: "bytes", Type: cty.Number, Computed: true, Info: true, Doc: "Bytes that are moved."},

@@ -10,7 +10,7 @@ func (e *expander) addLocations(s section, srv *server) {
 	for _, l := range []struct {
 		content string
 		role    role
-	}{{"storage", roleStore}, {"queue", roleMTA}} {
+	}{{"storage", roleStore}, {"index", roleStore}, {"queue", roleMTA}} {
 		sub, written := s.nested(l.content)
 		if !written {
 			continue
@@ -41,6 +41,8 @@ func refusesLocation(target, content string) string {
 		return ""
 	case providerOf(target) == schema.DefaultProvider && content == "queue":
 		return "has its queue in its store, which a block storage moves"
+	case providerOf(target) != "dovecot" && content == "index":
+		return "has its indexes where it has its mail"
 	}
 	return ""
 }

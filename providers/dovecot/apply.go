@@ -23,6 +23,16 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	if err := p.trial(&state{tree: newTree()}).Finish(ctx); err != nil {
 		return err
 	}
+	if len(batch) > 1 && batch[0].Resource.Kind == schema.KindLocation { // one is moved after the other
+		one := slices.Clone(batch)
+		slices.SortStableFunc(one, func(a, b providers.Change) int { return strings.Compare(b.Resource.Key, a.Resource.Key) }) // the mail first
+		for i := range one {
+			if err := p.Apply(ctx, one[i:i+1], done); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if err := p.finishMove(ctx, batch); err != nil {
 		return err
 	}
@@ -42,8 +52,10 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	for _, o := range p.observe(st, asked) {
 		before[schema.ID{Kind: o.Kind, Key: o.Key}] = o
 	}
-	if _, marked := before[storageID]; touched[storageID] && !marked {
-		before[storageID] = p.unstated(st)
+	for _, id := range []schema.ID{storageID, indexID} {
+		if _, marked := before[id]; touched[id] && !marked {
+			before[id] = p.unstated(st, id)
+		}
 	}
 	e := &edit{p: p, st: st, scripts: map[string]string{}, users: map[string]bool{}}
 	errs := make([]error, len(batch))
@@ -186,6 +198,12 @@ func (e *edit) put(w *wanted, owner string) error {
 	case schema.KindParameter:
 		m.Value = w.value
 	case schema.KindLocation:
+		if w.key == indexKey {
+			if e.st.settings.index = w.place; w.place == e.p.mailDirOf(e.st.settings) {
+				e.st.settings.index = ""
+			}
+			break
+		}
 		if e.st.settings.place = w.place; w.place == e.p.mailDir {
 			e.st.settings.place = ""
 		}

@@ -115,8 +115,17 @@ func writeUsers23(b *strings.Builder, e environment) {
 	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  deny = yes\n  args = username_format=%%u %s.%%s\n}\n", path.Join(e.dir, "deny"))
 	users := path.Join(e.dir, "users")
 	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  args = scheme=CRYPT username_format=%%u %s\n}\n", users)
-	fmt.Fprintf(b, "userdb {\n  driver = passwd-file\n  args = username_format=%%u %s\n  default_fields = uid=%s gid=%s home=%s mail=maildir:~/Maildir\n}\n\n",
-		users, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"))
+	fmt.Fprintf(b, "userdb {\n  driver = passwd-file\n  args = username_format=%%u %s\n  default_fields = uid=%s gid=%s home=%s mail=%s\n}\n\n",
+		users, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"), e.maildir23())
+}
+
+// maildir23 is where a user's mail and its indexes lie.
+func (e environment) maildir23() string {
+	at := "maildir:~/Maildir"
+	if e.indexDir != "" {
+		at += ":INDEX=" + path.Join(e.indexDir, "%d", "%n")
+	}
+	return at
 }
 
 func writeUsers24(b *strings.Builder, e environment) {
@@ -137,6 +146,10 @@ func writeUsers24(b *strings.Builder, e environment) {
 
 // userFields24 are what all users have where their entries say nothing else.
 func userFields24(e environment) string {
-	return fmt.Sprintf("  fields {\n    uid:default = %s\n    gid:default = %s\n    home:default = %s\n    mail_driver:default = maildir\n    mail_path:default = ~/Maildir\n  }\n",
-		e.uid, e.gid, path.Join(e.mailDir, "%{user | domain}", "%{user | username}"))
+	index := ""
+	if e.indexDir != "" {
+		index = fmt.Sprintf("    mail_index_path:default = %s\n", path.Join(e.indexDir, "%{user | domain}", "%{user | username}"))
+	}
+	return fmt.Sprintf("  fields {\n    uid:default = %s\n    gid:default = %s\n    home:default = %s\n    mail_driver:default = maildir\n    mail_path:default = ~/Maildir\n%s  }\n",
+		e.uid, e.gid, path.Join(e.mailDir, "%{user | domain}", "%{user | username}"), index)
 }

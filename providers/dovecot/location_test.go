@@ -28,17 +28,20 @@ func storageAt(path string) schema.Resource {
 }
 
 // moveMail applies that the mail is to lie elsewhere. It is cut off after some steps.
-func (r *rig) moveMail(to string, steps int) error {
+func (r *rig) moveMail(to string, steps int) error { return r.move(storageAt(to), steps) }
+
+// move applies that something is to lie elsewhere. It is cut off after some steps.
+func (r *rig) move(want schema.Resource, steps int) error {
 	r.t.Helper()
 	p := r.provider().(*dovecot.Provider)
-	want := storageAt(to)
+	to := want.Attrs.GetAttr("path").AsString()
 	list, err := p.Read(r.t.Context(), providers.Scope{Wanted: []schema.Resource{want}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	i := slices.IndexFunc(list, func(o providers.Observed) bool { return o.Kind == schema.KindLocation })
+	i := slices.IndexFunc(list, func(o providers.Observed) bool { return o.Kind == schema.KindLocation && o.Key == want.Key })
 	if i < 0 {
-		r.t.Fatal("it does not say where its mail lies")
+		r.t.Fatal("it does not say where that lies")
 	}
 	if list[i].Owner == want.Address && list[i].Attrs.GetAttr("path").AsString() == to {
 		return nil

@@ -48,7 +48,7 @@ var lookup23 = &lookupDialect{
 	keys: map[string]string{"url": "uris", "bind_dn": "dn", "bind_password": "dnpass", "users_base": "base", "ca_file": "tls_ca_cert_file"},
 	named: func(b *strings.Builder, e environment, file string) {
 		fmt.Fprintf(b, "passdb {\n  driver = ldap\n  args = %s\n}\n", file)
-		fmt.Fprintf(b, "userdb {\n  driver = ldap\n  args = %s\n  default_fields = uid=%s gid=%s home=%s mail=maildir:~/Maildir\n}\n\n", file, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"))
+		fmt.Fprintf(b, "userdb {\n  driver = ldap\n  args = %s\n  default_fields = uid=%s gid=%s home=%s mail=%s\n}\n\n", file, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"), e.maildir23())
 	},
 	text: writeLookup23, percent: "%", escaped: "%%", expanded: []string{"users_base"},
 	asked: func(t *tree, file string) bool {

@@ -78,7 +78,7 @@ func (p *Provider) observeMarked(st *state, m mark) (providers.Observed, bool) {
 		}
 		return p.seen(m, map[string]cty.Value{"name": cty.StringVal(m.Key), "value": cty.StringVal(value)}), there
 	case schema.KindLocation:
-		return p.seen(m, locationAttrs(st.at)), true
+		return p.seenPlace(st, m), true
 	case schema.KindService:
 		return p.seen(m, serviceAttrs(st.running)), st.running
 	}

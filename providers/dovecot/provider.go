@@ -167,8 +167,9 @@ type state struct {
 	// scripts of users, by their names, and whether Dovecot runs them.
 	scripts map[string]string
 	runs    bool
-	// at is where the mail lies; what is still being moved is where it was.
-	at string
+	// at is where the mail lies, and index where its indexes do; what is still being
+	// moved is where it was.
+	at, index string
 	// outgrown: the settings were written for another version.
 	outgrown bool
 }
@@ -198,6 +199,13 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 		return nil, err
 	} else if n != nil && n.To == st.at {
 		st.at = n.From // there is something left to do
+	}
+	st.settings.index = parseIndex(st.conf.Content)
+	st.index = indexDirOf(st.settings, st.at)
+	if n, err := p.indexMover(st.at).Under(ctx); err != nil {
+		return nil, err
+	} else if n != nil && n.To == st.index {
+		st.index = n.From
 	}
 	if st.list, err = parseUsers(st.users.Content); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.usersFile(), err)

@@ -41,6 +41,8 @@ type settings struct {
 	lookup *schema.Lookup
 	// place is where the mail lies, if that is not where the provider's block says.
 	place string
+	// index is where the indexes lie; empty: with the mail.
+	index string
 	// gen is the generation of the last change.
 	gen int
 }
@@ -184,6 +186,7 @@ type environment struct {
 	dialect  *dialect
 	dir      string // of what is ours
 	mailDir  string
+	indexDir string // empty: the indexes lie with the mail
 	uid, gid string
 	// lookup is set where users are found in a directory.
 	lookup bool
@@ -221,6 +224,9 @@ func (s *settings) format(e environment) (text, table []byte) {
 	}
 	if s.place != "" {
 		b.WriteString(placePrefix + s.place + "\n")
+	}
+	if s.index != "" {
+		b.WriteString(indexPrefix + s.index + "\n")
 	}
 	if len(ids) == 0 {
 		return []byte(b.String()), nil

@@ -210,8 +210,8 @@ func queries(t *sqlusers.Table, name, service, quota string) (password, user, it
 func writeTable23(b *strings.Builder, e environment) string {
 	b.WriteString("auth_username_format = %Lu\n")
 	fmt.Fprintf(b, "passdb {\n  driver = sql\n  args = %s\n}\n", e.sqlFile)
-	fmt.Fprintf(b, "userdb {\n  driver = sql\n  args = %s\n  default_fields = uid=%s gid=%s home=%s mail=maildir:~/Maildir\n}\n\n",
-		e.sqlFile, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"))
+	fmt.Fprintf(b, "userdb {\n  driver = sql\n  args = %s\n  default_fields = uid=%s gid=%s home=%s mail=%s\n}\n\n",
+		e.sqlFile, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"), e.maildir23())
 	password, user, iterate := queries(e.table, "%u", "%s", "CASE WHEN %[1]s > 0 THEN '*:bytes=' || %[1]s END AS quota_rule")
 	return fmt.Sprintf("%s\ndriver = %s\nconnect = %s\ndefault_pass_scheme = CRYPT\npassword_query = %s\nuser_query = %s\niterate_query = %s\n",
 		sqlHeader, e.table.Driver, e.table.Connect, password, user, iterate)

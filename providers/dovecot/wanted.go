@@ -137,8 +137,8 @@ func read(res *schema.Resource) (*wanted, error) {
 		w.readLookup(r)
 	case schema.KindLocation:
 		w.place = r.text("path")
-		if content := r.text("content"); r.err == nil && (content != storageKey || w.key != storageKey) {
-			r.err = errors.New("content is not its mail, and it has nothing else")
+		if content := r.text("content"); r.err == nil && (content != w.key || content != storageKey && content != indexKey) {
+			r.err = errors.New("content is neither its mail nor the indexes of that, and it has nothing else")
 		}
 		if r.err == nil {
 			r.err = checkPlace(w.place)
@@ -335,6 +335,13 @@ func checkParameter(name, value string) error {
 func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([]providers.Problem, error) {
 	var problems []providers.Problem
 	stores := ""
+	mail := p.mailDir
+	for i := range resources {
+		if r := &resources[i]; r.Kind == schema.KindLocation && r.Key == storageKey && r.Attrs.IsWhollyKnown() {
+			v, _ := r.Attrs.GetAttr("path").Unmark()
+			mail = v.AsString()
+		}
+	}
 	for i := range resources {
 		r := &resources[i]
 		if r.Kind == schema.KindMailStore {
@@ -350,6 +357,9 @@ func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([
 			continue
 		}
 		w, err := read(r)
+		if err == nil && w.kind == schema.KindLocation && w.key == indexKey {
+			err = beside(w.place, mail)
+		}
 		if err == nil && w.lookup != nil {
 			problems = append(problems, p.judgeLookup(ctx, r.Address, w)...)
 		}

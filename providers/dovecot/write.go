@@ -45,11 +45,7 @@ func (e *edit) write(ctx context.Context) error {
 		if err := e.portsFree(ctx); err != nil {
 			return err
 		}
-		write := e.writeAll
-		if p.mailDirOf(st.settings) != st.at {
-			write = e.relocate
-		}
-		if err := write(ctx, users); err != nil {
+		if err := e.writer()(ctx, users); err != nil {
 			return err
 		}
 	} else if len(users) > 0 {
@@ -171,7 +167,7 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ours(), Mode: 0o755}); err != nil {
 		return err
 	}
-	env := environment{dialect: st.dialect, sieve: st.sorts(), personal: st.settings.serves("managesieve") && !keepsScripts(st.tree), scriptSetting: freeScripts23(st.tree), table: p.table, tableMark: p.tableMark(), sqlFile: p.sqlFile(), dir: p.ours(), mailDir: p.mailDirOf(st.settings), lookup: st.settings.lookup != nil}
+	env := environment{dialect: st.dialect, sieve: st.sorts(), personal: st.settings.serves("managesieve") && !keepsScripts(st.tree), scriptSetting: freeScripts23(st.tree), table: p.table, tableMark: p.tableMark(), sqlFile: p.sqlFile(), dir: p.ours(), mailDir: p.mailDirOf(st.settings), indexDir: st.settings.index, lookup: st.settings.lookup != nil}
 	if len(st.settings.marks) > 0 {
 		var err error
 		if env.uid, env.gid, err = p.mailOwner(ctx); err != nil {
@@ -179,6 +175,11 @@ func (e *edit) writeAll(ctx context.Context, files []host.File) error {
 		}
 		if err := p.host.Mkdir(ctx, host.Dir{Path: env.mailDir, Mode: 0o770, Owner: env.uid + ":" + env.gid}); err != nil {
 			return err
+		}
+		if env.indexDir != "" {
+			if err := p.host.Mkdir(ctx, host.Dir{Path: env.indexDir, Mode: 0o770, Owner: env.uid + ":" + env.gid}); err != nil {
+				return err
+			}
 		}
 		hostname := st.settings.store.hostname
 		if hostname == "" {
@@ -328,6 +329,9 @@ func (e *edit) erase(ctx context.Context) error {
 		local, domain, ok := strings.Cut(address, "@")
 		if ok && plainName(address) && domain != "" && local != "" { // parts of a path
 			dirs = append(dirs, path.Join(e.p.mailDirOf(e.st.settings), domain, local))
+			if e.st.settings.index != "" {
+				dirs = append(dirs, path.Join(e.st.settings.index, domain, local))
+			}
 		}
 	}
 	for some := range slices.Chunk(dirs, 200) { // arguments of a program have a limit

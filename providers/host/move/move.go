@@ -122,7 +122,7 @@ func (m *Move) Begin(ctx context.Context, from, to string) error {
 // whole fails where other volumes are mounted below a directory: they would be left.
 func (m *Move) whole(ctx context.Context, dir string) error {
 	const script = `here=$(stat -L -c %d -- "$1") || exit 1
-find "$1"/ -xdev -type d -printf '%D %p\n' | while read -r device path; do
+find "$1"/ -xdev -type d -printf '%D %p\0' | tr '\n\0' '?\n' | while read -r device path; do
   [ "$device" = "$here" ] || { echo "$path"; break; }
 done`
 	out, err := host.Must(ctx, m.Host, host.Cmd("sh", "-c", script, "sh", dir))
