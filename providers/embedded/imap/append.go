@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"github.com/mailform/mailform/providers/embedded/imap/internal/command"
+	"github.com/mailform/mailform/providers/embedded/store"
 )
 
 // append is APPEND. The message is stored when exactly as many bytes have come
@@ -20,22 +21,12 @@ func (c *conn) append(ctx context.Context, cmd *command.Append) (result, error) 
 	if err != nil {
 		return result{}, err
 	}
-	st := c.srv.opt.Store
-	size := cmd.Literal.Size
-	// Whoever asks before sending learns here that there is no sense in it.
-	mb, err := c.mailbox(ctx, cmd.Mailbox, "i")
-	switch {
-	case err != nil:
-		return result{}, tryCreate(err)
-	case size > c.srv.messageSize():
-		return result{}, no(imap.ResponseCodeTooBig, fmt.Sprintf("The limit is %d bytes", c.srv.messageSize()))
-	case size == 0:
-		return result{}, no(imap.ResponseCodeCannot, "Message is empty")
-	}
-	if err := st.CheckQuota(ctx, mb.Account, size); err != nil {
+	target, err := c.appendTarget(ctx, cmd)
+	if err != nil {
 		return result{}, err
 	}
 
+	st, size := c.srv.opt.Store, cmd.Literal.Size
 	lit, err := c.r.OpenLiteral()
 	if err != nil {
 		return result{}, &fatalError{err}
@@ -63,18 +54,50 @@ func (c *conn) append(ctx context.Context, cmd *command.Append) (result, error) 
 	if when.IsZero() {
 		when = time.Now()
 	}
-	validity, uid, err := st.Append(ctx, mb.ID, draft, allowed(mb.Rights, flags), when)
+	done, err := target(draft, flags, when)
 	if err != nil {
 		return result{}, tryCreate(err)
 	}
-	if c.view != nil && c.view.mailbox.ID == mb.ID {
+	if c.view != nil && c.view.mailbox.ID == done.Mailbox {
 		// The client wants to see it before the OK.
 		if err := c.refresh(ctx, true); err != nil {
 			return result{}, err
 		}
 	}
-	return result{code: fmt.Sprintf("APPENDUID %d %d", validity, uid)}, nil
+	return result{code: fmt.Sprintf("APPENDUID %d %d", done.UIDValidity, done.UID)}, nil
 }
+
+// appendTarget returns what stores the message. Whoever asks before sending learns
+// here that there is no sense in it. A message that comes without that (RFC 7888) goes
+// to a mailbox of the client's own without one look before the transaction.
+func (c *conn) appendTarget(ctx context.Context, cmd *command.Append) (func(*store.Draft, []string, time.Time) (store.Appended, error), error) {
+	st, size := c.srv.opt.Store, cmd.Literal.Size
+	switch {
+	case size > c.srv.messageSize():
+		return nil, no(imap.ResponseCodeTooBig, fmt.Sprintf("The limit is %d bytes", c.srv.messageSize()))
+	case size == 0:
+		return nil, no(imap.ResponseCodeCannot, "Message is empty")
+	case cmd.Literal.NonSync && size <= appendUnasked && !store.Foreign(cmd.Mailbox):
+		return func(d *store.Draft, flags []string, when time.Time) (store.Appended, error) {
+			return st.AppendTo(ctx, c.account.ID, cmd.Mailbox, d, flags, when)
+		}, nil
+	}
+	mb, err := c.mailbox(ctx, cmd.Mailbox, "i")
+	if err != nil {
+		return nil, tryCreate(err)
+	}
+	if err := st.CheckQuota(ctx, mb.Account, size); err != nil {
+		return nil, err
+	}
+	return func(d *store.Draft, flags []string, when time.Time) (store.Appended, error) {
+		validity, uid, err := st.Append(ctx, mb.ID, d, allowed(mb.Rights, flags), when)
+		return store.Appended{Mailbox: mb.ID, UIDValidity: validity, UID: uid}, err
+	}, nil
+}
+
+// appendUnasked is the size up to which a message that comes without asking is
+// received before it is known whether it has a place.
+const appendUnasked = 256 << 10
 
 // appendRest words an error of what follows the message.
 func (c *conn) appendRest(err error) error {

@@ -129,7 +129,7 @@ func BenchmarkSort(b *testing.B) {
 
 // BenchmarkAppend stores messages of 4 KiB, one an operation, over some connections.
 func BenchmarkAppend(b *testing.B) {
-	for _, n := range []int{1, 4} {
+	for _, n := range []int{1, 4, 16} {
 		b.Run(fmt.Sprintf("%d connections", n), func(b *testing.B) {
 			w := newWorld(b)
 			text := mail("one") + strings.Repeat("0123456789abcdef0123456789abcd\r\n", 124)

@@ -229,37 +229,3 @@ func (m *mailboxState) count(f systemFlags, size, n int64) {
 		m.deleted += n
 	}
 }
-
-// Append stores a message in a mailbox (RFC 9051 §6.3.12). A zero internal date
-// means now. Errors: [ErrOverQuota], [ErrNotFound].
-func (s *Store) Append(ctx context.Context, mailbox int64, d *Draft, flags []string, internal time.Time) (uidValidity, uid uint32, err error) {
-	if internal.IsZero() {
-		internal = time.Now()
-	}
-	system, keywords := splitFlags(flags)
-	err = s.write(ctx, func(t *tx) error {
-		m, err := t.mailbox(mailbox)
-		if err != nil {
-			return err
-		}
-		a, err := t.openAccount(m.account)
-		if err != nil {
-			return err
-		}
-		size := d.Size()
-		if err := a.room(size); err != nil {
-			return err
-		}
-		body, err := t.addBody(d, 1)
-		if err != nil {
-			return err
-		}
-		uidValidity = m.uidValidity
-		uid, err = t.addMessage(a, m, stored{body: body, size: size, flags: system, keywords: joinKeywords(keywords), internal: micros(internal)})
-		return err
-	})
-	if err != nil {
-		return 0, 0, fmt.Errorf("append message: %w", err)
-	}
-	return uidValidity, uid, nil
-}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // draftMemory is how much of a draft is kept in memory before it goes to a file.
@@ -60,6 +61,37 @@ func (d *Draft) Write(p []byte) (int, error) {
 		d.err = fmt.Errorf("write draft: %w", err)
 	}
 	return n, d.err
+}
+
+// ReadFrom adds all that r has to the end. What is small goes at once to where it
+// stays.
+func (d *Draft) ReadFrom(r io.Reader) (n int64, err error) {
+	most := int64(draftMemory)
+	if d.limit > 0 {
+		most = min(most, d.limit)
+	}
+	for d.err == nil && d.file == nil && d.size < most {
+		if len(d.mem) == cap(d.mem) {
+			// It doubles, from what most messages are.
+			d.mem = slices.Grow(d.mem, int(min(most-d.size, max(d.size, 8<<10))))
+		}
+		k, err := r.Read(d.mem[len(d.mem):min(cap(d.mem), int(most))])
+		d.mem = d.mem[:len(d.mem)+k]
+		d.size += int64(k)
+		n += int64(k)
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	buf := make([]byte, 1) // to see that there is no more
+	if d.limit == 0 || d.size < d.limit {
+		buf = make([]byte, 32<<10)
+	}
+	k, err := io.CopyBuffer(struct{ io.Writer }{d}, struct{ io.Reader }{r}, buf)
+	return n + k, err
 }
 
 // spill moves what is in memory to a file.

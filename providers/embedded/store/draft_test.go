@@ -6,20 +6,25 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"testing/iotest"
 )
 
 func TestDraft(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		size int
+		name  string
+		size  int
+		reads bool
 	}{
-		{"empty", 0},
-		{"in memory", 1000},
-		{"as large as the memory", draftMemory},
-		{"in a file", draftMemory + 1},
-		{"far larger than the memory", 5 * draftMemory},
+		{"empty", 0, false},
+		{"in memory", 1000, false},
+		{"as large as the memory", draftMemory, false},
+		{"in a file", draftMemory + 1, false},
+		{"far larger than the memory", 5 * draftMemory, false},
+		{"read into memory", 1000, true},
+		{"read, as large as the memory", draftMemory, true},
+		{"read into a file", draftMemory + 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -32,8 +37,16 @@ func TestDraft(t *testing.T) {
 			}
 			for rest := want; len(rest) > 0; {
 				n := min(len(rest), 1+r.IntN(100_000))
-				if m, err := d.Write(rest[:n]); m != n || err != nil {
-					t.Fatalf("Write: %d, %v; want %d", m, err, n)
+				m, err := n, error(nil)
+				if c.reads {
+					var read int64
+					read, err = d.ReadFrom(iotest.HalfReader(bytes.NewReader(rest[:n])))
+					m = int(read)
+				} else {
+					m, err = d.Write(rest[:n])
+				}
+				if m != n || err != nil {
+					t.Fatalf("%d bytes, %v; want %d", m, err, n)
 				}
 				rest = rest[n:]
 			}
@@ -51,6 +64,16 @@ func TestDraft(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a reader that fails is told of", func(t *testing.T) {
+		for _, limit := range []int64{0, 3, 10, 2 * draftMemory} {
+			d := NewDraft(t.TempDir(), limit)
+			n, err := io.Copy(d, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			if n != 3 || !errors.Is(err, io.ErrUnexpectedEOF) || d.Size() != 3 {
+				t.Errorf("limit %d: %d bytes, %v", limit, n, err)
+			}
+			d.Close()
+		}
+	})
 	t.Run("after the limit nothing more is taken", func(t *testing.T) {
 		d := NewDraft(t.TempDir(), 10)
 		defer d.Close()

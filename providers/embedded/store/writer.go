@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxBatch bounds how many changes share a commit, and with it how long the
@@ -39,7 +40,9 @@ type writer struct {
 	committed func(*effects)
 	cache     cache
 	buf       []byte // see scratch
-	warnings  atomic.Pointer[Warnings]
+	// company is how many changes may share the next commit, as the last one tells.
+	company  int
+	warnings atomic.Pointer[Warnings]
 
 	mu     sync.Mutex
 	queue  []*change
@@ -224,10 +227,39 @@ func (w *writer) runBatch(batch []*change) {
 			}
 		}
 		if len(batch) == 0 && n < maxBatch {
-			batch, _ = w.take(maxBatch - n)
+			batch = w.gather(n)
 		}
 	}
-	finish(good, t.commit())
+	err = t.commit()
+	finish(good, err)
+	w.mu.Lock()
+	w.company = len(good) + len(w.queue)
+	w.mu.Unlock()
+}
+
+// companyWait is how long a commit waits for changes that may come. They come from
+// those whom the last commit has served, so that it seldom takes as long.
+const companyWait = 200 * time.Microsecond
+
+// gather returns further changes for a commit that has n so far. Where several were
+// at work a moment ago, it gives them time to come back: else each commit would serve
+// those who missed the last one, and half of them miss each.
+func (w *writer) gather(n int) []*change {
+	var late <-chan time.Time
+	for {
+		more, closed := w.take(maxBatch - n)
+		if len(more) > 0 || closed || n >= w.company {
+			return more
+		}
+		if late == nil {
+			late = time.After(companyWait)
+		}
+		select {
+		case <-w.wake:
+		case <-late:
+			w.company = 0
+		}
+	}
 }
 
 // runAlone carries out a change that was started, in its own transaction.

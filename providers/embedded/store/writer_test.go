@@ -204,3 +204,24 @@ func TestAFullDiskFailsChangesAndTheStoreGoesOn(t *testing.T) {
 	}
 	checkStore(t, s)
 }
+
+// A commit waits for those that come back from the one before, and not for those that
+// stay away.
+func TestCommitWaitsForCompany(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	release := hold(t, s)
+	for i := range 3 {
+		go func() { _ = s.write(context.WithoutCancel(t.Context()), insertNote(fmt.Sprint("note", i))) }()
+	}
+	waitQueued(t, s, 3)
+	release()
+	// Each of these expects company, the first of four, and gets none.
+	for i := range 3 {
+		if err := s.write(t.Context(), insertNote(fmt.Sprint("note alone ", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := notes(t, s); n != 6 {
+		t.Errorf("%d notes", n)
+	}
+}
