@@ -104,3 +104,48 @@ func TestTheStoreMovesWithAllMail(t *testing.T) {
 	to(two)
 	w.noChanges()
 }
+
+// The index for searches is moved to another volume and back, and finds what it found.
+func TestTheSearchIndexMoves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
+	w.apply()
+	w.deliver("alice@example.com", "one")
+	found := func(when string) {
+		t.Helper()
+		eventually(t, "alice finds her mail "+when, func() bool {
+			s := dial(t, w.addr("imap"))
+			s.until("* OK")
+			s.imap("a", "LOGIN alice@example.com quickstart")
+			s.imap("b", "EXAMINE INBOX")
+			got := s.imap("c", "SEARCH TEXT one")
+			s.imap("d", "LOGOUT")
+			return strings.Contains(got, "* SEARCH 1")
+		})
+	}
+	found("at first")
+	lies := func(at string, is bool) {
+		t.Helper()
+		info, err := os.Lstat(filepath.Join(at, "search.db"))
+		if there := err == nil && info.Mode().IsRegular(); there != is {
+			t.Errorf("the index lies in %s: %v, want %v", at, there, is)
+		}
+	}
+	data, vol := filepath.Join(w.dir, "mail"), filepath.Join(t.TempDir(), "index")
+	lies(data, true)
+	w.edit("main.mf.hcl", "  hostname  = \"mail.example.com\"\n", "  hostname  = \"mail.example.com\"\n  index { path = \""+vol+"\" }\n")
+	if out := w.ok("plan"); !strings.Contains(out, "server.main.index") || !strings.Contains(out, "moved to where ") {
+		t.Errorf("the plan does not say what is moved: %s", out)
+	}
+	w.apply()
+	w.noChanges()
+	lies(vol, true)
+	lies(data, false)
+	found("elsewhere")
+	w.edit("main.mf.hcl", vol, data)
+	w.apply()
+	w.noChanges()
+	lies(vol, false)
+	lies(data, true)
+	found("back again")
+}

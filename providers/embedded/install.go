@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
+	"github.com/mailform/mailform/providers/embedded/fulltext"
 	"github.com/mailform/mailform/providers/embedded/store"
 	"github.com/mailform/mailform/providers/embedded/systemd"
 	"github.com/mailform/mailform/providers/host"
@@ -30,7 +31,14 @@ func Unit(executable, dataDir string) (systemd.Unit, error) {
 		return u, err
 	}
 	if at != dataDir {
-		u.Writable = []string{at}
+		u.Writable = append(u.Writable, at)
+	}
+	index, err := fulltext.Location(dataDir)
+	if err != nil {
+		return u, err
+	}
+	if index != dataDir && index != at { // the server does without it while it is away
+		u.Writable = append(u.Writable, "-"+index)
 	}
 	return u, nil
 }

@@ -367,7 +367,7 @@ func (p *Provider) store(ctx context.Context, batch []providers.Change) ([]provi
 	changes := make([]admin.Change, len(batch))
 	for i, c := range batch {
 		if c.Resource.Kind == schema.KindLocation && c.Action != providers.Delete {
-			if err := p.move(ctx, c.Resource.Attrs.GetAttr("path").AsString()); err != nil {
+			if err := p.move(ctx, c.Resource.Key, c.Resource.Attrs.GetAttr("path").AsString()); err != nil {
 				return nil, &admin.Error{Code: "internal", Kind: c.Resource.Kind, Key: c.Resource.Key, Message: err.Error()}
 			}
 		}

@@ -47,9 +47,15 @@ var tables = []string{
 // Open opens the index of a store in a directory. One that cannot be used, or is
 // that of another store, is made anew.
 func Open(ctx context.Context, dir string, src Source) (*Index, error) {
-	x := &Index{path: filepath.Join(dir, file)}
-	err := x.open(ctx)
-	if err == nil {
+	if err := finishMove(dir); err != nil {
+		return nil, fmt.Errorf("move the index: %w", err)
+	}
+	at, err := Location(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the index: %w", err)
+	}
+	x := &Index{path: filepath.Join(at, file)}
+	if err = x.open(ctx); err == nil {
 		err = x.check(ctx, src)
 	}
 	if err != nil && ctx.Err() == nil {
@@ -119,7 +125,7 @@ func (x *Index) renew(ctx context.Context) error {
 	if err := x.Close(); err != nil {
 		return fmt.Errorf("make the index anew: %w", err)
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range suffixes {
 		if err := os.Remove(x.path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("make the index anew: %w", err)
 		}

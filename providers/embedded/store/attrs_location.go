@@ -14,8 +14,8 @@ func (a *locationAttrs) key() string  { return a.Content }
 func (*locationAttrs) parent() string { return "" }
 
 func (a *locationAttrs) check() error {
-	if a.Content != "storage" {
-		return fmt.Errorf("content is %q: expected storage", a.Content)
+	if a.Content != "storage" && a.Content != "index" {
+		return fmt.Errorf("content is %q: expected storage or index", a.Content)
 	}
 	if !filepath.IsAbs(a.Path) || filepath.Clean(a.Path) != a.Path {
 		return fmt.Errorf("path is %q: expected an absolute one", a.Path)

@@ -62,13 +62,19 @@ func Room(dir, to string) (bytes, free int64, err error) {
 			bytes += info.Size()
 		}
 	}
+	free, err = Free(to)
+	return bytes, free, err
+}
+
+// Free tells how much room there is in a directory, which need not be there, in bytes.
+func Free(to string) (int64, error) {
 	for {
 		free, _, err := volume(to)
 		if err == nil {
-			return bytes, free, nil
+			return free, nil
 		}
 		if up := filepath.Dir(to); !errors.Is(err, fs.ErrNotExist) || up == to {
-			return 0, 0, fmt.Errorf("%s: %w", to, err)
+			return 0, fmt.Errorf("%s: %w", to, err)
 		} else {
 			to = up
 		}

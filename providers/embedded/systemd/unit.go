@@ -14,7 +14,8 @@ const UnitDir = "/etc/systemd/system"
 type Unit struct {
 	DataDir string // absolute
 	Program string // the path of mailform
-	// Writable are further directories that it may write into.
+	// Writable are further directories that it may write into. One with a "-" before
+	// it need not be there.
 	Writable []string
 	// Sockets are those that systemd opens for it; none: it opens its own.
 	Sockets []Socket
@@ -28,7 +29,11 @@ type Socket struct {
 
 // Check says why there can be no such unit.
 func (u Unit) Check() error {
-	for _, p := range append([]string{u.DataDir, u.Program}, u.Writable...) {
+	paths := []string{u.DataDir, u.Program}
+	for _, p := range u.Writable {
+		paths = append(paths, strings.TrimPrefix(p, "-"))
+	}
+	for _, p := range paths {
 		if strings.ContainsAny(p, "\n\r\x00") || !path.IsAbs(p) {
 			return fmt.Errorf("a unit of systemd cannot hold the path %q", p)
 		}

@@ -37,13 +37,13 @@ func TestNames(t *testing.T) {
 func TestText(t *testing.T) {
 	t.Parallel()
 	u := Unit{
-		DataDir: `/srv/100% "a" b`, Program: "/usr/bin/$x", Writable: []string{"/vol/mail"},
+		DataDir: `/srv/100% "a" b`, Program: "/usr/bin/$x", Writable: []string{"/vol/mail", "-/vol/index"},
 		Sockets: []Socket{{Address: ":25"}, {Address: "[::1]:993"}, {Address: "192.0.2.1:53", Packets: true}},
 	}
 	if err := u.Check(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`ExecStart="/usr/bin/$$x" serve -data "/srv/100%% \"a\" b"`, `ReadWritePaths="/srv/100%% \"a\" b" "/vol/mail"`, "server of /srv/100%% ", "Requires=" + u.SocketName()} {
+	for _, want := range []string{`ExecStart="/usr/bin/$$x" serve -data "/srv/100%% \"a\" b"`, `ReadWritePaths="/srv/100%% \"a\" b" "/vol/mail" "-/vol/index"`, "server of /srv/100%% ", "Requires=" + u.SocketName()} {
 		if !strings.Contains(u.Service(), want) {
 			t.Errorf("%s is not in\n%s", want, u.Service())
 		}
@@ -78,7 +78,7 @@ func TestSystemdItself(t *testing.T) {
 	for name, u := range map[string]Unit{
 		"a service": {DataDir: "/var/lib/mailform/mail", Program: "/bin/true"},
 		"a service with sockets, in an odd place": {
-			DataDir: `/srv/100% "a" $b`, Program: "/bin/true", Writable: []string{"/vol/mail x"},
+			DataDir: `/srv/100% "a" $b`, Program: "/bin/true", Writable: []string{"/vol/mail x", "-/vol/index y"},
 			Sockets: []Socket{{Address: ":25"}, {Address: "[::1]:993"}, {Address: "192.0.2.1:53", Packets: true}},
 		},
 	} {
