@@ -19,11 +19,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,7 +36,7 @@ const peerHouse = `
 server "main" {
   hostname  = "mail.example.com"
   addresses = ["127.0.0.1"]
-  retry     = ["1h"]
+  retry     = ["1h", "1h"]
 
   smtp       { listen = ["127.0.0.1:2525"] }
   submission { listen_tls = ["127.0.0.1:2465"] }
@@ -102,6 +102,9 @@ locals {
     other  = ["10 mx-plain"]
     tries  = ["10 mx-plain"]
     gone   = ["10 mx-plain"]
+    busy   = ["10 mx-busy", "20 mx-plain"]
+    quiet  = ["10 mx-quiet"]
+    strict = ["10 mx-strict"]
   }
   sts = { kept = "1", other = "1", tries = "1", gone = "1" }
 }
@@ -122,11 +125,12 @@ record "hosts" {
   values   = ["LOOPBACK"]
 }
 
-record "away" {
-  zone   = zone.peers
-  name   = "mx-away"
-  type   = "A"
-  values = ["AWAY"]
+record "others" {
+  for_each = { "mx-away" = "AWAY", "mx-busy" = "BUSY", "mx-quiet" = "QUIET", "mx-strict" = "STRICT" }
+  zone     = zone.peers
+  name     = each.key
+  type     = "A"
+  values   = [each.value]
 }
 
 record "tlsa" {
@@ -152,18 +156,23 @@ func TestMailToRealServers(t *testing.T) {
 	t.Parallel()
 	unbound := need(t, "unbound")
 	// The peers listen on 25 and 443, at an address of loopback of their own.
-	loopback := fmt.Sprintf("127.%d.%d.%d", 64+mathrand.IntN(64), mathrand.IntN(256), 1+mathrand.IntN(253))
-	away := strings.TrimSuffix(loopback[:strings.LastIndexByte(loopback, '.')+1], ".") + ".254"
+	net24 := fmt.Sprintf("127.%d.%d.", 64+mathrand.IntN(64), mathrand.IntN(256))
+	loopback, away, busy, quiet, strict := net24+"1", net24+"254", net24+"2", net24+"3", net24+"4"
 	pf := newPostfix(t) // skips where that cannot be
 	w := newWorld(t, nil)
 	w.port["smtps"] = porttest.Port(t)
 	cert, digest := peerCertificate(t, w.dir)
-	peer := newPeerPostfix(t, pf, w.dir, loopback)
-	servePolicies(t, cert, loopback)
+	peer := newPeerPostfix(t, pf, w, loopback)
+	// One that has no time for anybody, and one that tells nobody what became of mail.
+	peer.listens(busy+":25", "smtpd_client_restrictions=defer", "smtpd_delay_reject=no")
+	peer.listens(quiet+":25", "smtpd_discard_ehlo_keywords=dsn")
+	peer.restart(loopback+":25", fmt.Sprintf("127.0.0.1:%d", peer.sasl))
+	strictly := strictPeer(t, w.dir, strict)
+	endPolicies := servePolicies(t, cert, loopback)
 
 	resolver := porttest.Addr(t)
 	w.env = append(w.env, "SSL_CERT_FILE="+filepath.Join(w.dir, "peer.pem"))
-	w.write("main.mf.hcl", w.withPorts(strings.NewReplacer("RESOLVER", resolver, "SASL", strconv.Itoa(peer.sasl), "LOOPBACK", loopback, "AWAY", away,
+	w.write("main.mf.hcl", w.withPorts(strings.NewReplacer("RESOLVER", resolver, "SASL", strconv.Itoa(peer.sasl), "LOOPBACK", loopback, "AWAY", away, "BUSY", busy, "QUIET", quiet, "STRICT", strict,
 		"DIGEST", digest, "HASH", hashInQuickstart(t), "127.0.0.1:2465", w.addr("smtps")).Replace(peerHouse)))
 	w.apply()
 	w.resolve(unbound, resolver)
@@ -180,6 +189,8 @@ func TestMailToRealServers(t *testing.T) {
 		{"dane@right.peers.test", "sent", ""},
 		{"dane@rolls.peers.test", "sent", ""},
 		{"fallback@second.peers.test", "sent", ""},
+		{"refused@busy.peers.test", "sent", ""},
+		{"quietly@quiet.peers.test", "sent", ""},
 		{"sts@kept.peers.test", "sent", ""},
 		{"sts@tries.peers.test", "sent", ""},
 		{"sts@gone.peers.test", "sent", ""},
@@ -234,6 +245,9 @@ func TestMailToRealServers(t *testing.T) {
 	if log := readFile(t, peer.log); !regexp.MustCompile(`sasl_method=SCRAM-SHA-256, sasl_username=house`).MatchString(log) {
 		t.Errorf("nobody logged in by SCRAM:\n%s", log)
 	}
+	w.sendersAreTold(peer)
+	w.onlyWhereTLSIsPromised(strictly)
+	w.policiesAreRemembered(endPolicies)
 }
 
 // soon waits as eventually does, for what takes several servers on a busy machine.
@@ -257,7 +271,7 @@ func peerCertificate(t *testing.T, dir string) (tls.Certificate, string) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx.peers.test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-		DNSNames:    []string{"mx.peers.test", "mta-sts.kept.peers.test", "mta-sts.other.peers.test", "mta-sts.tries.peers.test", "localhost"},
+		DNSNames:    []string{"mx.peers.test", "mta-sts.kept.peers.test", "mta-sts.other.peers.test", "mta-sts.tries.peers.test", "mx-strict.peers.test", "localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -281,81 +295,9 @@ func peerCertificate(t *testing.T, dir string) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, hex.EncodeToString(sum[:])
 }
 
-// A peerPostfix is a Postfix that takes mail for everybody on port 25 of an address,
-// and for whoever logs in on another port.
-type peerPostfix struct {
-	t            *testing.T
-	maildir, log string
-	sasl         int
-}
-
-func newPeerPostfix(t *testing.T, pf *postfixServer, dir, loopback string) *peerPostfix {
-	t.Helper()
-	base := filepath.Dir(filepath.Dir(pf.maildir))
-	etc := filepath.Join(base, "etc")
-	p := &peerPostfix{t: t, maildir: pf.maildir, log: filepath.Join(base, "log"), sasl: porttest.Port(t)}
-	run := func(program string, args ...string) {
-		t.Helper()
-		cmd := exec.Command(need(t, program), args...)
-		cmd.Stdin = strings.NewReader("a good one")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
-		}
-	}
-	// Postfix reads keys as root.
-	chain := filepath.Join(etc, "chain.pem")
-	if err := os.WriteFile(chain, []byte(readFile(t, filepath.Join(dir, "peer.key"))+readFile(t, filepath.Join(dir, "peer.pem"))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	users := filepath.Join(etc, "sasldb2")
-	run("saslpasswd2", "-p", "-c", "-f", users, "-u", "peers.test", "house")
-	if err := os.Chmod(users, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	// Debian's Postfix looks nowhere else.
-	sasl := filepath.Join(etc, "sasl")
-	if err := os.Mkdir(sasl, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(sasl, "smtpd.conf"), []byte("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: "+users+"\nmech_list: SCRAM-SHA-256 PLAIN LOGIN\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	run("postconf", "-c", etc, "-e", "smtpd_tls_chain_files = "+chain, "smtpd_tls_security_level = may", "smtpd_tls_received_header = yes",
-		"virtual_mailbox_domains = login.test, locked.test, stranger.test, plain.peers.test, right.peers.test, wrong.peers.test, rolls.peers.test, null.peers.test, second.peers.test, kept.peers.test, other.peers.test, tries.peers.test, gone.peers.test",
-		"virtual_mailbox_maps = static:u1/", "cyrus_sasl_config_path = "+sasl, "smtpd_sasl_local_domain = peers.test")
-	port25, login := loopback+":25", fmt.Sprintf("127.0.0.1:%d", p.sasl)
-	run("postconf", "-c", etc, "-M", "-e", port25+"/inet = "+port25+" inet n - n - - smtpd")
-	for _, addr := range []string{login, fmt.Sprintf("%s:%d", loopback, p.sasl)} {
-		run("postconf", "-c", etc, "-M", "-e", addr+"/inet = "+addr+" inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_tls_auth_only=yes -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject")
-	}
-	run("postfix", "-c", etc, "stop") // a reload adds no addresses
-	run("postfix", "-c", etc, "start")
-	for _, addr := range []string{port25, login} {
-		soon(t, "Postfix answers at "+addr, func() bool { return reachable(addr) })
-	}
-	return p
-}
-
-// messages are those that have arrived, by recipient.
-func (p *peerPostfix) messages() map[string]string {
-	p.t.Helper()
-	all := map[string]string{}
-	files, err := filepath.Glob(filepath.Join(p.maildir, "new", "*"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	for _, f := range files {
-		text := readFile(p.t, f)
-		if m := regexp.MustCompile(`(?m)^Delivered-To: (.*)$`).FindStringSubmatch(text); m != nil {
-			all[m[1]] = text
-		}
-	}
-	return all
-}
-
-// servePolicies serves the MTA-STS policies of the peers; that of gone.peers.test is
-// announced, and not there.
-func servePolicies(t *testing.T, cert tls.Certificate, loopback string) {
+// servePolicies serves the MTA-STS policies of the peers, until it is ended; that of
+// gone.peers.test is announced, and not there.
+func servePolicies(t *testing.T, cert tls.Certificate, loopback string) (end func()) {
 	t.Helper()
 	l, err := tls.Listen("tcp", net.JoinHostPort(loopback, "443"), &tls.Config{Certificates: []tls.Certificate{cert}})
 	if err != nil {
@@ -376,10 +318,12 @@ func servePolicies(t *testing.T, cert tls.Certificate, loopback string) {
 	})}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		srv.Close()
 		<-done
 	})
+	t.Cleanup(end)
+	return end
 }
 
 // resolve runs unbound, which trusts the key of peers.test that the name server shows.

@@ -216,6 +216,8 @@ type QueueEntry struct {
 	Attempts int    `json:"attempts"`
 	Error    string `json:"error,omitempty"` // of the last attempt
 	Held     bool   `json:"held,omitempty"`
+	// RequireTLS: it must not go where TLS is not promised (RFC 8689).
+	RequireTLS bool `json:"require_tls,omitempty"`
 }
 
 // QueueRequest is what POST /v1/queue asks for.

@@ -21,7 +21,7 @@ func (d *daemon) Queue(ctx context.Context) ([]admin.QueueEntry, error) {
 	for i, e := range entries {
 		out[i] = admin.QueueEntry{
 			ID: e.ID, Envelope: e.Envelope, From: e.From, To: e.To, Size: e.Size, Created: stamp(e.Created), Next: stamp(e.Next),
-			Attempts: e.Attempts, Error: e.LastErr, Held: e.Held,
+			Attempts: e.Attempts, Error: e.LastErr, Held: e.Held, RequireTLS: e.RequireTLS,
 		}
 	}
 	return out, nil
