@@ -22,17 +22,28 @@ func (e *expander) failed(id string, s *rrset, at value, format string, args ...
 			return
 		}
 	}
+	where := s.block.addr
+	if schema.BlockByType(s.block.inst.Ref.Type).Attribute("disable_checks") == nil {
+		where = s.zone.addr
+	}
+	e.tell(c, at, where, fmt.Sprintf(format, args...))
+}
+
+// failedFixed reports that a value does not pass a check that cannot be switched
+// off, where there is no record set yet.
+func (e *expander) failedFixed(id string, at value, format string, args ...any) {
+	e.tell(check.ByID(id), at, "", fmt.Sprintf(format, args...))
+}
+
+// tell adds the diagnostic of a check; where is the block that may switch it off.
+func (e *expander) tell(c *check.Check, at value, where, detail string) {
 	how := "which cannot be switched off"
 	if !c.Fixed {
-		where := s.block.addr
-		if schema.BlockByType(s.block.inst.Ref.Type).Attribute("disable_checks") == nil {
-			where = s.zone.addr
-		}
-		how = fmt.Sprintf("which disable_checks = [%q] in %s switches off", id, where)
+		how = fmt.Sprintf("which disable_checks = [%q] in %s switches off", c.ID, where)
 	}
 	d := &hcl.Diagnostic{
 		Severity: c.Severity(), Summary: c.Summary, Extra: check.Failed{Check: c},
-		Detail: fmt.Sprintf(format, args...) + fmt.Sprintf(" This is the check %s (%s), %s.", id, c.RFC, how),
+		Detail: detail + fmt.Sprintf(" This is the check %s (%s), %s.", c.ID, c.RFC, how),
 	}
 	if rng := at.rng(); rng != (hcl.Range{}) {
 		d.Subject = &rng

@@ -757,10 +757,10 @@ domain "far" {
 			summary: "One of server and host"},
 		"an MX to an address in a record": {
 			hcl:     rec("MX", `"10 192.0.2.1"`),
-			summary: "MX record points to an address", detail: []string{"A and AAAA", "RFC 5321"}, at: `"10 192.0.2.1"`},
+			summary: "Record points to an address", detail: []string{"MX records have a name", "A and AAAA", "target-address", "RFC 1035"}, at: `"10 192.0.2.1"`},
 		"an NS to an address": {
 			hcl:     rec("NS", `"2001:db8::1"`),
-			summary: "NS record points to an address", at: `"2001:db8::1"`},
+			summary: "Record points to an address", at: `"2001:db8::1"`},
 		"an MX to a CNAME": {
 			hcl:     rec("MX", `"10 alias"`) + recAt("alias", "CNAME", `"mail"`),
 			summary: "MX record points to a CNAME", detail: []string{"alias.example.com.", "record.alias", "RFC 2181"}, at: `["10 alias"]`},

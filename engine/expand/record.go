@@ -124,7 +124,7 @@ func (e *expander) readValues(v value, rrtype string, z *zone) ([]string, fact) 
 		c, err := rdata.Canonical(rrtype, el.v.AsString(), z.name)
 		switch {
 		case errors.Is(err, rdata.ErrAddress):
-			el.errorf(rrtype+" record points to an address", "%s is an IP address. %s", el.show(), notAName(rrtype))
+			e.failedFixed("target-address", el, "%s has an IP address where %s records have a name. A host of that name then has A and AAAA records with its addresses.", el.show(), rrtype)
 			all = unknown
 		case err != nil:
 			el.errorf("Unsuitable record value", "%s is no value of a record of type %s: %s. %s", el.show(), rrtype, err, expects(rrtype))

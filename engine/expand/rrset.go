@@ -135,12 +135,6 @@ func (z *zone) sorted() []*rrset {
 	return out
 }
 
-// notAName words the error of an address where a name has to be.
-func notAName(rrtype string) string {
-	return rrtype + " records name a host; the host then has A and AAAA records with its addresses (" +
-		map[string]string{"MX": "RFC 5321 §5.1", "NS": "RFC 1035 §3.3.11"}[rrtype] + ")."
-}
-
 // expects words what a value should have been.
 func expects(rrtype string) string {
 	return strings.TrimSuffix("Expected is "+rdata.Expected(rrtype), ".") + "."

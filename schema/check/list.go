@@ -17,6 +17,8 @@ var all = []*Check{
 		Doc: "Records of one name and type have one time to live."},
 	{ID: "ds-apex", Fixed: true, Summary: "DS at the name of a zone", RFC: "RFC 4035 §2.4",
 		Doc: "DS records belong to the zone above, which delegates."},
+	{ID: "target-address", Fixed: true, Summary: "Record points to an address", RFC: "RFC 1035 §3.3",
+		Doc: "MX, NS, SRV, CNAME and others name a host. An IP address in its place is taken for a name, which nobody has."},
 
 	{ID: "mx-target-cname", Summary: "MX record points to a CNAME", RFC: "RFC 2181 §10.3",
 		Doc: "An MX record has to name a host that has addresses itself. Some senders do not follow the alias, and mail bounces."},

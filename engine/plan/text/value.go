@@ -28,6 +28,7 @@ var units = map[string]unit{
 	"quota": bytes, "message_size_limit": bytes, "bytes": bytes,
 	"retention": seconds, "timeout": seconds, "ttl": seconds, "refresh": seconds, "retry": seconds,
 	"expire": seconds, "negative_ttl": seconds,
+	"signature_lifetime": seconds, "zsk_lifetime": seconds, "ksk_lifetime": seconds, "propagation": seconds,
 }
 
 // unitOf is what the numbers of an attribute of a kind count.
