@@ -368,6 +368,10 @@ func TestReferenceExamples(t *testing.T) {
 		text.WriteString(b.Example + "\n")
 	}
 	text.WriteString(`
+		variable "alice_phone_hash" {
+		  type      = string
+		  sensitive = true
+		}
 		user "staff" {
 		  for_each = local.staff
 		  domain   = domain.example
@@ -375,7 +379,7 @@ func TestReferenceExamples(t *testing.T) {
 		  quota    = each.value.quota
 		}`)
 	const hash = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$ZGlnZXN0"
-	_, cfg := evaluate(t, Options{Vars: []VarArg{{Name: "alice_password_hash", Value: hash}}},
+	_, cfg := evaluate(t, Options{Vars: []VarArg{{Name: "alice_password_hash", Value: hash}, {Name: "alice_phone_hash", Value: hash}}},
 		"main.mf.hcl", text.String(), "staff.csv", "name,quota\nbob,1GiB\n",
 		"customer/main.mf.hcl", `
 			variable "name" {}
@@ -384,7 +388,7 @@ func TestReferenceExamples(t *testing.T) {
 			  name   = var.name
 			  server = var.server
 			}`)
-	if len(cfg.Instances) != 15 {
+	if len(cfg.Instances) != 16 {
 		t.Errorf("%d instances", len(cfg.Instances))
 	}
 }
