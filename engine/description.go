@@ -18,6 +18,7 @@ type Description struct {
 
 	module   *config.Module
 	computed config.Computed
+	expanded *expand.Result // nil where the files have errors
 }
 
 // Scope is what expressions about the description see.
@@ -50,7 +51,7 @@ func (s *Session) Describe() (*Description, hcl.Diagnostics) {
 			return d, diags
 		}
 		again := d.computed == nil && s.module.UsesComputed() && len(res.Computed) > 0
-		d.computed, d.Resources = res.Computed, res.Resources
+		d.computed, d.Resources, d.expanded = res.Computed, res.Resources, res
 		if !again {
 			break
 		}
@@ -66,5 +67,5 @@ func (s *Session) Planned() *Description {
 	if d == nil {
 		return nil
 	}
-	return &Description{Config: d.cfg, Resources: d.expand.Resources, Outputs: d.outputs, module: s.module, computed: d.expand.Computed}
+	return &Description{Config: d.cfg, Resources: d.expand.Resources, Outputs: d.outputs, module: s.module, computed: d.expand.Computed, expanded: d.expand}
 }

@@ -179,10 +179,16 @@ func (a *app) appPasswordList(ctx context.Context, args []string) int {
 
 // printJSON prints a value for programs.
 func (a *app) printJSON(v any) int {
-	out, err := json.MarshalIndent(v, "", "  ")
+	out, err := indentedJSON(v)
 	if err != nil {
 		return a.fail(err)
 	}
-	fmt.Fprintln(a.stdout, string(out))
+	a.stdout.Write(out)
 	return exitOK
+}
+
+// indentedJSON is a value for programs, with a line end.
+func indentedJSON(v any) ([]byte, error) {
+	out, err := json.MarshalIndent(v, "", "  ")
+	return append(out, '\n'), err
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/engine/config"
+	"github.com/mailform/mailform/engine/expand"
+	"github.com/mailform/mailform/schema"
 )
 
 // completeWord is the command that a shell asks for words: "mailform __complete
@@ -222,6 +224,8 @@ func (c *completer) argument(kind string) {
 		c.variables()
 	case strings.HasPrefix(kind, "ADDRESS"):
 		c.addresses()
+	case kind == "USER or DOMAIN":
+		c.mailboxes()
 	case kind == "NAME":
 		c.outputs()
 	case strings.Contains(kind, "|"):
@@ -272,4 +276,31 @@ func (c *completer) addresses() {
 	for i := range cfg.Instances {
 		c.offer(cfg.Instances[i].Ref.String())
 	}
+}
+
+// mailboxes offers the domains and the users that the files describe.
+func (c *completer) mailboxes() {
+	m := c.enter()
+	if m == nil {
+		return
+	}
+	cfg, _ := m.Evaluate(config.Options{Environ: c.environ, AllowUnset: true}, nil)
+	if cfg == nil {
+		return
+	}
+	res, _ := expand.Expand(cfg, expand.Options{Partial: true})
+	if res == nil {
+		return
+	}
+	var words []string
+	for _, d := range res.MailDomains {
+		words = append(words, d.Host)
+	}
+	for i := range res.Resources {
+		if res.Resources[i].Kind == schema.KindMailbox {
+			words = append(words, res.Resources[i].Key)
+		}
+	}
+	slices.Sort(words)
+	c.offer(slices.Compact(words)...)
 }

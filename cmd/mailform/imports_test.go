@@ -60,6 +60,7 @@ var importRules = []struct {
 	{"engine/adopt", []string{"schema", "providers$", "engine/state", "engine/plan$"}},
 	{"engine/draft", []string{"schema", "providers$", "engine/config", "engine/expand", "engine/plan$"}},
 	{"engine/draft/userfile", []string{"schema", "providers$"}},
+	{"schema/clients", []string{}},
 	{"engine", []string{"schema", "providers$", "engine"}},
 	{"cmd", []string{"schema", "providers", "engine", "cmd"}},
 }

@@ -83,6 +83,7 @@ func commands() []command {
 		{"workspace", "list|show|new|select|delete", "Keep several states of the same files apart", (*app).workspaceCommand},
 		{"state", "list|show|mv|rm|pull|push|lock", "Look into the state, or change it by hand", (*app).state},
 		{"force-unlock", "ID", "Take the state's lock from a holder that is no more", (*app).forceUnlock},
+		{"clients", "[USER or DOMAIN]", "Tell how mail programs are set up", (*app).clients},
 		{"passwd", "", "Make a password hash", (*app).passwd},
 		{"app-password", "add|list|remove", "Look after further passwords of users, one for a program", (*app).appPassword},
 		{"unlock", "[USER or NETWORK...]", "Forget failed logins, or list whose are slowed down", (*app).unlock},

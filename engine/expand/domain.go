@@ -45,6 +45,15 @@ func (d *domain) primary() *server {
 	return d.servers[0]
 }
 
+// serverNames are the addresses of the servers of a domain.
+func (d *domain) serverNames() []string {
+	names := make([]string, len(d.servers))
+	for i, srv := range d.servers {
+		names[i] = srv.addr
+	}
+	return names
+}
+
 // readDomains finds out what the domains are and who serves them: aliases of others
 // after these.
 func (e *expander) readDomains() {

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/clients"
 	"github.com/mailform/mailform/schema/ignore"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
@@ -47,6 +48,8 @@ type Result struct {
 	// MailDomains are the domains whose users and routes are kept somewhere, in the
 	// order of the configuration.
 	MailDomains []MailDomain
+	// MailServers are the servers that blocks declare, by the address of the block.
+	MailServers map[string]MailServer
 	// Zones of which the files say what in them is somebody else's, or that all
 	// else is to go.
 	Zones []*ignore.Zone
@@ -58,6 +61,20 @@ type MailDomain struct {
 	Ref               schema.Ref
 	Host              string
 	Mailboxes, Routes string
+	// Servers are the addresses of the server blocks that serve the domain, that with
+	// the mailboxes first. Directory is set where its users are found in one.
+	Servers   []string
+	Directory bool
+}
+
+// A MailServer is a server block, with where mail programs get in. Unknown is set
+// where that hangs on values that are not known yet.
+type MailServer struct {
+	Doors   []clients.Door
+	Unknown bool
+	// Certificates is the target whose own authority signs the server's certificate;
+	// empty: it has one from files.
+	Certificates string
 }
 
 // A NameServer is one that a block declares.
@@ -97,7 +114,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 		return nil, e.diags
 	}
 	slices.SortFunc(e.out, func(a, b schema.Resource) int { return cmp.Compare(a.Address, b.Address) })
-	res := &Result{Resources: e.out, Computed: config.Computed{}, Records: map[string][]string{}, Zones: e.hands()}
+	res := &Result{Resources: e.out, Computed: config.Computed{}, Records: map[string][]string{}, MailServers: map[string]MailServer{}, Zones: e.hands()}
 	for _, b := range e.byType["nameserver"] {
 		if ns := e.nameservers[b]; ns != nil {
 			res.NameServers = append(res.NameServers, NameServer{b.inst.Ref, ns.host, ns.target})
@@ -105,8 +122,15 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	}
 	for _, d := range e.domainList {
 		if home, ok := d.home(); ok {
-			res.MailDomains = append(res.MailDomains, MailDomain{d.inst.Ref, d.host, home.mailboxes, home.routes})
+			res.MailDomains = append(res.MailDomains, MailDomain{d.inst.Ref, d.host, home.mailboxes, home.routes, d.serverNames(), home.server == nil})
 		}
+	}
+	for b, srv := range e.servers {
+		m := MailServer{Doors: srv.doors, Unknown: srv.undecided}
+		if v := e.section(b).attr("tls"); v.fact() == absent {
+			m.Certificates = srv.roles[roleStore]
+		}
+		res.MailServers[b.addr] = m
 	}
 	e.describeDomains(res)
 	return res, e.diags

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/schema"
+	"github.com/mailform/mailform/schema/clients"
 	"github.com/mailform/mailform/schema/rdata"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -18,6 +19,9 @@ type server struct {
 	// submits is set where users hand in mail.
 	submits bool
 	offers  []string // services that it has, in the order of their ports
+	// doors are where mail programs get in; undecided where some could not be told.
+	doors     []clients.Door
+	undecided bool
 	// judges is set where the server that takes mail knows the users' passwords.
 	judges bool
 	// directory is where it finds its users; nil: it keeps them itself.
@@ -222,6 +226,10 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 	}
 	e.addListener(srv.block, service, srv.roles[serviceRoles[service]], srv.host, listen, lf, listenTLS, tf)
 	srv.offers = append(srv.offers, service)
+	if slices.Contains(clients.Services, service) {
+		srv.undecided = srv.undecided || lf == unknown || tf == unknown
+		srv.doors = append(srv.doors, clients.Doors(service, srv.host.Host(), listen, listenTLS)...)
+	}
 	srv.submits = srv.submits || service == "submission"
 	if serviceRoles[service] == roleMTA {
 		e.addFilters(s, sub, written, srv, service)
