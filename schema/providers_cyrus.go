@@ -70,10 +70,10 @@ var cyrusProvider = &BlockType{
 		{Attribute: "mailbox.messages", As: "`STATUS`, asked of those that a plan removes"},
 		{Attribute: "mailbox.bytes", As: "`STATUS`, asked of those that a plan removes"},
 		{Attribute: "listener.owner", As: "`mailform-cyrus/marks.json`"},
-		{Attribute: "listener.service", As: "`imapd`, `pop3d`, `lmtpd`"},
+		{Attribute: "listener.service", As: "`imapd`, `pop3d`, `timsieved`, `lmtpd`"},
 		{Attribute: "listener.hostname", As: "`mailform-cyrus/marks.json`; clients are greeted with `servername`"},
 		{Attribute: "listener.listen", As: "a service of `cyrus.conf` for each address"},
-		{Attribute: "listener.listen_tls", As: "the same with `-s`"},
+		{Attribute: "listener.listen_tls", As: "the same with `-s`; not for ManageSieve, which has STARTTLS alone"},
 	},
 }
 

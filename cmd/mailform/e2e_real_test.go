@@ -69,9 +69,7 @@ func TestReal(t *testing.T) {
 			r.protocols()
 			r.submission()
 			r.quota()
-			if !strings.HasSuffix(s.mail, "cyrus") {
-				r.ownScripts()
-			}
+			r.ownScripts(strings.HasSuffix(s.mail, "cyrus"))
 			before := r.open()
 			if !s.far {
 				r.catchesAll()
@@ -139,7 +137,7 @@ func layReal(t *testing.T, mail string, far bool, parts []mailtest.System, chang
 	t.Helper()
 	r := &real{world: newWorld(t, nil), t: t, parts: parts, far: far, swaks: need(t, "swaks"), curl: need(t, "curl")}
 	text := readFile(t, "../../examples/real/main.mf.hcl")
-	for name, sample := range map[string]string{"smtps": "2465", "imaps": "2993", "pop3s": "2995"} {
+	for name, sample := range map[string]string{"smtps": "2465", "imaps": "2993", "pop3s": "2995", "managesieve": "24190"} {
 		r.port[name] = porttest.Port(t)
 		// With the quote: a port that was put in before may begin with a sample.
 		text = strings.ReplaceAll(text, "127.0.0.1:"+sample+`"`, r.addr(name)+`"`)
@@ -148,10 +146,6 @@ func layReal(t *testing.T, mail string, far bool, parts []mailtest.System, chang
 	for _, name := range []string{"lmtp", "auth"} {
 		r.port[name] = porttest.Port(t)
 		inner += fmt.Sprintf("\n  %s { listen = [%q] }", name, r.addr(name))
-	}
-	if !strings.HasSuffix(mail, "cyrus") {
-		r.port["managesieve"] = porttest.Port(t)
-		inner += fmt.Sprintf("\n  managesieve { listen = [%q] }", r.addr("managesieve"))
 	}
 	text = strings.Replace(text, "\n  submission {", inner+"\n  submission {", 1)
 	for _, c := range change {
@@ -286,9 +280,14 @@ func (r *real) quota() {
 }
 
 // ownScripts has a user put a Sieve script there herself, by a client that people use
-// for it, and expects her mail to be sorted by it.
-func (r *real) ownScripts() {
-	r.write("own.sieve", "require [\"fileinto\", \"mailbox\"];\nif address \"from\" \"list@remote.test\" {\n  fileinto :create \"Lists\";\n}\n")
+// for it, and expects her mail to be sorted by it. All her mailboxes may be below the
+// inbox.
+func (r *real) ownScripts(below bool) {
+	box := "Lists"
+	if below {
+		box = "INBOX/Lists"
+	}
+	r.write("own.sieve", "require [\"fileinto\", \"mailbox\"];\nif address \"from\" \"list@remote.test\" {\n  fileinto :create \""+box+"\";\n}\n")
 	client := mailtest.SieveClient{Addr: r.addr("managesieve")}
 	if got := client.Must(r.t, "ida@example.com", "put "+filepath.Join(r.dir, "own.sieve")+" own", "activate own", "list"); !strings.Contains(got, `"own" ACTIVE`) {
 		r.t.Errorf("ida has the scripts %s", got)
@@ -299,7 +298,7 @@ func (r *real) ownScripts() {
 		r.t.Errorf("mail of a list: %v", res)
 	}
 	eventually(r.t, subject+" is sorted", func() bool {
-		out := r.run(r.curl, "-sS", "-u", "ida@example.com:quickstart", "imap://"+r.addr("imap")+"/Lists", "-X", "SEARCH SUBJECT "+subject)
+		out := r.run(r.curl, "-sS", "-u", "ida@example.com:quickstart", "imap://"+r.addr("imap")+"/"+box, "-X", "SEARCH SUBJECT "+subject)
 		return out.code == 0 && strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(out.stdout), "* SEARCH")) != ""
 	})
 	for _, user := range []string{"pia", "off"} {

@@ -241,16 +241,6 @@ nameserver "b" {
   rate_limit { exempt = ["192.0.2.0/24"] }
 }`, summary: "Name server that others run", at: "rate_limit",
 		},
-		"managesieve at another server": {
-			hcl: `!provider "postfix" {}
-provider "cyrus" {}
-server "b" {
-  hostname = "mail.example.com"
-  provider = [postfix, cyrus]
-  smtp {}
-  managesieve {}
-}`, summary: "Server that others make", detail: []string{"a ManageSieve of its own"}, at: "managesieve",
-		},
 		"a shared folder at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

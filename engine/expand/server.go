@@ -200,10 +200,6 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 		return
 	}
 	on := s.attr(service)
-	if target := srv.roles[serviceRoles[service]]; service == "managesieve" && providerOf(target) == "cyrus" {
-		on.errorf("Server that others make", "%s has a ManageSieve of its own, which its own configuration switches on. Leave out managesieve.", target)
-		return
-	}
 	var listen, listenTLS []string
 	lf, tf := absent, absent
 	if written {

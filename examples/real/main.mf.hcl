@@ -51,6 +51,7 @@ server "main" {
     listen     = ["127.0.0.1:2110"]
     listen_tls = ["127.0.0.1:2995"]
   }
+  managesieve { listen = ["127.0.0.1:24190"] }
 }
 
 domain "example" {

@@ -50,7 +50,7 @@ const (
 )
 
 // programsOf are the programs of services.
-var programsOf = map[string]string{"imap": "imapd", "pop3": "pop3d", "lmtp": "lmtpd"}
+var programsOf = map[string]string{"imap": "imapd", "pop3": "pop3d", "managesieve": "timsieved", "lmtp": "lmtpd"}
 
 // aSetting is what a mail store is declared as.
 type aSetting struct {
@@ -230,7 +230,7 @@ func yes(b bool) string {
 }
 
 // ports are those of services by name, as cyrus.conf may have them.
-var ports = map[string]string{"imap": "143", "imaps": "993", "pop3": "110", "pop3s": "995", "lmtp": "24"}
+var ports = map[string]string{"imap": "143", "imaps": "993", "pop3": "110", "pop3s": "995", "sieve": "4190", "lmtp": "24"}
 
 // inTheWay reports whether a foreign service is one of those that are declared:
 // the same program at the same port of the same address, or of all.

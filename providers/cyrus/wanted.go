@@ -131,7 +131,7 @@ func readListenerWish(r schema.Resource) (*aListener, error) {
 	l := &aListener{owner: v.GetAttr("owner").AsString(), service: v.GetAttr("service").AsString(), hostname: v.GetAttr("hostname").AsString(),
 		listen: texts(v.GetAttr("listen")), listenTLS: texts(v.GetAttr("listen_tls"))}
 	if programsOf[l.service] == "" {
-		return nil, lack("service", "Cyrus has imap, pop3 and lmtp")
+		return nil, lack("service", "Cyrus has imap, pop3, managesieve and lmtp")
 	}
 	if l.owner == "" || r.Key != l.owner+"/"+l.service {
 		return nil, lack("owner", "it is not that of %s", r.Key)
@@ -139,8 +139,8 @@ func readListenerWish(r schema.Resource) (*aListener, error) {
 	if _, err := schema.ParseDomainName(l.hostname); err != nil {
 		return nil, lack("hostname", "%s", err)
 	}
-	if l.service == "lmtp" && len(l.listenTLS) > 0 {
-		return nil, lack("listen_tls", "Cyrus has no LMTP that begins with TLS")
+	if begins := map[string]string{"lmtp": "LMTP", "managesieve": "ManageSieve"}[l.service]; begins != "" && len(l.listenTLS) > 0 {
+		return nil, lack("listen_tls", "Cyrus has no %s that begins with TLS", begins)
 	}
 	for name, list := range map[string][]string{"listen": l.listen, "listen_tls": l.listenTLS} {
 		if !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list) {
