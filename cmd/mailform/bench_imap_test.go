@@ -86,9 +86,17 @@ func imapTable(peer string, ours, theirs, again imapRows) string {
 		if g.of == "" || g.of == peer {
 			goal = fmt.Sprintf("≥ %g", g.goal)
 		}
-		fmt.Fprintf(&out, "| %s | %.4g | %.4g | %.4g | %.2f | %s |\n", g.row, ours[g.row], again[g.row], theirs[g.row], ratio, goal)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %.2f | %s |\n", g.row, figure(ours[g.row]), figure(again[g.row]), figure(theirs[g.row]), ratio, goal)
 	}
 	return out.String()
+}
+
+// figure has no more digits than mean something.
+func figure(f float64) string {
+	if f >= 100 {
+		return fmt.Sprintf("%.0f", f)
+	}
+	return fmt.Sprintf("%.2g", f)
 }
 
 // imapOf sets up a server with a provider, and measures it.

@@ -14,6 +14,8 @@ import (
 type Source interface {
 	// LastBody is the highest ID that a body has ever had.
 	LastBody(ctx context.Context) (int64, error)
+	// NewestBody is the highest ID that a body has now; 0: there is none.
+	NewestBody(ctx context.Context) (int64, error)
 	// BodiesAfter lists bodies with higher IDs, by rising ID, n at most, and their
 	// sizes in bytes.
 	BodiesAfter(ctx context.Context, after int64, n int) (ids, sizes []int64, err error)
@@ -22,11 +24,13 @@ type Source interface {
 	Text(ctx context.Context, body int64) (text string, whole bool, err error)
 }
 
-// How the index is kept up. Deliveries come first: it rests after each batch,
-// longer than that took.
+// How the index is kept up. Deliveries come first: it rests after each batch, longer
+// than that took where mail has come meanwhile. Searches and the like share the
+// machine with it otherwise, too.
 const (
 	batch      = 64
 	rest       = 2 // times what a batch took
+	shortRest  = 4 // that part of what a batch took
 	look       = time.Second
 	sweepEvery = time.Hour
 	sweepBatch = 4096
@@ -36,9 +40,7 @@ const (
 func (x *Index) Follow(ctx context.Context, src Source, log *slog.Logger) {
 	swept := time.Now()
 	for ctx.Err() == nil {
-		began := time.Now()
-		n, err := x.CatchUp(ctx, src, batch)
-		wait := time.Since(began) * rest
+		n, wait, err := x.step(ctx, src)
 		if n == 0 {
 			wait = look
 		}
@@ -55,6 +57,24 @@ func (x *Index) Follow(ctx context.Context, src Source, log *slog.Logger) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// step takes in a batch, and says how long to rest then.
+func (x *Index) step(ctx context.Context, src Source) (n int, wait time.Duration, err error) {
+	newest, err := src.NewestBody(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	if n, err = x.CatchUp(ctx, src, batch); err != nil {
+		return n, 0, err
+	}
+	took := time.Since(began)
+	now, err := src.NewestBody(ctx)
+	if now > newest {
+		return n, took * rest, err
+	}
+	return n, took / shortRest, err
 }
 
 var errOther = errors.New("it is that of another store, or of an older state of this one")

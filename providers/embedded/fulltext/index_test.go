@@ -22,6 +22,8 @@ func (s texts) LastBody(context.Context) (last int64, err error) {
 	return last, nil
 }
 
+func (s texts) NewestBody(ctx context.Context) (int64, error) { return s.LastBody(ctx) }
+
 func (s texts) BodiesAfter(_ context.Context, after int64, n int) (ids, sizes []int64, err error) {
 	for id := range s {
 		if id > after {

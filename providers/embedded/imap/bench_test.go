@@ -15,7 +15,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded/imap"
 )
 
-// benchWorld has a mailbox of n messages of 2 KiB, selected.
+// benchWorld has a mailbox of n messages of 4 KiB, selected.
 func benchWorld(b *testing.B, n int) *wireClient {
 	w := newWorld(b)
 	messages := make([]string, n)
@@ -48,7 +48,7 @@ func (c *wireClient) drain(command string) (n int64) {
 	}
 }
 
-// BenchmarkFetchAll reads 2,000 messages of 2 KiB an operation.
+// BenchmarkFetchAll reads 2,000 messages of 4 KiB an operation.
 func BenchmarkFetchAll(b *testing.B) {
 	for _, items := range []string{"BODY.PEEK[]", "(UID FLAGS INTERNALDATE RFC822.SIZE)", "ENVELOPE", "BODYSTRUCTURE"} {
 		b.Run(items, func(b *testing.B) {

@@ -37,6 +37,14 @@ func (s *Store) LastBody(ctx context.Context) (last int64, err error) {
 	return last, nil
 }
 
+// NewestBody is the highest ID that a body has now; 0 where there is none.
+func (s *Store) NewestBody(ctx context.Context) (newest int64, err error) {
+	if err = s.read.row(ctx, `SELECT COALESCE(MAX(id), 0) FROM body`, nil, &newest); err != nil {
+		return 0, fmt.Errorf("find the newest body: %w", err)
+	}
+	return newest, nil
+}
+
 // SmallBodies reads the bodies of messages of a mailbox, those with UIDs from first
 // to last, by rising UID. It leaves out those that are stored in several pieces. each
 // must not keep the body, nor ask the store.
