@@ -113,6 +113,7 @@ func (e *expander) checkSets() {
 		if s.valuesKnown != known {
 			continue
 		}
+		e.checkSize(s)
 		switch s.rrtype {
 		case "A", "AAAA":
 			e.checkHostName(s, s.name)
@@ -141,6 +142,15 @@ func (e *expander) checkSets() {
 		}
 	}
 	e.countWarnings()
+}
+
+// checkSize holds a set to what a message can carry.
+func (e *expander) checkSize(s *rrset) {
+	// The values are canonical: they can be read again.
+	if size, err := rdata.AnswerSize(s.name, s.rrtype, s.values); err == nil && size > rdata.MaxAnswer {
+		e.failed("record-size", s, s.data(), "An answer with the %d %s records of %s would have %d octets, and with what belongs to it no more than %d fit: nobody would get one.",
+			len(s.values), s.rrtype, s.name, size, rdata.MaxAnswer)
+	}
 }
 
 // checkTTL tells of odd times to live: of that of a zone once.

@@ -58,6 +58,15 @@ func failedChecks(t *testing.T, base, records string) []string {
 
 var longText = strings.Repeat("x", 2100)
 
+// addresses are so many, as recordsOf has them.
+func addresses(n int) string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("2001:db8::%x", i+1)
+	}
+	return strings.Join(out, " | ")
+}
+
 // Each check has records that fail it, and others that are near and do not.
 var checkCases = []struct {
 	id, wrong string
@@ -71,6 +80,7 @@ var checkCases = []struct {
 	{"record-duplicate", "x A 192.0.2.1\nX A 192.0.2.2", []string{"x A 192.0.2.1\nx AAAA 2001:db8::1"}},
 	{"record-ttl", "@ NS ttl=5m ns.example.net.", []string{"@ NS ns.example.net."}},
 	{"ds-apex", "@ DS 1 13 2 abcd", nil},
+	{"record-size", "x AAAA " + addresses(2400), []string{"x AAAA " + addresses(2300)}},
 	{"target-address", "x MX 10 192.0.2.1", []string{"x MX 10 mail"}},
 	{"target-address", "x NS 2001:db8::1", nil},
 	{"target-address", "_x._tcp SRV 0 1 2 192.0.2.1", nil},

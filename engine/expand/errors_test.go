@@ -748,6 +748,10 @@ domain "far" {
 		"an MX to an address in a record": {
 			hcl:     rec("MX", `"10 192.0.2.1"`),
 			summary: "Record points to an address", detail: []string{"MX records have a name", "A and AAAA", "target-address", "RFC 1035"}, at: `"10 192.0.2.1"`},
+		"a text that no record holds": {
+			hcl:     rec("TXT", `"`+strings.Repeat("ä", 40000)+`"`),
+			summary: "Unsuitable record value", detail: []string{`"` + strings.Repeat("ä", 200) + `…" is no value`, "80000 octets, and a TXT record holds at most 65279"},
+			at: `"` + strings.Repeat("ä", 40000) + `"`},
 		"an NS to an address": {
 			hcl:     rec("NS", `"2001:db8::1"`),
 			summary: "Record points to an address", at: `"2001:db8::1"`},

@@ -135,11 +135,26 @@ func (v value) show() string {
 	case v.hidden:
 		return "(sensitive value)"
 	case v.fact() == known && v.v.Type() == cty.String:
-		return strconv.Quote(v.v.AsString())
+		return shortened(v.v.AsString())
 	case v.fact() == known && v.v.Type() == cty.Number:
 		return v.v.AsBigFloat().Text('f', -1)
 	}
 	return "the value"
+}
+
+// maxShown is how much of a text stands in an error, in characters.
+const maxShown = 200
+
+// shortened is a text in quotes, of which an error has the beginning if it is long.
+func shortened(s string) string {
+	if n := 0; len(s) > maxShown {
+		for i := range s {
+			if n++; n > maxShown {
+				return strconv.Quote(s[:i] + "…")
+			}
+		}
+	}
+	return strconv.Quote(s)
 }
 
 // errReported is what a parse function returns that has reported the error

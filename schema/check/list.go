@@ -17,6 +17,8 @@ var all = []*Check{
 		Doc: "Records of one name and type have one time to live."},
 	{ID: "ds-apex", Fixed: true, Summary: "DS at the name of a zone", RFC: "RFC 4035 §2.4",
 		Doc: "DS records belong to the zone above, which delegates."},
+	{ID: "record-size", Fixed: true, Summary: "Record set that fits into no answer", RFC: "RFC 1035 §4.2.2",
+		Doc: "A DNS message has at most 65,535 octets, and an answer has all records of a name and type or none."},
 	{ID: "target-address", Fixed: true, Summary: "Record points to an address", RFC: "RFC 1035 §3.3",
 		Doc: "MX, NS, SRV, CNAME and others name a host. An IP address in its place is taken for a name, which nobody has."},
 
