@@ -84,7 +84,10 @@ func typeGroups() []ZoneGroup {
 		),
 		fields("OPENPGPKEY", strings.Repeat("cd", 28)+"._openpgpkey", "OPENPGPKEY",
 			strings.Repeat("mQGiBE", 20), strings.Repeat("mQGiBF", 20),
-		).and(same("in pieces", set(strings.Repeat("cd", 28)+"._openpgpkey", "OPENPGPKEY", strings.TrimSpace(strings.Repeat("mQGiBF ", 20))))),
+		).and(
+			same("in pieces", set(strings.Repeat("cd", 28)+"._openpgpkey", "OPENPGPKEY", strings.TrimSpace(strings.Repeat("mQGiBF ", 20)))),
+			same("in hex", set(strings.Repeat("cd", 28)+"._openpgpkey", "OPENPGPKEY", strings.Repeat("9901a20459901a2045", 10))),
+		),
 		fields("DHCID", "test", "DHCID",
 			"AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=", "AAAAAAAAuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=",
 		),
@@ -96,6 +99,7 @@ func typeGroups() []ZoneGroup {
 			`2 . alpn="h2,h3" port="99"`, `1 . alpn="h2,h3" port="99" ipv4hint="192.0.2.1" ipv6hint="2001:db8::1"`,
 		).and(
 			same("parameters in another order", set("@", "HTTPS", `1 . port="99" ipv6hint="2001:db8::1" ipv4hint="192.0.2.1" alpn="h2,h3"`)),
+			step("without parameters", set("@", "HTTPS", "1 .")),
 			step("an alias", set("www", "HTTPS", "0 www.example.net.")),
 		),
 		fields("ECH", "@", "HTTPS",
@@ -103,7 +107,7 @@ func typeGroups() []ZoneGroup {
 		),
 		fields("SVCB", "_dns", "SVCB",
 			`1 test.example.net. port="80"`, `2 test.example.net. port="80"`, `2 . port="80"`, `2 . port="99"`,
-			`2 . alpn="h2,h3" port="99"`, `1 . mandatory="port" port="99" no-default-alpn="" alpn="dot"`,
+			`2 . alpn="h2,h3" port="99"`, `1 . mandatory="port" port="99" no-default-alpn="" alpn="dot"`, `1 .`,
 		),
 		fields("URI", "_ftp._tcp", "URI",
 			`10 1 "ftp://ftp.example.com/public"`, `20 1 "ftp://ftp.example.com/public"`, `20 2 "ftp://ftp.example.com/public"`, `20 2 "https://example.com/a?b=c;d"`,
