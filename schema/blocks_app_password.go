@@ -24,7 +24,7 @@ var appPasswordBlock = &BlockType{
 	Example: `app_password "alice_phone" {
   user          = user.alice
   name          = "phone"
-  password_hash = var.alice_phone_hash
+  password_hash = var.alice_password_hash
   services      = ["imap", "submission"]
   expires       = "2027-11-26"
 }`,

@@ -65,6 +65,7 @@ var serverBlock = &BlockType{
 		greylistBlock,
 		limitsBlock,
 		proxyBlock,
+		oauthBlock,
 		upkeepBlock,
 		{Type: "relay", Doc: "A server that all mail for elsewhere is handed to. Left out: mail goes to the MX of its domain.",
 			Attributes: []Attribute{

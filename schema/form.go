@@ -125,6 +125,7 @@ var (
 		"A verifier that `mailform passwd` prints: argon2id (`$argon2id$…`), bcrypt (`$2b$…`), SHA-crypt (`$6$…`, `$5$…`), PBKDF2 (`$pbkdf2-sha256$…`, `{PBKDF2}…`, Django's `pbkdf2_sha256$…`) or SCRAM (`{SCRAM-SHA-256}…`), and for the time of a move `{SSHA}`, `{SSHA256}`, `{SSHA512}`; or `{LDAP}` and the URL of an entry of a directory that judges the password (see [directories](../directories.md#passwords-that-stay-in-the-directory)). Never the password itself.",
 		func(s string) (string, error) { return ParsePasswordHash(s) })
 	FormAppPasswordName = stringForm("the name of an app password", "Up to 64 bytes of text, without `/`.", ParseAppPasswordName)
+	FormURL             = stringForm("the URL of a service", "A URL that begins with `https://`; or with `http://`, on this machine.", ParseServiceURL)
 	FormTime            = stringForm("a time",
 		"As RFC 3339 writes it: `\"2027-11-26T12:00:00Z\"`; or a day, which begins at midnight in UTC: `\"2027-11-26\"`.", ParseTime)
 	FormKeyName = stringForm("a key name",

@@ -69,6 +69,7 @@ const (
 	KindRateLimit   = "ratelimit"
 	KindLimit       = "limit"
 	KindProxy       = "proxy"
+	KindOAuth       = "oauth"
 	KindDNSSEC      = "dnssec"
 	KindZone        = "zone"
 	KindRRset       = "rrset"
@@ -296,6 +297,11 @@ var kinds = append([]*Kind{
 			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
 			{Name: "name", Type: cty.String, Doc: "Name in the IANA database, as Europe/Berlin."},
 		},
+	},
+	{
+		Name: KindOAuth, Rank: 58,
+		Doc:        "Whose tokens the users of a mail server may log in with.",
+		Attributes: oauthAttributes,
 	},
 	{
 		Name: KindSecondary, Rank: 63,

@@ -257,6 +257,68 @@ shared_folder "b" {
   name   = "b"
 }`, summary: "Server without shared folders", detail: []string{"no shared folders at dovecot", "b@example.org"}, at: "domain.b",
 		},
+		"tokens at another server": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  oauth {
+    issuer   = "https://login.example.com"
+    audience = "mail"
+  }
+}`, summary: "Server that others make", detail: []string{"postfix has no attribute for what a block oauth says"}, at: "oauth",
+		},
+		"tokens for anybody": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  oauth {
+    issuer = "https://login.example.com"
+    scopes = ["imap"]
+  }
+}`, summary: "Token for anybody", detail: []string{"any other service of server.b"}, at: "oauth",
+		},
+		"two ways to judge a token": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  oauth {
+    issuer = "https://login.example.com"
+    introspection_url = "https://login.example.com/introspect"
+    jwks_url = "https://login.example.com/keys"
+  }
+}`, summary: "Two ways to judge a token", detail: []string{"Leave out one of them"}, at: `"https://login.example.com/keys"`,
+		},
+		"a client that asks nobody": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  oauth {
+    issuer = "https://login.example.com"
+    audience = ["mail"]
+    client_id = "mailform"
+    client_secret = "x"
+  }
+}`, summary: "Name that is never said", detail: []string{"client_id goes with introspection_url"}, at: `"mailform"`,
+		},
+		"a secret of nobody": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  oauth {
+    issuer = "https://login.example.com"
+    introspection_url = "https://login.example.com/introspect"
+    client_secret = "x"
+  }
+}`, summary: "Password without a name", detail: []string{"no client_id that it is of"}, at: `"x"`,
+		},
+		"a client without a secret": {
+			hcl: `!server "b" {
+  hostname = "mail.example.com"
+  oauth {
+    issuer = "https://login.example.com"
+    introspection_url = "https://login.example.com/introspect"
+    client_id = "mailform"
+  }
+}`, summary: "Name without a password", detail: []string{"no client_secret"}, at: `"mailform"`,
+		},
 		"an app password at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

@@ -80,6 +80,7 @@ func (e *expander) readServers() {
 		e.addLimits(s, srv)
 		e.addProxies(s, srv)
 		e.addTimeZone(s, srv)
+		e.addOAuth(s, srv)
 		e.addSmarthosts(s, srv)
 		e.addSending(s, srv)
 		e.addUpkeep(s, srv)

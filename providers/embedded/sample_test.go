@@ -53,6 +53,7 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindLimit:       clientLimits(),
 		schema.KindDNSBL:       dnsbls(),
 		schema.KindGreylist:    greylists(),
+		schema.KindOAuth:       oauths(),
 		schema.KindProxy:       proxies(),
 		schema.KindTimeZone:    timeZones(),
 		schema.KindSmarthost:   smarthosts(),

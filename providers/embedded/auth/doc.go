@@ -13,6 +13,9 @@
 // which is then asked whether it lets one in with the password. A hash that would take more than bounded memory
 // or time to check is refused as malformed.
 //
+// Beside its own password an account can have app passwords, each for some services
+// and a time. A [Bearer] lets in who has a token of an authorization server.
+//
 // What this package refuses to do: it never logs or returns a password or a
 // hash, and it never changes one.
 package auth

@@ -85,6 +85,7 @@ type daemon struct {
 	limiters limiters
 	proxies  proxies
 	clocks   clocks
+	bearers  bearers
 	inbound  inbound
 	// clientLimits are those of all services but the name server.
 	clientLimits clientLimits
@@ -246,7 +247,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 
 // loadDeclared takes over all that the store declares for the services.
 func (d *daemon) loadDeclared(ctx context.Context) error {
-	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadProxies(ctx), d.loadClocks(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
+	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadProxies(ctx), d.loadClocks(ctx), d.loadBearers(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
 }
 
 // loadSettings takes over the servers' settings and certificates.

@@ -154,7 +154,7 @@ func (d *daemon) wantedListeners(ctx context.Context, changes []admin.Change) (w
 // follow brings the running services in step with a batch that is stored.
 func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	settings, lookups, filters, secondaries := false, false, false, false
-	limits, clientLimits, proxies, clocks, inbound, smarthosts, sending, upkeep := false, false, false, false, false, false, false, false
+	limits, clientLimits, proxies, clocks, bearers, inbound, smarthosts, sending, upkeep := false, false, false, false, false, false, false, false, false
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
@@ -174,6 +174,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 			proxies = true
 		case schema.KindTimeZone:
 			clocks = true
+		case schema.KindOAuth:
+			bearers = true
 		case schema.KindInbound, schema.KindResolver, schema.KindDNSBL, schema.KindGreylist:
 			inbound = true
 		case schema.KindSmarthost:
@@ -226,6 +228,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if clocks || settings { // which server is the first
 		if err := d.loadClocks(ctx); err != nil {
 			d.log.Error("load the time zones", "error", err)
+		}
+	}
+	if bearers {
+		if err := d.loadBearers(ctx); err != nil {
+			d.log.Error("load whose tokens are taken", "error", err)
 		}
 	}
 	if smarthosts {

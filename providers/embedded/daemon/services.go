@@ -25,7 +25,7 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 	switch l.Service {
 	case "smtp", "submission":
 		o := smtp.Options{
-			Store: d.store, Auth: d.auth, Signer: d.signer, Logger: log, Limited: limited,
+			Store: d.store, Auth: d.authOf(l.Owner), Signer: d.signer, Logger: log, Limited: limited,
 			Now:     d.clocks.of(l.Owner),
 			Filters: func() []milter.Filter { return d.live.filtersOf(l.Owner, l.Service) },
 			Settings: func() smtp.Settings {
@@ -44,19 +44,19 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 	case "imap":
 		return d.behindProxies(imapService{imap.New(imap.Options{
 			Hostname: l.Hostname, Version: d.opts.Version, TLS: tlsConfig,
-			Store: d.store, Auth: d.auth, Log: log, Index: d.index,
+			Store: d.store, Auth: d.authOf(l.Owner), Log: log, Index: d.index,
 			Zone:        func() *time.Location { return d.clocks.zone(l.Owner) },
 			MessageSize: func() int64 { return d.live.setting(l.Owner).MessageSizeLimit },
 			LiveLimits:  func() imap.Limits { return d.clientLimits.imap(l.Owner) }, Limited: limited,
 		})}, l.Owner, log), nil
 	case "pop3":
 		return d.behindProxies(pop3Service{pop3.New(pop3.Options{
-			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
+			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.authOf(l.Owner), Logger: log,
 			LiveLimits: func() pop3.Limits { return d.clientLimits.pop3(l.Owner) }, Limited: limited,
 		})}, l.Owner, log), nil
 	case "managesieve":
 		return d.behindProxies(sieveService{managesieve.New(managesieve.Options{
-			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.auth, Logger: log,
+			Hostname: l.Hostname, TLS: tlsConfig, Store: d.store, Auth: d.authOf(l.Owner), Logger: log,
 			Limits: func() managesieve.Limits { return d.clientLimits.managesieve(l.Owner) }, Limited: limited,
 		})}, l.Owner, log), nil
 	case "metrics":

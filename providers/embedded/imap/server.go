@@ -164,9 +164,10 @@ func (s *Server) zone() *time.Location {
 	return time.UTC
 }
 
-// wire returns the limits of the reader. Before login a peer is a stranger.
+// wire returns the limits of the reader. Before login a peer is a stranger, who may
+// have a token.
 func (l Limits) wire(loggedIn bool) wire.Limits {
-	const depth, strangerCommand, strangerDrain, drain = 50, 8 << 10, 64 << 10, 4 << 20
+	const depth, strangerCommand, strangerDrain, drain = 50, 14 << 10, 64 << 10, 4 << 20
 	w := wire.Limits{Command: l.Command, Depth: depth, Drain: drain, Line: l.Line, Block: l.Block}
 	if !loggedIn {
 		w.Command, w.Drain = min(w.Command, strangerCommand), strangerDrain

@@ -13,7 +13,7 @@ import (
 // Bounds of one command.
 const (
 	maxAtom    = 64
-	maxQuoted  = 4096 // RFC 5804 §1.2 has 1024 for clients
+	maxQuoted  = 12 << 10 // RFC 5804 §1.2 has 1024 for clients; tokens are longer
 	maxLiteral = sieve.MaxScript + 1
 	maxDrained = 4 << 20 // of a literal that is too long and thrown away
 	maxArgs    = 4

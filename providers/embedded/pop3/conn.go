@@ -17,8 +17,8 @@ import (
 
 const (
 	// maxLine is the longest command line. RFC 2449 §4 has 255 octets; responses
-	// of SASL may be longer (RFC 5034 §4).
-	maxLine = 4096
+	// of SASL may be longer (RFC 5034 §4), as tokens are.
+	maxLine = 12 << 10
 	// maxDrain is how much of a longer line is read and thrown away; who sends
 	// more is cut off.
 	maxDrain = 64 << 10

@@ -367,7 +367,7 @@ func TestTheSnapshotOutlivesWhatOthersDo(t *testing.T) {
 
 func TestLongLines(t *testing.T) {
 	c := start(t, newFakeStore(), Options{}).login()
-	c.send(strings.Repeat("x", 10_000), "NOOP")
+	c.send(strings.Repeat("x", maxLine+1), "NOOP")
 	c.want("-ERR Line too long", "+OK Here")
 	c.send(strings.Repeat("y", maxLine-2), "NOOP")
 	c.want("-ERR Unknown command", "+OK Here")

@@ -16,8 +16,8 @@ import (
 )
 
 // maxCommand is the longest command line taken, in bytes: RFC 5321 §4.5.3.1.4
-// asks for 512 and what extensions add, an AUTH response can be longer.
-const maxCommand = 8 << 10
+// asks for 512 and what extensions add, RFC 4954 §4 for 12,288 for those of AUTH.
+const maxCommand = 12 << 10
 
 // maxDrain is how much more of a message is read and thrown away once it is
 // beyond the size limit, so that the client gets its 552 in step. Who sends

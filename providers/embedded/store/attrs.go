@@ -57,6 +57,8 @@ func newAttributes(kind string) attributes {
 		return &routeAttrs{}
 	case schema.KindAppPassword:
 		return &appPasswordAttrs{}
+	case schema.KindOAuth:
+		return &oauthAttrs{}
 	case schema.KindSharing:
 		return &sharingAttrs{}
 	case schema.KindLocation:
