@@ -50,7 +50,7 @@ var serverBlock = &BlockType{
 				{Name: "listen", Type: cty.List(cty.String), Required: true, NonEmpty: true, Form: FormListen, Doc: "Where to listen: `host:port`."},
 			}},
 		locationBlock("storage", "Where the server that keeps mail has it. Left out: where it is. Another path moves all mail there; see [locations](../operation.md#locations)."),
-		locationBlock("index", "Where the server that keeps mail has its indexes: with Dovecot what it knows of each mailbox, with the embedded server the index for searches. Left out: where they are. Another path moves them there; see [locations](../operation.md#locations)."),
+		locationBlock("index", "Where the server that keeps mail has its indexes: with Dovecot and Cyrus what they know of each mailbox, with the embedded server the index for searches. Left out: where they are. Another path moves them there; see [locations](../operation.md#locations)."),
 		queueBlock,
 		{Type: "tls", Doc: "A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory.",
 			Attributes: []Attribute{

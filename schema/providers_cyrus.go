@@ -30,8 +30,8 @@ var cyrusProvider = &BlockType{
 	},
 	Blocks: []NestedBlock{ConnectionBlock},
 	Holds: []Holding{
-		{Attribute: "location.content", As: "the mail of the partition that new mailboxes are made on"},
-		{Attribute: "location.path", As: "`partition-default`; Cyrus stands still while the rest is copied", Refuses: cyrusPath},
+		{Attribute: "location.content", As: "the mail of the partition that new mailboxes are made on, and the indexes of that"},
+		{Attribute: "location.path", As: "`partition-default`; of the indexes `metapartition-default` and `metapartition_files`. Cyrus stands still while the rest is copied", Refuses: cyrusPath},
 		{Attribute: "location.messages", As: "files of messages, of what is to be moved"},
 		{Attribute: "location.bytes", As: "what `du` says, of what is to be moved"},
 		{Attribute: "location.free", As: "what `df` says"},

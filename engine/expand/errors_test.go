@@ -49,15 +49,6 @@ domain "x" {
   directory = directory.staff
 }`, summary: "Users in two places", detail: []string{"server.main", "directory.staff"}, at: "directory.staff",
 		},
-		"indexes of Cyrus elsewhere": {
-			hcl: `!provider "postfix" {}
-provider "cyrus" {}
-server "b" {
-  hostname = "mail.example.com"
-  provider = [postfix, cyrus]
-  index { path = "/vol/index" }
-}`, summary: "Setting that the provider does not have", detail: []string{"index.path of server.b", "where it has its mail"}, at: `"/vol/index"`,
-		},
 		"a queue of the embedded server elsewhere": {
 			hcl: `!server "main" {
   hostname = "mail.example.com"

@@ -41,8 +41,6 @@ func refusesLocation(target, content string) string {
 		return ""
 	case providerOf(target) == schema.DefaultProvider && content == "queue":
 		return "has its queue in its store, which a block storage moves"
-	case providerOf(target) == "cyrus" && content == "index":
-		return "has its indexes where it has its mail"
 	}
 	return ""
 }

@@ -20,12 +20,41 @@ import (
 // names the new place, Cyrus is started there, and only then the old place is emptied.
 // What imapd.conf says is where the mail is, at every time.
 
-// storageKey is the key of the one location.
-const storageKey = "storage"
+// The indexes are in the directories of the mailboxes, or in those of a metapartition.
+// Nobody can make them anew of the mail, since flags are in them: they are moved alike.
+
+// Keys of the locations.
+const (
+	storageKey = "storage"
+	indexKey   = "index"
+)
+
+// A mover moves the mail, or the indexes.
+type mover interface {
+	Under(context.Context) (*move.Note, error)
+	Begin(ctx context.Context, from, to string) error
+	Ahead(context.Context) error
+	Still(context.Context) error
+	Copy(context.Context) error
+	End(ctx context.Context, at string) error
+}
 
 func (p *Provider) mover() *move.Move {
 	return &move.Move{Host: p.host, Note: path.Join(p.ownDir(), "moving.json")}
 }
+
+// indexMover moves the indexes of the mail in a directory.
+func (p *Provider) indexMover(mail string) *move.Part {
+	return &move.Part{
+		Move: move.Move{Host: p.host, Note: path.Join(p.ownDir(), "moving-index.json")}, Base: mail,
+		Within: "-path ./lost+found -o -path './stage.*'",
+		Names:  "-name cyrus." + strings.Join(indexFiles, " -o -name cyrus."),
+	}
+}
+
+// indexFiles are what the indexes consist of, as metapartition_files names them; in a
+// mailbox they are called cyrus.header and so on.
+var indexFiles = []string{"header", "index", "cache", "expunge", "squat", "annotations"}
 
 // partitionOption is the option that says where the mail of new mailboxes lies.
 func (p *Provider) partitionOption(f *optionsFile) string {
@@ -38,7 +67,22 @@ func (p *Provider) partitionOption(f *optionsFile) string {
 	return "partition-" + name
 }
 
-// askPlace finds where the mail lies; what is still being moved is where it was.
+// Options that say where the indexes lie, and which files they are.
+func (p *Provider) indexOption(f *optionsFile) string { return "meta" + p.partitionOption(f) }
+
+const indexFilesOption = "metapartition_files"
+
+// indexPlace is where options have the indexes lie of the mail in a directory.
+func (p *Provider) indexPlace(f *optionsFile, mail string) string {
+	at, _ := f.get(p.indexOption(f))
+	if _, some := f.get(indexFilesOption); at == "" || !some {
+		return mail
+	}
+	return path.Clean(at)
+}
+
+// askPlace finds where the mail and its indexes lie; what is still being moved is where
+// it was.
 func (w *world) askPlace(ctx context.Context) error {
 	at, _ := w.options.get(w.p.partitionOption(w.options))
 	if at == "" {
@@ -49,18 +93,36 @@ func (w *world) askPlace(ctx context.Context) error {
 	if err == nil && n != nil && n.To == w.at {
 		w.at = n.From // there is something left to do
 	}
+	if err != nil {
+		return err
+	}
+	w.index = w.p.indexPlace(w.options, w.at)
+	if n, err = w.p.indexMover(w.at).Under(ctx); err == nil && n != nil && n.To == w.index {
+		w.index = n.From
+	}
 	return err
 }
 
-func locationAttrs(at string) map[string]cty.Value {
-	return move.Attrs(storageKey, at).AsValueMap()
+// place is where something lies; empty: nothing says it.
+func (w *world) place(key string) string {
+	switch key {
+	case storageKey:
+		return w.at
+	case indexKey:
+		return w.index
+	}
+	return ""
+}
+
+func (w *world) locationAttrs(key string) map[string]cty.Value {
+	return move.Attrs(key, w.place(key)).AsValueMap()
 }
 
 // readPlace reads where the mail is declared to lie.
 func readPlace(r schema.Resource) (string, error) {
 	to := r.Attrs.GetAttr("path").AsString()
-	if r.Key != storageKey || r.Attrs.GetAttr("content").AsString() != storageKey {
-		return "", lack("content", "it has its mail to be moved, and nothing else")
+	if r.Key != storageKey && r.Key != indexKey || r.Attrs.GetAttr("content").AsString() != r.Key {
+		return "", lack("content", "it has its mail and the indexes of that to be moved, and nothing else")
 	}
 	if _, err := checkOption("path", to); err != nil || !path.IsAbs(to) || path.Clean(to) != to || to == "/" || strings.ContainsAny(to, " \t\"\\") {
 		return "", lack("path", "it is no path of a directory that Cyrus takes, absolute and written in the shortest way")
@@ -71,8 +133,15 @@ func readPlace(r schema.Resource) (string, error) {
 // located counts what would be moved, where something would.
 func (w *world) located(ctx context.Context, o *providers.Observed, want schema.Resource) error {
 	v, _ := want.Attrs.GetAttr("path").Unmark()
-	if !v.IsKnown() || v.IsNull() || v.AsString() == w.at {
+	if !v.IsKnown() || v.IsNull() || v.AsString() == w.place(want.Key) {
 		return nil
+	}
+	vals := w.locationAttrs(want.Key)
+	if want.Key == indexKey {
+		size, free, err := w.p.indexMover(w.at).Room(ctx, w.index, v.AsString())
+		vals["messages"], vals["bytes"], vals["free"] = cty.NullVal(cty.Number), cty.NumberIntVal(size), cty.NumberIntVal(free)
+		o.Attrs = schema.KindByName(schema.KindLocation).Object(vals)
+		return err
 	}
 	size, free, err := move.Room(ctx, w.p.host, w.at, v.AsString())
 	if err != nil {
@@ -82,19 +151,35 @@ func (w *world) located(ctx context.Context, o *providers.Observed, want schema.
 	if err != nil {
 		return err
 	}
-	vals := locationAttrs(w.at)
 	vals["messages"], vals["bytes"], vals["free"] = cty.NumberIntVal(int64(len(out.Stdout))), cty.NumberIntVal(size), cty.NumberIntVal(free)
 	o.Attrs = schema.KindByName(schema.KindLocation).Object(vals)
 	return nil
 }
 
-// applyLocation moves the mail.
+// beside refuses a place for the indexes that cannot be.
+func (w *world) beside(index, mail string) error {
+	if _, theirs := w.options.getForeign(indexFilesOption, false); theirs {
+		return lack("path", "%s has %s already, which says which files lie elsewhere: take it out, and have them lie with the mail", w.p.optionsPath(), indexFilesOption)
+	}
+	if index != mail && (strings.HasPrefix(index+"/", mail+"/") || strings.HasPrefix(mail+"/", index+"/")) {
+		return lack("path", "the one of %s and %s, where the mail is, lies in the other", index, mail)
+	}
+	return nil
+}
+
+// applyLocation moves the mail and the indexes, the mail first.
 func (p *Provider) applyLocation(ctx context.Context, r *report) error {
 	trial := &host.Trial{Host: p.host, Note: p.notePath(), Accept: p.accept}
 	if err := trial.Finish(ctx); err != nil {
 		return err
 	}
-	for i, c := range r.batch {
+	order := make([]int, len(r.batch))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(r.batch[b].Resource.Key, r.batch[a].Resource.Key) })
+	for _, i := range order {
+		c := r.batch[i]
 		if err := p.finishMove(ctx, c); err != nil {
 			return err
 		}
@@ -112,7 +197,11 @@ func (p *Provider) applyLocation(ctx context.Context, r *report) error {
 			err = w.writeModel(ctx)
 		default:
 			w.model.put(c.Resource, p.lineage, mark{})
-			err = p.place(ctx, w, trial, v.wish.place)
+			move := p.place
+			if c.Resource.Key == indexKey {
+				move = p.placeIndex
+			}
+			err = move(ctx, w, trial, v.wish.place)
 		}
 		if err == nil {
 			w, err = p.load(ctx, false)
@@ -145,14 +234,48 @@ func (p *Provider) place(ctx context.Context, w *world, trial *host.Trial, to st
 	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ownDir()}); err != nil {
 		return err
 	}
-	return p.relocate(ctx, w, trial, to, files)
+	return p.relocate(ctx, w, trial, p.mover(), w.at, to, files)
 }
 
-// relocate copies the mail, and has Cyrus go on with it in the new place, or in the old
-// one where that cannot be.
-func (p *Provider) relocate(ctx context.Context, w *world, trial *host.Trial, to string, files []host.File) error {
-	m := p.mover()
-	if err := m.Begin(ctx, w.at, to); err != nil {
+// placeIndex has the indexes lie in a directory, where they may be.
+func (p *Provider) placeIndex(ctx context.Context, w *world, trial *host.Trial, to string) error {
+	if w.at == "" {
+		return fmt.Errorf("%s does not say where %s is", p.optionsPath(), p.partitionOption(w.options))
+	}
+	if to == w.index {
+		return w.writeModel(ctx)
+	}
+	if err := w.beside(to, w.at); err != nil {
+		return err
+	}
+	name := p.indexOption(w.options)
+	own := slices.DeleteFunc(slices.Clone(w.options.ours), func(o option) bool { return o.name == name || o.name == indexFilesOption })
+	if to != w.at {
+		own = append(own, option{name, to}, option{indexFilesOption, strings.Join(indexFiles, " ")})
+	}
+	w.options.set(own)
+	files, err := w.files()
+	if err != nil {
+		return err
+	}
+	user, group, err := p.cyrusUser(ctx)
+	if err != nil {
+		return err
+	}
+	m := p.indexMover(w.at)
+	if err := m.Begin(ctx, w.index, to); err != nil {
+		return err
+	}
+	if err := p.host.Mkdir(ctx, host.Dir{Path: p.ownDir()}, host.Dir{Path: to, Mode: 0o750, Owner: user + ":" + group}); err != nil {
+		return err
+	}
+	return p.relocate(ctx, w, trial, m, w.index, to, files)
+}
+
+// relocate copies what is moved, and has Cyrus go on with it in the new place, or in
+// the old one where that cannot be.
+func (p *Provider) relocate(ctx context.Context, w *world, trial *host.Trial, m mover, from, to string, files []host.File) error {
+	if err := m.Begin(ctx, from, to); err != nil {
 		return err
 	}
 	if err := m.Ahead(ctx); err != nil {
@@ -174,7 +297,7 @@ func (p *Provider) relocate(ctx context.Context, w *world, trial *host.Trial, to
 		err = m.Copy(ctx)
 	}
 	if err != nil {
-		return errors.Join(err, again(ctx), m.End(ctx, w.at))
+		return errors.Join(err, again(ctx), m.End(ctx, from))
 	}
 	t := *trial
 	t.Accept = func(ctx context.Context) error {
@@ -217,25 +340,33 @@ func (p *Provider) opens(ctx context.Context) error {
 // finishMove ends a move that was cut off. One that did not come as far as imapd.conf is
 // left as it is where the change goes on with it.
 func (p *Provider) finishMove(ctx context.Context, c providers.Change) error {
-	m := p.mover()
-	n, err := m.Under(ctx)
-	if err != nil || n == nil {
-		return err
-	}
 	files, err := p.host.Read(ctx, p.optionsPath())
 	if err != nil {
 		return err
 	}
 	f := parseOptions(files[0].Content)
-	at, _ := f.get(p.partitionOption(f))
-	at = path.Clean(at)
-	if at != n.To && c.Resource.Kind == schema.KindLocation && c.Action != providers.Delete {
+	mail, _ := f.get(p.partitionOption(f))
+	mail = path.Clean(mail)
+	if err := p.finish(ctx, p.mover(), p.mover().Note, mail, storageKey, c); err != nil {
+		return err
+	}
+	m := p.indexMover(mail)
+	return p.finish(ctx, m, m.Note, p.indexPlace(f, mail), indexKey, c)
+}
+
+// finish ends a move of something that is at a place by what imapd.conf says.
+func (p *Provider) finish(ctx context.Context, m mover, note, at, key string, c providers.Change) error {
+	n, err := m.Under(ctx)
+	if err != nil || n == nil {
+		return err
+	}
+	if at != n.To && c.Resource.Kind == schema.KindLocation && c.Resource.Key == key && c.Action != providers.Delete {
 		if v, _ := c.Resource.Attrs.GetAttr("path").Unmark(); v.IsKnown() && !v.IsNull() && v.AsString() == n.To {
 			return nil
 		}
 	}
 	if at != n.To && at != n.From {
-		return fmt.Errorf("%s says that the mail is in %s, while it is being moved from %s to %s (%s). Have it say where it is", p.optionsPath(), at, n.From, n.To, m.Note)
+		return fmt.Errorf("%s says that the %s is in %s, while it is being moved from %s to %s (%s). Have it say where it is", p.optionsPath(), key, at, n.From, n.To, note)
 	}
 	return m.End(ctx, at)
 }

@@ -30,15 +30,21 @@ func storageAt(path string) schema.Resource {
 // moveMail applies that the mail is to lie elsewhere. It is cut off after some steps.
 func moveMail(t *testing.T, c *mailtest.CyrusInstance, to string, steps int) error {
 	t.Helper()
+	return moves(t, c, storageAt(to), steps)
+}
+
+// moves applies that something is to lie elsewhere. It is cut off after some steps.
+func moves(t *testing.T, c *mailtest.CyrusInstance, want schema.Resource, steps int) error {
+	t.Helper()
 	p := provider(t, c, "L")
-	want := storageAt(to)
+	to := want.Attrs.GetAttr("path").AsString()
 	list, err := p.Read(t.Context(), providers.Scope{Wanted: []schema.Resource{want}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(list, func(o providers.Observed) bool { return o.Kind == schema.KindLocation })
+	i := slices.IndexFunc(list, func(o providers.Observed) bool { return o.Kind == schema.KindLocation && o.Key == want.Key })
 	if i < 0 {
-		t.Fatal("it does not say where its mail lies")
+		t.Fatal("it does not say where that lies")
 	}
 	if list[i].Owner == want.Address && list[i].Attrs.GetAttr("path").AsString() == to {
 		return nil
@@ -139,9 +145,11 @@ func TestTheMailMoves(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
 	var taken []string
+	tried := 0
 	sending.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
 			subject := fmt.Sprint("during-", n)
+			tried++
 			if _, ok := deliver("bob@example.com", subject); ok {
 				taken = append(taken, subject)
 			}
@@ -166,8 +174,11 @@ func TestTheMailMoves(t *testing.T) {
 			t.Errorf("bob has %s as %v", subject, found)
 		}
 	}
-	if out := query("bob", "", "STATUS INBOX (MESSAGES)"); !strings.Contains(out, fmt.Sprintf("(MESSAGES %d)", len(taken)+1)) {
-		t.Errorf("bob has %s; %d were taken, and one afterwards", strings.TrimSpace(out), len(taken))
+	// One that came in as Cyrus was stopped may be there without an answer.
+	out := strings.TrimSpace(query("bob", "", "STATUS INBOX (MESSAGES)"))
+	var has int
+	if _, err := fmt.Sscanf(out, "* STATUS INBOX (MESSAGES %d)", &has); err != nil || has < len(taken)+1 || has > tried+1 {
+		t.Errorf("bob has %s; %d were taken of %d, and one afterwards", out, len(taken), tried)
 	}
 
 	// Where it cannot lie, it stays, and so it does where nothing is said any more.

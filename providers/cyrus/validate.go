@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mailform/mailform/providers"
@@ -23,20 +22,36 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	var problems []providers.Problem
 	store := ""
 	partition := p.partitionOption(w.options)
-	placed := slices.ContainsFunc(wanted, func(r schema.Resource) bool { return r.Kind == schema.KindLocation })
+	mail := w.at
+	block := map[string]string{} // that says what an option is
+	for i := range wanted {
+		switch r := &wanted[i]; {
+		case r.Kind != schema.KindLocation:
+		case r.Key == storageKey:
+			block[partition] = r.Key
+			if v, _ := r.Attrs.GetAttr("path").Unmark(); v.IsKnown() && !v.IsNull() {
+				mail = v.AsString()
+			}
+		case r.Key == indexKey:
+			block[p.indexOption(w.options)], block[indexFilesOption] = r.Key, r.Key
+		}
+	}
 	for _, r := range wanted {
 		if classOf(r.Kind) == noClass || r.Attrs == cty.NilVal || !r.Attrs.IsWhollyKnown() && !onlyComputed(r) {
 			continue
 		}
 		want, err := p.readWish(r)
+		if err == nil && r.Kind == schema.KindLocation && r.Key == indexKey {
+			err = w.beside(want.place, mail)
+		}
 		var lack *lacking
 		switch {
 		case errors.As(err, &lack):
 			problems = append(problems, providers.Problem{Address: r.Address, Attribute: lack.attribute, Detail: sentence("the provider cyrus cannot hold it: " + lack.why)})
 		case err != nil:
 			problems = append(problems, providers.Problem{Address: r.Address, Detail: sentence(err.Error())})
-		case placed && want.option != nil && want.option.name == partition:
-			problems = append(problems, providers.Problem{Address: r.Address, Attribute: "name", Detail: sentence("the block storage says where " + partition + " is")})
+		case want.option != nil && block[want.option.name] != "":
+			problems = append(problems, providers.Problem{Address: r.Address, Attribute: "name", Detail: sentence("the block " + block[want.option.name] + " says what " + want.option.name + " is")})
 		case want.store != nil:
 			if store != "" {
 				problems = append(problems, providers.Problem{Address: r.Address, Detail: fmt.Sprintf("One Cyrus keeps the mail of one server, and this one that of %s. Each needs a provider \"cyrus\" with an alias and a config_dir of its own.", store)})

@@ -28,6 +28,7 @@ type world struct {
 	running  bool   // Cyrus
 	judging  bool   // authd
 	at       string // where the mail lies; empty: nothing says it
+	index    string // where its indexes do
 	// lookup is where users are found, as authd is told; nil: they are kept here.
 	lookup *schema.Lookup
 
@@ -138,7 +139,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 		if w.model.mark(r.Kind, r.Key) == nil {
 			add(r.Kind, r.Key)
 		}
-		if i := len(out) - 1; i >= 0 && out[i].Kind == r.Kind {
+		if i := slices.IndexFunc(out, func(o providers.Observed) bool { return o.Kind == r.Kind && o.Key == r.Key }); i >= 0 {
 			if err := w.located(ctx, &out[i], r); err != nil {
 				return nil, err
 			}
@@ -183,8 +184,8 @@ func (w *world) observe(kind, key string) *providers.Observed {
 			attrs = map[string]cty.Value{"name": cty.StringVal(key), "running": cty.BoolVal(w.running && w.judging)}
 		}
 	case schema.KindLocation:
-		if w.at != "" && key == storageKey {
-			attrs = locationAttrs(w.at)
+		if w.place(key) != "" {
+			attrs = w.locationAttrs(key)
 		}
 	case schema.KindListener:
 		owner, service, ok := strings.Cut(key, "/")
@@ -227,7 +228,11 @@ func (w *world) observe(kind, key string) *providers.Observed {
 	}
 	o := &providers.Observed{Kind: kind, Key: key, Attrs: schema.KindByName(kind).Object(attrs), Retained: retained}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s\n%#v\n", extra, o.Attrs)
+	if kind == schema.KindLocation && key == indexKey && w.index == w.at { // they go where the mail goes
+		fmt.Fprint(sum, "with the mail\n")
+	} else {
+		fmt.Fprintf(sum, "%s\n%#v\n", extra, o.Attrs)
+	}
 	o.Revision = hex.EncodeToString(sum.Sum(nil)[:8])
 	if k != nil {
 		o.Revision = strconv.FormatInt(k.Serial, 10) + "-" + o.Revision
