@@ -171,13 +171,34 @@ func startWith(t *testing.T, st Store, a Authenticator) *fixture {
 	return startOn(t, Options{Store: st, Auth: a}, false)
 }
 
-func startOn(t *testing.T, o Options, implicitTLS bool) *fixture {
-	t.Helper()
-	f := &fixture{t: t}
-	m, err := certs.Open(t.TempDir(), nil)
+// tlsDir is where the certificate lies that all servers have. TestMain removes it.
+var tlsDir string
+
+// certificate is made once: it takes longer than a session.
+var certificate = sync.OnceValues(func() (*certs.Manager, error) {
+	m, err := certs.Open(tlsDir, nil)
 	if err == nil {
 		err = m.Set([]certs.Name{{Hostname: "mail.example.com", Addresses: []string{"127.0.0.1"}}})
 	}
+	return m, err
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if tlsDir, err = os.MkdirTemp("", "pop3"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(tlsDir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+func startOn(t *testing.T, o Options, implicitTLS bool) *fixture {
+	t.Helper()
+	f := &fixture{t: t}
+	m, err := certificate()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,7 +158,7 @@ func TestLoginAtARelay(t *testing.T) {
 
 // The exchange of RFC 7677 §3.
 func TestSCRAM(t *testing.T) {
-	s := &scram{username: "user", password: "pencil", nonce: "rOprNGfwEbeRWgbNEkqO"}
+	s := scramWith("user", "pencil", "rOprNGfwEbeRWgbNEkqO")
 	name, first, err := s.Start()
 	if err != nil || name != "SCRAM-SHA-256" || string(first) != "n,,n=user,r=rOprNGfwEbeRWgbNEkqO" {
 		t.Fatalf("%s %s %v", name, first, err)
@@ -174,14 +174,15 @@ func TestSCRAM(t *testing.T) {
 	for name, challenge := range map[string]string{
 		"another nonce": "r=xOprNGfwEbeRWgbNEkqOy,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "the same nonce": "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
 		"no salt": "r=rOprNGfwEbeRWgbNEkqOy,i=4096", "no end of work": "r=rOprNGfwEbeRWgbNEkqOy,s=W22Z,i=999999999", "an extension": "m=x,r=rOprNGfwEbeRWgbNEkqOy,s=W22Z,i=4096", "nothing": "",
+		"no work at all": "r=rOprNGfwEbeRWgbNEkqOy,s=W22Z,i=0", "work twice": "r=rOprNGfwEbeRWgbNEkqOy,s=W22Z,i=4096,i=999999999",
 	} {
-		s := &scram{username: "user", password: "pencil", nonce: "rOprNGfwEbeRWgbNEkqO"}
+		s := scramWith("user", "pencil", "rOprNGfwEbeRWgbNEkqO")
 		s.Start()
 		if _, err := s.Next([]byte(challenge)); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	s = &scram{username: "user", password: "pencil", nonce: "rOprNGfwEbeRWgbNEkqO"}
+	s = scramWith("user", "pencil", "rOprNGfwEbeRWgbNEkqO")
 	s.Start()
 	s.Next([]byte("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"))
 	if _, err := s.Next([]byte("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")); err == nil {

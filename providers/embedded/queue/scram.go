@@ -1,10 +1,7 @@
 package queue
 
 import (
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,29 +9,31 @@ import (
 	"strings"
 
 	"github.com/emersion/go-sasl"
+	xscram "github.com/xdg-go/scram"
 )
 
 // A scram is one log-in by SCRAM-SHA-256 (RFC 5802, RFC 7677), without a channel
 // binding. It implements sasl.Client.
 type scram struct {
-	username, password string
-	nonce              string
-	first              string // client-first-message-bare
-	signature          []byte // that the server must show
-	done               bool
+	talk  *xscram.ClientConversation
+	nonce string
+	step  int
 }
 
-func newSCRAM(l *Login) sasl.Client {
-	return &scram{username: l.Username, password: l.Password, nonce: rand.Text()}
-}
+func newSCRAM(l *Login) sasl.Client { return scramWith(l.Username, l.Password, rand.Text()) }
 
-const gs2 = "n,," // no channel binding, no other identity
+func scramWith(username, password, nonce string) *scram {
+	client, err := xscram.SHA256.NewClient(username, password, "")
+	if err != nil { // no SASLprep (RFC 4013) for what it forbids: as it stands
+		client, _ = xscram.SHA256.NewClientUnprepped(username, password, "") // it has no error
+	}
+	return &scram{talk: client.WithNonceGenerator(func() string { return nonce }).NewConversation(), nonce: nonce}
+}
 
 // Start implements sasl.Client.
 func (s *scram) Start() (string, []byte, error) {
-	name := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(s.username)
-	s.first = "n=" + name + ",r=" + s.nonce
-	return "SCRAM-SHA-256", []byte(gs2 + s.first), nil
+	first, err := s.talk.Step("")
+	return "SCRAM-SHA-256", []byte(first), err
 }
 
 // maxIterations bounds the work that a server can ask for.
@@ -42,66 +41,43 @@ const maxIterations = 1_000_000
 
 // Next implements sasl.Client.
 func (s *scram) Next(challenge []byte) ([]byte, error) {
-	switch {
-	case s.signature == nil:
-		return s.prove(string(challenge))
-	case s.done:
-		return nil, sasl.ErrUnexpectedServerChallenge
-	}
-	s.done = true
-	v, ok := strings.CutPrefix(string(challenge), "v=")
-	got, err := base64.StdEncoding.DecodeString(v)
-	if !ok || err != nil || !hmac.Equal(got, s.signature) {
-		return nil, errors.New("the server does not know the password")
-	}
-	return []byte{}, nil
-}
-
-// prove answers the server's first message.
-func (s *scram) prove(challenge string) ([]byte, error) {
-	var nonce string
-	var salt []byte
-	iterations := 0
-	for f := range strings.SplitSeq(challenge, ",") {
-		key, value, _ := strings.Cut(f, "=")
-		var err error
-		switch key {
-		case "r":
-			nonce = value
-		case "s":
-			salt, err = base64.StdEncoding.DecodeString(value)
-		case "i":
-			iterations, err = strconv.Atoi(value)
-		case "m":
-			err = errors.New("an extension that is not known is mandatory")
+	s.step++
+	switch s.step {
+	case 1:
+		if err := s.bounded(string(challenge)); err != nil {
+			return nil, err
 		}
+		last, err := s.talk.Step(string(challenge))
 		if err != nil {
 			return nil, fmt.Errorf("SCRAM challenge: %w", err)
 		}
+		return []byte(last), nil
+	case 2:
+		if _, err := s.talk.Step(string(challenge)); err != nil {
+			return nil, errors.New("the server does not know the password")
+		}
+		return []byte{}, nil
 	}
-	if !strings.HasPrefix(nonce, s.nonce) || len(nonce) == len(s.nonce) || len(salt) == 0 || iterations < 1 || iterations > maxIterations {
-		return nil, errors.New("SCRAM challenge: it does not fit the question")
-	}
-	salted, err := pbkdf2.Key(sha256.New, s.password, salt, iterations, sha256.Size)
-	if err != nil {
-		return nil, err
-	}
-	last := "c=" + base64.StdEncoding.EncodeToString([]byte(gs2)) + ",r=" + nonce
-	auth := s.first + "," + challenge + "," + last
-	key := mac(salted, "Client Key")
-	stored := sha256.Sum256(key)
-	proof := mac(stored[:], auth)
-	for i := range proof {
-		proof[i] ^= key[i]
-	}
-	s.signature = mac(mac(salted, "Server Key"), auth)
-	return []byte(last + ",p=" + base64.StdEncoding.EncodeToString(proof)), nil
+	return nil, sasl.ErrUnexpectedServerChallenge
 }
 
-func mac(key []byte, text string) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(text))
-	return h.Sum(nil)
+// proved reports whether the server has shown that it knows the password.
+func (s *scram) proved() bool { return s.talk.Valid() }
+
+// bounded looks at what the library leaves open: how much work a server asks for, and
+// that it has added something of its own.
+func (s *scram) bounded(challenge string) error {
+	for f := range strings.SplitSeq(challenge, ",") {
+		key, value, _ := strings.Cut(f, "=")
+		iterations, err := strconv.Atoi(value)
+		switch {
+		case key == "i" && (err != nil || iterations < 1 || iterations > maxIterations):
+			return errors.New("SCRAM challenge: it asks for more work than anybody does")
+		case key == "r" && value == s.nonce, key == "s" && value == "":
+			return errors.New("SCRAM challenge: it does not fit the question")
+		}
+	}
+	return nil
 }
 
 // authenticate runs a log-in (RFC 4954 §4).
@@ -117,7 +93,7 @@ func (c *client) authenticate(m sasl.Client) error {
 	for {
 		code, text, err := c.dialogue(line)
 		if err != nil || code == 235 {
-			if s, ok := m.(*scram); ok && err == nil && !s.done {
+			if s, ok := m.(*scram); ok && err == nil && !s.proved() {
 				// The server's proof may come with its consent, as text.
 				return &loginError{errors.New(c.host + " does not prove that it knows the password")}
 			}
