@@ -5,9 +5,12 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/mailform/mailform/providers/ldap/ldaptest"
 	"github.com/mailform/mailform/providers/mailtest"
@@ -263,6 +266,109 @@ func TestCyrusLooksIntoTheDirectory(t *testing.T) {
 	r.apply()
 	r.noChanges()
 	r.found("rob", subject)
+}
+
+// Sendmail asks authd, which asks the directory, for whom Dovecot or Cyrus keeps mail
+// whom they find there themselves.
+func TestSendmailLooksIntoTheDirectory(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]func(testing.TB) mailtest.System{
+		"dovecot": func(t testing.TB) mailtest.System { return mailtest.Dovecot24(t) },
+		"cyrus":   func(t testing.TB) mailtest.System { return mailtest.Cyrus(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ldaptest.Start(t, ldaptest.Options{})
+			sendmail := mailtest.Sendmail(t)
+			r := newReal(t, "sendmail-"+name, false, []mailtest.System{sendmail, store(t)}, inDirectory(s), leadingToTheDisabled, func(text string) string {
+				text = strings.Replace(text, "server \"main\" {", "server \"main\" {\n  retry = [\"1s\", \"1d\"]", 1)
+				if name == "cyrus" { // it takes no quota from there
+					text = strings.Replace(text, "  quota         = \"16KiB\"\n", "", 1)
+				}
+				return text
+			})
+			// What had to wait, as the machine has much to do, does not wait for minutes.
+			stop := make(chan struct{})
+			var queue sync.WaitGroup
+			queue.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(3 * time.Second):
+						_ = exec.Command(filepath.Join(sendmail.ProgramDir, "sendmail"), "-C", filepath.Join(sendmail.ConfigDir, "sendmail.cf"), "-q").Run()
+					}
+				}
+			})
+			t.Cleanup(func() { close(stop); queue.Wait() })
+			r.mailArrives()
+			r.refuses()
+			r.submission()
+			if name == "cyrus" {
+				return
+			}
+			r.protocols()
+			r.quota()
+
+			// The password is in a file that nobody else can read, and what is changed there is seen.
+			path := filepath.Join(sendmail.ConfigDir, "mailform/authd/lookup.json")
+			text := readFile(t, path)
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(text, ldaptest.Password) {
+				t.Errorf("%s: %v, %v", path, info, err)
+			}
+			for _, path := range []string{"mailform/ledger.json", "sendmail.cf"} {
+				if strings.Contains(readFile(t, filepath.Join(sendmail.ConfigDir, path)), ldaptest.Password) {
+					t.Errorf("%s holds the password", path)
+				}
+			}
+			if err := os.WriteFile(path, []byte(strings.Replace(text, ldaptest.People, "ou=elsewhere", 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out := r.plans("Plan: 0 to add, 1 to change, 0 to destroy."); !strings.Contains(out, `"ou=elsewhere" -> "`+ldaptest.People) || strings.Contains(out, ldaptest.Password) {
+				t.Errorf("the plan is: %s", out)
+			}
+			r.apply()
+			r.noChanges()
+			before := r.open()
+
+			// Whoever is taken out of the directory is nobody at once.
+			r.edit("main.mf.hcl", "name          = \"bob\"", "name          = \"rob\"")
+			r.apply()
+			r.noChanges()
+			eventually(t, "bob is nobody", func() bool {
+				_, res := r.send("bob@example.com", "--quit-after", "RCPT", "--local-interface", "127.0.0.9")
+				return strings.Contains(res.stdout, "<** 550 5.1.1 ")
+			})
+			r.delivered("rob@example.com", "rob")
+			r.delivered("sales@example.com", "alice", "rob")
+			before.alive(t)
+
+			// Without the directory nothing is refused for good, and nothing lost.
+			s.End(t)
+			if _, res := r.send("nosuch@example.com", "--quit-after", "RCPT", "--local-interface", "127.0.0.9"); !strings.Contains(res.stdout, "<** 451 4.") {
+				t.Errorf("mail for nobody: %v", res)
+			}
+			eventually(t, "mail for alice is put off", func() bool {
+				_, res := r.send("alice@example.com", "--quit-after", "RCPT", "--local-interface", "127.0.0.9")
+				return strings.Contains(res.stdout, "<** 451 4.")
+			})
+			s.Start(t)
+			eventually(t, "mail for alice is taken again", func() bool {
+				_, res := r.send("alice@example.com", "--quit-after", "RCPT")
+				return res.code == 0
+			})
+			r.delivered("sales@example.com", "alice", "rob")
+
+			// Users that come back to the servers themselves.
+			r.edit("main.mf.hcl", "  directory = directory.staff\n", "")
+			r.apply()
+			r.noChanges()
+			r.delivered("sales@example.com", "alice", "rob")
+			if _, err := os.Stat(path); !os.IsNotExist(err) {
+				t.Errorf("%s is still there: %v", path, err)
+			}
+		})
+	}
 }
 
 // The embedded server makes a mailbox for whom it finds in the directory.

@@ -38,7 +38,7 @@ var importRules = []struct {
 	{"providers/ldap", []string{"schema", "providers$", "providers/ldap", "providers/providertest", "providers/porttest"}},
 	{"providers/cyrus", []string{"schema", "providers$", "providers/ldap", "providers/host", "providers/authd", "providers/embedded/auth", "providers/mailtest", "providers/providertest"}},
 	{"providers/postfix", []string{"schema", "providers$", "providers/ldap", "providers/attributes", "providers/host", "providers/authd", "providers/mailtest", "providers/providertest"}},
-	{"providers/sendmail", []string{"schema", "providers$", "providers/attributes", "providers/host", "providers/authd", "providers/embedded/auth", "providers/mailtest", "providers/providertest"}},
+	{"providers/sendmail", []string{"schema", "providers$", "providers/ldap", "providers/attributes", "providers/host", "providers/authd", "providers/embedded/auth", "providers/mailtest", "providers/providertest"}},
 	{"providers/zonefile", []string{"schema", "providers$", "providers/zonedata", "providers/masterfile"}},
 	{"providers/embedded", []string{"schema", "providers"}},
 	{"engine/source", []string{"engine/source"}},

@@ -55,15 +55,6 @@ domain "x" {
   queue { path = "/vol/queue" }
 }`, summary: "Setting that the provider does not have", detail: []string{"queue.path of server.main", "has its queue in its store"}, at: `"/vol/queue"`,
 		},
-		"a server that cannot look into its directory": {
-			hcl: `!provider "ldap" { url = "ldap://127.0.0.1" }
-directory "staff" {}
-server "main" {
-  hostname  = "mail.example.com"
-  provider  = [sendmail, dovecot]
-  directory = directory.staff
-}`, summary: "Setting that the provider does not have", detail: []string{"directory of server.main", "sendmail cannot", "postfix can"}, at: "directory.staff",
-		},
 		"a quota that the server does not take from the directory": {
 			hcl: `!` + strings.Replace(base, "server \"main\" {", `provider "ldap" {
   url           = "ldap://127.0.0.1"

@@ -3,15 +3,10 @@ package expand
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
-
-// seekers are the providers of servers that can look for their users in a
-// directory.
-var seekers = []string{"cyrus", "dovecot", embedded, "postfix"}
 
 // readServerDirectory finds the directory that a server looks for its users in, and
 // makes what its providers need to know for that.
@@ -25,12 +20,6 @@ func (e *expander) readServerDirectory(s section, srv *server) {
 		return
 	}
 	srv.directory = e.directories[b]
-	for _, r := range []role{roleMTA, roleStore} {
-		if name := providerOf(srv.roles[r]); !slices.Contains(seekers, name) {
-			v.errorf("Setting that the provider does not have", "directory of %s: %s cannot find its users in a directory. %s can.", srv.addr, name, words(seekers, "and"))
-			return
-		}
-	}
 	attrs, err := e.lookup(srv)
 	if err != nil {
 		v.errorf("Directory that a server cannot look in", "%s cannot find its users in %s: %s.", srv.addr, b.addr, err)

@@ -8,7 +8,8 @@
 // knows, and knows for each user with which protocols he may read mail.
 //
 // Beside the file of users there can be another that says how a directory is asked
-// for more of them (LDAP): the directory then judges their passwords.
+// for more of them (LDAP): the directory then judges their passwords, and Sendmail
+// looks up here who there is.
 //
 // [Parse] reads the file of users, [Serve] is the daemon, [Control] what a
 // provider does with it on a host.

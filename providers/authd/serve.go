@@ -50,28 +50,33 @@ func Serve(ctx context.Context, dir string, log *slog.Logger) error {
 	if err := d.check(); err != nil {
 		return err
 	}
-	if err := os.Remove(Socket(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err // of one that was killed; the lock is ours
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: Socket(dir), Net: "unix"})
+	maps, err := listen(MapSocket(dir))
 	if err != nil {
 		return err
 	}
-	// Who may ask is who may look into the directory.
-	if err := os.Chmod(Socket(dir), 0o777); err != nil {
-		return errors.Join(err, l.Close())
+	l, err := listen(Socket(dir))
+	if err != nil {
+		return errors.Join(err, maps.Close())
 	}
-	s := &server{auth: auth.New(d, auth.Options{Log: log, ThrottleLoopback: true}), log: log, slots: make(chan struct{}, maxConnections)}
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	s := &server{auth: auth.New(d, auth.Options{Log: log, ThrottleLoopback: true}), users: d, log: log}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { l.Close(); maps.Close() })
 	defer stop()
 	log.Info("authd: ready", "socket", Socket(dir))
-	err = s.serve(ctx, l)
+	var looking error
+	s.clients.Go(func() {
+		if looking = s.serveMaps(ctx, maps); looking != nil {
+			cancel()
+		}
+	})
+	err = s.accept(ctx, l, make(chan struct{}, maxConnections), func(c net.Conn) { s.answer(ctx, c) })
+	if err != nil {
+		cancel()
+	}
 	s.clients.Wait()
 	log.Info("authd: ended")
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return errors.Join(err, looking)
 }
 
 // check looks whether there are users, so that a daemon without any does not
@@ -132,12 +137,13 @@ func PID(dir string) (int, error) {
 
 type server struct {
 	auth    *auth.Authenticator
+	users   *directory
 	log     *slog.Logger
-	slots   chan struct{}
 	clients sync.WaitGroup
 }
 
-func (s *server) serve(ctx context.Context, l *net.UnixListener) error {
+// accept takes clients until ctx ends, as many at once as there are slots.
+func (s *server) accept(ctx context.Context, l *net.UnixListener, slots chan struct{}, client func(net.Conn)) error {
 	for {
 		c, err := l.Accept()
 		if ctx.Err() != nil {
@@ -154,11 +160,11 @@ func (s *server) serve(ctx context.Context, l *net.UnixListener) error {
 		if err != nil {
 			return err
 		}
-		s.slots <- struct{}{} // the others wait in the kernel's queue
+		slots <- struct{}{} // the others wait in the kernel's queue
 		s.clients.Go(func() {
-			defer func() { <-s.slots }()
+			defer func() { <-slots }()
 			defer c.Close()
-			s.answer(ctx, c)
+			client(c)
 		})
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 // kinds are those that Sendmail holds.
 var kinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation, schema.KindService,
-	schema.KindMailDomain, schema.KindRecipient, schema.KindRoute}
+	schema.KindLookup, schema.KindMailDomain, schema.KindRecipient, schema.KindRoute}
 
 // serviceKey is the key of the one service.
 const serviceKey = "sendmail"
@@ -140,8 +140,11 @@ func (w *world) change(c providers.Change, seen map[schema.ID]*providers.Observe
 	if c.Action == providers.Delete {
 		delete(w.ledger, id)
 		delete(seen, id)
-		if r.Kind == schema.KindRecipient {
+		switch r.Kind {
+		case schema.KindRecipient:
 			delete(w.users, r.Key)
+		case schema.KindLookup:
+			w.lookup = nil
 		}
 		return nil
 	}
@@ -151,6 +154,14 @@ func (w *world) change(c providers.Change, seen map[schema.ID]*providers.Observe
 		return err
 	}
 	w.ledger[id] = h
+	if r.Kind == schema.KindLookup {
+		if w.lookup, err = checkLookup(r.Key, a); err != nil {
+			return err
+		}
+		if len(w.ledger.all(schema.KindLookup)) > 1 {
+			return errors.New("owner: one Sendmail finds its users in one directory")
+		}
+	}
 	if r.Kind == schema.KindRecipient {
 		delete(w.users, r.Key)
 		if v := a.Strings("password_hash"); len(v) > 0 {
@@ -170,7 +181,9 @@ func (p *Provider) judgeResource(kind, key string, a attrs) error {
 	case schema.KindSetting:
 		_, err = settingOptions(a, p.own())
 	case schema.KindDelivery:
-		_, err = p.deliveryLines(a, "hash")
+		_, err = p.deliveryLines(a, "hash", nil)
+	case schema.KindLookup:
+		_, err = checkLookup(key, a)
 	case schema.KindListener:
 		_, err = listenerOptions(a)
 	case schema.KindFilter:

@@ -187,6 +187,9 @@ func (p *Provider) commitJudge(ctx context.Context, was, next *world) error {
 				return err
 			}
 		}
+		if err := p.commitLookup(ctx, was, next); err != nil {
+			return err
+		}
 		if len(next.users) == 0 && !was.files[path].Exists {
 			return nil
 		}
@@ -199,6 +202,9 @@ func (p *Provider) commitJudge(ctx context.Context, was, next *world) error {
 	}
 	if !next.judged() {
 		return nil
+	}
+	if err := p.commitLookup(ctx, was, next); err != nil {
+		return err
 	}
 	conf := []byte("# Written by mailform.\npwcheck_method: saslauthd\nsaslauthd_path: " + authd.Socket(p.file("authd")) + "\nmech_list: PLAIN LOGIN\n")
 	if f := was.files[p.conf()]; !bytes.Equal(f.Content, conf) {

@@ -2,9 +2,12 @@ package sendmail_test
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/mailform/mailform/providers"
+	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/providers/sendmail"
@@ -99,6 +102,7 @@ func samples() map[string]providertest.Sample {
 		schema.KindListener: {Good: listener("submission", []string{"127.0.0.1:2587"}, []string{"127.0.0.1:2465"}),
 			Changed: attrs{"hostname": str("mx.example.com"), "listen": list("127.0.0.2:2587", "[::1]:2587"), "listen_tls": list()},
 			Refused: map[string][]cty.Value{"service": {str("imap")}, "listen": {list("mail.example.com:25"), list("x")}}},
+		schema.KindLookup: providertest.LookupSample(delivery("127.0.0.1:24", "")),
 		schema.KindFilter: {Good: filter("smtp", "spam", 1, "127.0.0.1:11332"),
 			Changed: attrs{"position": num(2), "type": str("milter"), "address": str("[2001:db8::1]:11332"), "on_failure": str("accept"), "timeout": num(5), "junk": list()},
 			Odd: map[string]schema.Resource{
@@ -112,8 +116,26 @@ func samples() map[string]providertest.Sample {
 	}
 }
 
+// tamper changes what authd is told with an editor, and the rest as another mailform would.
+func tamper(t *testing.T, s *mailtest.SendmailInstance, r schema.Resource) {
+	t.Helper()
+	if r.Kind != schema.KindLookup || r.Attrs.IsNull() {
+		providertest.Tamper(t, provider(t, s, "somebody"), r)
+		return
+	}
+	path := authd.LookupFile(filepath.Join(s.ConfigDir, "mailform/authd"))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = []byte(strings.Replace(string(text), providertest.LookupURL, r.Attrs.GetAttr("url").AsString(), 1))
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestConformance(t *testing.T) {
-	run := func(t *testing.T, change func(*testing.T, *mailtest.SendmailInstance)) {
+	run := func(t *testing.T, change func(*testing.T, *mailtest.SendmailInstance), beside ...string) {
 		t.Parallel()
 		all := samples()
 		tried := make([]string, 0, len(all))
@@ -122,12 +144,15 @@ func TestConformance(t *testing.T) {
 		}
 		untried := providertest.Others("Sendmail takes mail and nothing else", tried...)
 		untried[schema.KindService] = "there is one of a server, with tests of its own"
+		for _, kind := range beside {
+			untried[kind] = "it is tried beside"
+		}
 		providertest.Run(t, providertest.Harness{Atomic: true, Untried: untried, New: func(t *testing.T) *providertest.System {
 			s := mailtest.Sendmail(t)
 			change(t, s)
 			return &providertest.System{
 				Provider: func(lineage string) providers.Provider { return provider(t, s, lineage) }, Samples: all,
-				Tamper: func(t *testing.T, r schema.Resource) { providertest.Tamper(t, provider(t, s, "somebody"), r) },
+				Tamper: func(t *testing.T, r schema.Resource) { tamper(t, s, r) },
 			}
 		}})
 	}
@@ -137,6 +162,6 @@ func TestConformance(t *testing.T) {
 			if err := os.Remove(s.ConfigDir + "/sendmail.mc"); err != nil {
 				t.Fatal(err)
 			}
-		})
+		}, schema.KindLookup)
 	})
 }

@@ -95,6 +95,9 @@ func newHolding(r *schema.Resource, a attrs, lineage, revision string) (*holding
 		h.attrs = attrs{Value: schema.KindByName(r.Kind).Object(map[string]cty.Value{
 			"address": a.GetAttr("address"), "password_hash": cty.ListValEmpty(cty.String)})}
 	}
+	if r.Kind == schema.KindLookup {
+		h.attrs = withoutPassword(a)
+	}
 	var err error
 	h.Attrs, err = ctyjson.Marshal(h.attrs.Value, schema.KindByName(r.Kind).Type())
 	return h, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/attributes"
+	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -56,7 +57,7 @@ func (w *world) observed() []providers.Observed {
 	}
 	// What stands in our maps beyond that: somebody has put it there.
 	for key, value := range w.live[addresses] {
-		if _, ours := known[addresses][key]; ours || strings.Contains(key, copyMark) {
+		if _, ours := known[addresses][key]; ours || strings.Contains(key, authd.CopyMark) {
 			continue
 		}
 		h := &holding{Kind: schema.KindRecipient, Key: key}
@@ -131,6 +132,8 @@ func (w *world) native(h *holding, cf native) (map[string]cty.Value, bool) {
 		return vals, true
 	case schema.KindFilter:
 		return vals, w.filter(h, cf, vals)
+	case schema.KindLookup:
+		return w.observeLookup(h, cf)
 	case schema.KindParameter:
 		v, ok := cf.options[strings.ToLower(h.Key)]
 		vals["value"] = cty.StringVal(v)
@@ -168,8 +171,8 @@ func (w *world) routeOf(h *holding) (map[string]cty.Value, bool) {
 // route reads a route out of a row.
 func (w *world) route(key, members, typ string) map[string]cty.Value {
 	list := strings.FieldsFunc(members, func(r rune) bool { return r == ',' || r == ' ' })
-	keep := slices.Contains(list, copyKey(key))
-	list = slices.DeleteFunc(list, func(s string) bool { return s == copyKey(key) })
+	keep := slices.Contains(list, authd.CopyKey(key))
+	list = slices.DeleteFunc(list, func(s string) bool { return s == authd.CopyKey(key) })
 	slices.Sort(list)
 	switch {
 	case typ != "":

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -28,20 +29,10 @@ func newRows() rows { return rows{addresses: {}, aliases: {}, senders: {}} }
 // mail can be sent to.
 func aliasKey(address string) string {
 	if strings.HasPrefix(address, "@") {
-		return "*" + address
+		return authd.CatchAllKey(address)
 	}
 	return address
 }
-
-// copyKey is the address of a mailbox whose mail is forwarded as well.
-func copyKey(address string) string {
-	local, domain, _ := strings.Cut(address, "@")
-	return local + copyMark + domain
-}
-
-// copyMark stands between the parts of such an address. No mail can be sent to it
-// that is not for that mailbox.
-const copyMark = "+*@"
 
 // checkAddress refuses addresses that mean something else in a map or a rule.
 func checkAddress(s string) error {
@@ -130,8 +121,8 @@ func (to rows) addRoute(key string, a attrs) error {
 			return errors.New("keep_copy: a catch-all has no mailbox")
 		}
 		// The mailbox itself: an address of the same name would be looked up again.
-		members = append([]string{copyKey(key)}, members...)
-		to[addresses][copyKey(key)] = copyKey(key)
+		members = append([]string{authd.CopyKey(key)}, members...)
+		to[addresses][authd.CopyKey(key)] = authd.CopyKey(key)
 	}
 	to[addresses][key] = aliasKey(key)
 	to[aliases][aliasKey(key)] = strings.Join(members, ", ")
@@ -142,7 +133,7 @@ func (to rows) addRoute(key string, a attrs) error {
 // refusedValue is what stands for them in place of an address.
 const (
 	refused      = "refused"
-	refusedValue = "REFUSED"
+	refusedValue = authd.Refused
 )
 
 // mapText writes the rows of a map, sorted, as makemap reads them.

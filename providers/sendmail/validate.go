@@ -9,6 +9,7 @@ import (
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/attributes"
 	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/ldap"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -37,6 +38,13 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			problems = append(problems, problem(r.Address, err))
 		} else if r.Kind == schema.KindListener && a.Str("service") == "submission" && !judges {
 			problems = append(problems, providers.Problem{Address: r.Address, Detail: "Nobody tells Sendmail who may submit mail: the delivery has no auth."})
+		}
+		if r.Kind == schema.KindLookup {
+			if l, err := checkLookup(r.Key, a); err == nil {
+				if err := ldap.Sees(ctx, *l); err != nil {
+					problems = append(problems, providers.Problem{Address: r.Address, Detail: fmt.Sprintf("Sendmail would find no users in the directory: %s.", err)})
+				}
+			}
 		}
 		if r.Kind == schema.KindFilter {
 			if err := w.judgeFilters(wanted); err != nil {

@@ -27,8 +27,11 @@ type world struct {
 	// running: there is a process of it; queueOnly: one that listens nowhere.
 	running, queueOnly bool
 	judging            bool
-	mapType            string
-	pidFile            string
+	// lookup is where users are found, as authd is told; nil: they are kept here.
+	lookup     *schema.Lookup
+	lookupFile host.File
+	mapType    string
+	pidFile    string
 	// queue is the directory of the queue; what is still being moved is where it was.
 	queue string
 }
@@ -83,6 +86,9 @@ func (p *Provider) load(ctx context.Context) (*world, error) {
 		return nil, err
 	}
 	w.running = w.running || w.queueOnly
+	if w.lookup, w.lookupFile, err = p.judge().Lookup(ctx); err != nil {
+		return nil, err
+	}
 	if w.judged() {
 		w.judging, err = p.judge().Running(ctx)
 	}
@@ -154,9 +160,10 @@ func (w *world) declaredRows() (rows, error) {
 	return r, nil
 }
 
-// judged reports whether mailform's own daemon says who users are.
+// judged reports whether mailform's own daemon says who users are: whether they are who
+// they say, or whom the directory has.
 func (w *world) judged() bool {
-	return slices.ContainsFunc(w.ledger.all(schema.KindDelivery), func(h *holding) bool { return h.attrs.Str("auth") == "authd" })
+	return len(w.ledger.all(schema.KindLookup)) > 0 || slices.ContainsFunc(w.ledger.all(schema.KindDelivery), func(h *holding) bool { return h.attrs.Str("auth") == "authd" })
 }
 
 // own is the certificate in our directory.
@@ -228,7 +235,7 @@ func (w *world) section() (string, map[string]bool, error) {
 		line("CR" + h.Key)
 	}
 	for _, h := range w.ledger.all(schema.KindDelivery) {
-		text, err := p.deliveryLines(h.attrs, w.mapType)
+		text, err := p.deliveryLines(h.attrs, w.mapType, w.ledger.all(schema.KindLookup))
 		if err != nil {
 			return "", nil, err
 		}
@@ -265,50 +272,3 @@ func (w *world) authorities(certificate string) string {
 	}
 	return text
 }
-
-// deliveryLines are the maps, rules and the mailer for mail that another server keeps.
-func (p *Provider) deliveryLines(a attrs, mapType string) (string, error) {
-	auth := a.Str("auth")
-	if auth != "" && auth != "authd" {
-		return "", errors.New("auth: Sendmail asks no Dovecot who a user is")
-	}
-	m, err := mailer("mailform", lmtpFlags, a.Str("lmtp"))
-	if err != nil {
-		return "", fmt.Errorf("lmtp: %w", err)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "Kmailform %s %s\nKmailformsender %s %s\n", mapType, p.file(addresses), mapType, p.file(senders))
-	fmt.Fprintf(&b, "O AliasFile=%s:%s\n", mapType, p.file(aliases))
-	if auth == "authd" {
-		fmt.Fprintf(&b, "ESASL_CONF_PATH=%s\nO AuthMechanisms=PLAIN LOGIN\nO AuthOptions=p\nC{TrustAuthMech}PLAIN LOGIN\n", p.file("sasl"))
-	}
-	b.WriteString(rules)
-	b.WriteString(m + "\n")
-	if m, err = mailer("mailformbox", boxFlags, a.Str("lmtp")); err != nil {
-		return "", fmt.Errorf("lmtp: %w", err)
-	}
-	b.WriteString(m + "\n")
-	return b.String(), nil
-}
-
-// rules are for addresses of our domains: whoever is in the map is known by the
-// address that stands there, else by that of the catch-all; nobody else is. Whoever
-// has logged in sends in his own name, or in that of an alias of his.
-const rules = `SParseLocal
-R$+ <@ $={Mailform} . >	$1 <@ $2 >
-R$+ <@ $={Mailform} >	$: <$(mailform $1@$2 $: NO $)> $1 <@ $2 >
-R<NO> $+ <@ $+ >	$: <$(mailform @$2 $: NO $)> $1 <@ $2 >
-R<NO> $+	$#error $@ 5.1.1 $: "550 5.1.1 User unknown"
-R<REFUSED> $+	$#error $@ 5.1.1 $: "550 5.1.1 User unknown"
-R<$+ + * @ $+> $+ <@ $+ >	$#mailformbox $@ mailform $: $1 <@ $2 >
-R<$+ @ $+> $+ <@ $+ >	$#mailform $@ mailform $: $1 <@ $2 >
-SLocal_check_mail
-R$*	$: $1 $| $&{auth_authen}
-R$* $|	$@ OK
-R<> $| $+	$@ OK
-R$* $| $+	$: $2 $| $>canonify $1
-R$+ $| $* <@ $+ . >	$1 $| $2 <@ $3 >
-R$+ $| $* <@ $+ >	$: <$(mailformsender $2@$3,$1 $: NO $)>
-R<OK>	$@ OK
-R$*	$#error $@ 5.7.1 $: "553 5.7.1 Sender address is not yours"
-`
