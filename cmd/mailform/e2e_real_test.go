@@ -68,6 +68,7 @@ func TestReal(t *testing.T) {
 			}
 			r.protocols()
 			r.submission()
+			r.verified()
 			r.quota()
 			r.ownScripts(strings.HasSuffix(s.mail, "cyrus"))
 			before := r.open()

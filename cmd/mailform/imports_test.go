@@ -54,6 +54,7 @@ var importRules = []struct {
 	{"engine/plan", []string{"schema", "providers$", "engine/config", "engine/order", "engine/stage", "engine/state", "engine/plan"}},
 	{"engine/plan/text", []string{"schema", "engine/lines", "providers$", "engine/plan", "engine/state", "engine/apply"}},
 	{"engine/plan/planjson", []string{"schema", "providers$", "engine/config$", "engine/plan", "engine/state", "engine/apply"}},
+	{"engine/verify", []string{"schema", "providers/embedded/mtasts$", "providers/embedded/dane$"}},
 	{"engine/tests", []string{"schema", "providers$", "engine"}},
 	{"engine/zonetest", []string{"schema", "providers$", "providers/providertest", "providers/nametest", "engine"}},
 	{"engine/apply", []string{"schema", "providers$", "engine/config", "engine/state", "engine/plan$"}},

@@ -88,6 +88,7 @@ func commands() []command {
 		{"app-password", "add|list|remove", "Look after further passwords of users, one for a program", (*app).appPassword},
 		{"unlock", "[USER or NETWORK...]", "Forget failed logins, or list whose are slowed down", (*app).unlock},
 		{"status", "", "Tell what runs", (*app).status},
+		{"verify", "", "Prove from outside that what runs is as the files say", (*app).verify},
 		{"queue", "list|show|retry|hold|release|drop", "Look after the mail on its way elsewhere", (*app).queue},
 		{"trace", "MESSAGE-ID|ADDRESS|ID", "Tell what became of messages", (*app).trace},
 		{"dnssec", "status|roll|confirm", "Look after the keys of signed zones", (*app).dnssec},
