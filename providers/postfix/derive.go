@@ -257,7 +257,9 @@ func (p *Provider) deriveListener(a attrs) (native, error) {
 	default:
 		return n, fmt.Errorf("service: Postfix has no service %q", a.Str("service"))
 	}
-	options = append([]option{{"myhostname", host}}, options...)
+	// Without the second a message can be ended where its sender did not end it, and
+	// another one be smuggled in. A Postfix that does not know it takes no offence.
+	options = append([]option{{"myhostname", host}, {"smtpd_forbid_bare_newline", "yes"}}, options...)
 	for _, kind := range []string{"listen", "listen_tls"} {
 		tls := []option{{"smtpd_tls_wrappermode", "no"}, {"smtpd_tls_security_level", "may"}}
 		switch {
