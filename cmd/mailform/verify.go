@@ -22,7 +22,7 @@ import (
 // verifyFlags are the options of verify.
 type verifyFlags struct {
 	resolvers, nameServers, blacklists []string
-	caFile, junit                      string
+	caFile, junit, source              string
 	probe, probeFrom, passwordFile     string
 	json                               bool
 	timeout, wait                      time.Duration
@@ -32,6 +32,7 @@ func (f *verifyFlags) register(fs *flag.FlagSet) {
 	fs.Var(listFlag{&f.resolvers}, "resolver", "ADDRESS[:PORT]: ask this resolver, and hold what it says of our own records to what is declared; may be given several times. Without: the machine's, for what lies elsewhere alone")
 	fs.Var(listFlag{&f.nameServers}, "nameserver", "PROVIDER=ADDRESS[:PORT]: where the zones of a provider are asked for, where the files do not tell; may be given several times")
 	fs.Var(listFlag{&f.blacklists}, "dnsbl", "LIST: look whether the servers' addresses are on this list (RFC 5782), as zen.spamhaus.org; may be given several times")
+	fs.StringVar(&f.source, "source", "", "ADDRESS: speak to mail servers from this address of the machine's; they may trust another one")
 	fs.StringVar(&f.caFile, "ca-file", "", "FILE: believe the authorities in this PEM file, and not those of the machine")
 	fs.StringVar(&f.probe, "probe", "", "ADDRESS: send this user a message by each way in, and read it by each way out; it is taken away again")
 	fs.StringVar(&f.passwordFile, "probe-password-file", "", "FILE: the first line is the password of that user; - is the standard input")
@@ -99,6 +100,11 @@ func (f *verifyFlags) options(a *app, d *engine.Description) (verify.Options, er
 			return o, fmt.Errorf("-nameserver is PROVIDER=ADDRESS, as bind=192.0.2.53, and not %q", n)
 		}
 		o.NameServers[target] = append(o.NameServers[target], withPort(addr))
+	}
+	if f.source != "" {
+		if o.Source = net.ParseIP(f.source); o.Source == nil {
+			return o, fmt.Errorf("-source is an IP address, and not %q", f.source)
+		}
 	}
 	if f.caFile != "" {
 		pem, err := os.ReadFile(f.caFile)

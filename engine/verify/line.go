@@ -31,7 +31,7 @@ type line struct {
 func (r *runner) dial(ctx context.Context, d *door) (*line, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.addr)
+	conn, err := (&net.Dialer{LocalAddr: r.source(d)}).DialContext(ctx, "tcp", d.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +43,27 @@ func (r *runner) dial(ctx context.Context, d *door) (*line, error) {
 		}
 	}
 	return l, nil
+}
+
+// neighbour is an address of the machine's own that no server is at: those that trust
+// their own machine mean 127.0.0.1, and a stranger is what is wanted here.
+var neighbour = net.IPv4(127, 0, 0, 9)
+
+// source is the address that a conversation comes from; nil: any.
+func (r *runner) source(d *door) net.Addr {
+	if r.Source != nil {
+		return &net.TCPAddr{IP: r.Source}
+	}
+	host, _, _ := net.SplitHostPort(d.addr)
+	if ip := net.ParseIP(host); ip.To4() == nil || !ip.IsLoopback() {
+		return nil
+	}
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: neighbour})
+	if err != nil {
+		return nil // not all systems have more than one
+	}
+	_ = l.Close()
+	return &net.TCPAddr{IP: neighbour}
 }
 
 func (l *line) over(conn net.Conn) {

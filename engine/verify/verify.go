@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ type Options struct {
 	Blacklists []string
 	// Roots are the authorities that are believed; nil: those of the machine.
 	Roots *x509.CertPool
+	// Source is the address that mail servers are spoken to from; nil: any, and on
+	// loopback one that servers do not take for their own.
+	Source net.IP
 	// Probe is who a message is sent to; nil: none is.
 	Probe *Probe
 	// Now is when certificates and signatures have to hold; nil: time.Now.
