@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,11 +43,23 @@ func (r *runner) saying(ctx context.Context, name, version string) ([]string, er
 	}), nil
 }
 
+// unanswered says that a name could not be looked up. That is a fault where our own
+// name servers were asked, or where a resolver says that it got no answer; where
+// no resolver can be reached nothing can be told.
+func (r *runner) unanswered(c *Check, t thing, subject, name string, err error) {
+	var said *net.DNSError
+	if _, ours := r.home(name); ours || errors.As(err, &said) {
+		r.fail(c, t, subject, applying, "the records at %s cannot be looked up: %v", name, err)
+		return
+	}
+	r.skip(c, t, subject, "the records at %s cannot be looked up: %v", name, err)
+}
+
 func (r *runner) spf(ctx context.Context, d *domain) {
 	said, err := r.saying(ctx, d.name, "v=spf1")
 	switch {
 	case err != nil:
-		r.fail(spfCheck, d.thing, d.name, applying, "its TXT records cannot be looked up: %v", err)
+		r.unanswered(spfCheck, d.thing, d.name, d.name, err)
 		return
 	case len(said) == 0:
 		r.warn(spfCheck, d.thing, d.name, declares("spf"), "there is no policy: anybody can send in its name")
@@ -83,7 +96,7 @@ func (r *runner) dmarc(ctx context.Context, d *domain) {
 	said, err := r.saying(ctx, "_dmarc."+d.name, "v=DMARC1")
 	switch {
 	case err != nil:
-		r.fail(dmarcCheck, d.thing, d.name, applying, "the TXT records at _dmarc cannot be looked up: %v", err)
+		r.unanswered(dmarcCheck, d.thing, d.name, "_dmarc."+d.name, err)
 	case len(said) == 0:
 		r.warn(dmarcCheck, d.thing, d.name, declares("dmarc"), "there is no policy: receivers judge by themselves what pretends to be from here")
 	case len(said) > 1:
@@ -129,7 +142,7 @@ func (r *runner) mtaSTS(ctx context.Context, d *domain) {
 	}
 	hosts, err := r.hosts(ctx, d.name)
 	if err != nil {
-		r.fail(mtaSTSCheck, d.thing, d.name, applying, "its MX records cannot be looked up: %v", err)
+		r.unanswered(mtaSTSCheck, d.thing, d.name, d.name, err)
 		return
 	}
 	for _, mx := range hosts {
@@ -187,7 +200,7 @@ func (r *runner) key(ctx context.Context, k *key) {
 	said, err := r.texts(ctx, name)
 	switch {
 	case err != nil:
-		r.fail(dkimCheck, k.thing, name, applying, "its TXT records cannot be looked up: %v", err)
+		r.unanswered(dkimCheck, k.thing, name, name, err)
 	case len(said) == 0:
 		r.fail(dkimCheck, k.thing, name, applying, "the key is not published, so that no signature by it holds")
 	case len(said) > 1:
