@@ -29,8 +29,8 @@ type verifyFlags struct {
 }
 
 func (f *verifyFlags) register(fs *flag.FlagSet) {
-	fs.Var(listFlag{&f.resolvers}, "resolver", "ADDRESS[:PORT]: ask this resolver, and hold what it says of our own records to what is declared; may be given several times. Without: the machine's, for what lies elsewhere alone")
-	fs.Var(listFlag{&f.nameServers}, "nameserver", "PROVIDER=ADDRESS[:PORT]: where the zones of a provider are asked for, where the files do not tell; may be given several times")
+	fs.Var(listFlag{&f.resolvers}, "resolver", "ADDRESS: ask this resolver, at port 53 where it names none, and hold what it says of our own records to what is declared; may be given several times. Without: the machine's, for what lies elsewhere alone")
+	fs.Var(listFlag{&f.nameServers}, "nameserver", "PROVIDER=ADDRESS: where the zones of a provider are asked for, where the files do not tell; may be given several times")
 	fs.Var(listFlag{&f.blacklists}, "dnsbl", "LIST: look whether the servers' addresses are on this list (RFC 5782), as zen.spamhaus.org; may be given several times")
 	fs.StringVar(&f.source, "source", "", "ADDRESS: speak to mail servers from this address of the machine's; they may trust another one")
 	fs.StringVar(&f.caFile, "ca-file", "", "FILE: believe the authorities in this PEM file, and not those of the machine")
