@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xdg-go/scram"
+
 	"github.com/mailform/mailform/providers/embedded/store"
 )
 
@@ -31,14 +33,18 @@ const secretAlphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 // as people copy it from a screen, and what is to be kept of it. A salted SHA-256 is
 // enough: what takes a password that somebody has chosen a slow hash, takes this one
 // its length.
-func NewAppPassword() (secret, hash string, err error) {
+//
+// beside are the verifiers that the account has, of all its passwords. Where they are
+// for SCRAM, or there are none, one for SCRAM comes with it. It has the salt of the
+// others, which is handed out before it is known which password it will be.
+func NewAppPassword(beside []string) (secret string, hashes []string, err error) {
 	raw := make([]byte, 24)
 	salt := make([]byte, saltLength)
 	if _, err := rand.Read(raw); err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	if _, err := rand.Read(salt); err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	var b strings.Builder
 	for i, c := range raw {
@@ -49,7 +55,33 @@ func NewAppPassword() (secret, hash string, err error) {
 	}
 	secret = b.String()
 	digest := sha256.Sum256(append([]byte(secret), salt...))
-	return secret, "{SSHA256}" + base64.StdEncoding.EncodeToString(append(digest[:], salt...)), nil
+	hashes = []string{"{SSHA256}" + base64.StdEncoding.EncodeToString(append(digest[:], salt...))}
+	forSCRAM, ok := scramAmong(beside)
+	switch {
+	case ok:
+		hash, err := hashSCRAM([]byte(secret), []byte(forSCRAM.Salt), forSCRAM.Iters)
+		return secret, append(hashes, hash), err
+	case len(beside) == 0:
+		hash, err := HashSCRAM([]byte(secret))
+		return secret, append(hashes, hash), err
+	}
+	return secret, hashes, nil
+}
+
+// An appVerifier is for SCRAM by an app password.
+type appVerifier struct {
+	stored   scram.StoredCredentials
+	password *store.AppPassword
+}
+
+// verifiersOf are those that app passwords have.
+func verifiersOf(apps []store.AppPassword) (list []appVerifier) {
+	for i := range apps {
+		if c, ok := scramAmong(apps[i].Hashes); ok {
+			list = append(list, appVerifier{c, &apps[i]})
+		}
+	}
+	return list
 }
 
 // appPasswords are those of an account that are good now. Nobody is asked about as

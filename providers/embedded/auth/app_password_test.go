@@ -190,24 +190,37 @@ func TestADirectoryIsNotAskedAboutAnAppPassword(t *testing.T) {
 }
 
 func TestNewAppPassword(t *testing.T) {
-	secret, hash, err := NewAppPassword()
+	secret, hashes, err := NewAppPassword([]string{cheap})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile(`^([a-km-np-z2-9]{4}-){5}[a-km-np-z2-9]{4}$`).MatchString(secret) {
 		t.Errorf("%q is not what people copy", secret)
 	}
-	if ok, err := Verify([]string{hash}, []byte(secret)); !ok || err != nil {
+	if ok, err := Verify(hashes, []byte(secret)); !ok || err != nil {
 		t.Errorf("it is not its own: %t, %v", ok, err)
 	}
-	if ok, err := Verify([]string{hash}, []byte(secret+"a")); ok || err != nil {
+	if ok, err := Verify(hashes, []byte(secret+"a")); ok || err != nil {
 		t.Errorf("another one is it, too: %t, %v", ok, err)
 	}
-	other, _, err := NewAppPassword()
+	other, _, err := NewAppPassword(nil)
 	if err != nil || other == secret {
 		t.Errorf("another one is the same: %v", err)
 	}
-	if strings.Contains(hash, secret) {
-		t.Error("the hash holds the secret")
+	if len(hashes) != 1 || strings.Contains(hashes[0], secret) {
+		t.Errorf("%d verifiers, or the secret itself", len(hashes))
+	}
+	// For SCRAM it has the salt and the count of the others.
+	for name, beside := range map[string][]string{"beside a verifier for SCRAM": {cheap, scramSecret}, "beside nothing": nil} {
+		secret, hashes, err := NewAppPassword(beside)
+		if err != nil || len(hashes) != 2 {
+			t.Fatalf("%s: %d verifiers, %v", name, len(hashes), err)
+		}
+		if ok, err := Verify(hashes[1:], []byte(secret)); !ok || err != nil {
+			t.Errorf("%s: %t, %v", name, ok, err)
+		}
+		if its, _, _ := strings.Cut(hashes[1], ","); beside != nil && !strings.HasPrefix(scramSecret, its+",") {
+			t.Errorf("%s: %s", name, its)
+		}
 	}
 }

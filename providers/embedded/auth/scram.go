@@ -36,6 +36,14 @@ type VerifierLister interface {
 // writes it. Whoever steals it cannot log in by SCRAM, and has to guess the password
 // as from any other hash.
 func HashSCRAM(password []byte) (string, error) {
+	salt := make([]byte, saltLength)
+	if _, err := rand.Read(salt); err != nil {
+		return "", fmt.Errorf("make a salt: %w", err)
+	}
+	return hashSCRAM(password, salt, scramIterations)
+}
+
+func hashSCRAM(password, salt []byte, iterations int) (string, error) {
 	switch {
 	case len(password) == 0:
 		return "", errors.New("the password is empty")
@@ -47,17 +55,13 @@ func HashSCRAM(password []byte) (string, error) {
 		// Without the error: it may show the password.
 		return "", errors.New("the password holds characters that SASL does not permit (RFC 4013)")
 	}
-	salt := make([]byte, saltLength)
-	if _, err := rand.Read(salt); err != nil {
-		return "", fmt.Errorf("make a salt: %w", err)
-	}
-	salted, err := pbkdf2.Key(sha256.New, prepared, salt, scramIterations, sha256.Size)
+	salted, err := pbkdf2.Key(sha256.New, prepared, salt, iterations, sha256.Size)
 	if err != nil {
 		return "", err
 	}
 	stored := sha256.Sum256(keyed(salted, "Client Key"))
 	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("%s%d,%s,%s,%s", SCRAMPrefix, scramIterations, encode(salt), encode(stored[:]), encode(keyed(salted, "Server Key"))), nil
+	return fmt.Sprintf("%s%d,%s,%s,%s", SCRAMPrefix, iterations, encode(salt), encode(stored[:]), encode(keyed(salted, "Server Key"))), nil
 }
 
 // parseSCRAM reads a verifier for SCRAM-SHA-256.
@@ -86,11 +90,17 @@ func parseSCRAM(verifier string) (scram.StoredCredentials, error) {
 
 // scramOf finds the verifier of an account.
 func scramOf(account *store.Account) (scram.StoredCredentials, bool) {
-	if account != nil {
-		for _, h := range account.PasswordHashes {
-			if c, err := parseSCRAM(h); err == nil {
-				return c, true
-			}
+	if account == nil {
+		return scram.StoredCredentials{}, false
+	}
+	return scramAmong(account.PasswordHashes)
+}
+
+// scramAmong finds the verifier for SCRAM among those of a password.
+func scramAmong(hashes []string) (scram.StoredCredentials, bool) {
+	for _, h := range hashes {
+		if c, err := parseSCRAM(h); err == nil {
+			return c, true
 		}
 	}
 	return scram.StoredCredentials{}, false
@@ -187,10 +197,14 @@ type scramLogin struct {
 
 	step    int
 	talk    *scram.ServerConversation
+	talks   []appTalk // the same about each app password
 	keys    throttleKeys
 	claimed *store.Account // who they say they are; nil: nobody
 	proved  bool           // they are
-	trouble error          // of looking for them
+	own     bool           // the account has a password beside its app passwords
+	via     *store.AppPassword
+	apps    []appVerifier
+	trouble error // of looking for them
 }
 
 // maxSCRAM bounds what a client says, in bytes.
@@ -223,12 +237,15 @@ func (x *scramLogin) Next(response []byte) (challenge []byte, done bool, err err
 	return nil, false, ErrResponse
 }
 
+// An appTalk is the exchange as it is where the password is an app password.
+type appTalk struct {
+	talk *scram.ServerConversation
+	via  *store.AppPassword
+}
+
 // first takes the name and hands out the salt.
 func (x *scramLogin) first(response string) ([]byte, error) {
-	server, err := scram.SHA256.NewServer(x.lookUp)
-	if err != nil {
-		return nil, err
-	}
+	nonce := rand.Text() // of all talks
 	flag, _, _ := strings.Cut(response, ",")
 	kind, binds := strings.CutPrefix(flag, "p=")
 	if binds != x.bound {
@@ -237,18 +254,30 @@ func (x *scramLogin) first(response string) ([]byte, error) {
 	}
 	there := channels(x.peer.TLS)
 	binding, ok := there[kind]
-	switch {
-	case binds && !ok:
+	if binds && !ok {
 		return nil, ErrResponse // a type of binding that is not had here
-	case binds:
-		x.talk = server.NewConversationWithChannelBindingRequired(binding)
-	default:
+	}
+	if !binds {
 		// "y" says: I could bind, and you do not offer it. Where we do, somebody in
 		// between has taken it out of the list.
 		for _, b := range there {
 			binding = b
 		}
-		x.talk = server.NewConversationWithChannelBinding(binding)
+	}
+	begin := func(find scram.CredentialLookup) (*scram.ServerConversation, error) {
+		server, err := scram.SHA256.NewServer(find)
+		if err != nil {
+			return nil, err
+		}
+		server.WithNonceGenerator(func() string { return nonce })
+		if binds {
+			return server.NewConversationWithChannelBindingRequired(binding), nil
+		}
+		return server.NewConversationWithChannelBinding(binding), nil
+	}
+	var err error
+	if x.talk, err = begin(x.lookUp); err != nil {
+		return nil, err
 	}
 	challenge, err := x.talk.Step(response)
 	switch {
@@ -258,6 +287,15 @@ func (x *scramLogin) first(response string) ([]byte, error) {
 		return nil, ErrInvalid
 	case err != nil:
 		return nil, ErrResponse
+	}
+	for i, p := range x.apps {
+		other, err := begin(func(string) (scram.StoredCredentials, error) { return p.stored, nil })
+		if err != nil {
+			return nil, err
+		}
+		if same, err := other.Step(response); err == nil && same == challenge {
+			x.talks = append(x.talks, appTalk{other, x.apps[i].password})
+		}
 	}
 	return []byte(challenge), nil
 }
@@ -274,23 +312,44 @@ func (x *scramLogin) lookUp(user string) (scram.StoredCredentials, error) {
 	if x.trouble = x.a.takeTurn(x.ctx, x.keys); x.trouble != nil {
 		return scram.StoredCredentials{}, x.trouble
 	}
-	made := nobody(user, x.like)
-	if c, ok := scramOf(account); err == nil && ok {
-		x.claimed = account
-		return c, nil
+	if err != nil {
+		account = nil
 	}
-	return made, nil
+	apps, err := x.a.appPasswords(x.ctx, account, user)
+	if err != nil {
+		x.trouble = err
+		return scram.StoredCredentials{}, x.trouble
+	}
+	made := nobody(user, x.like)
+	c, ok := scramOf(account)
+	x.apps = verifiersOf(apps)
+	switch {
+	case ok:
+		x.own = true
+	case len(x.apps) > 0:
+		c = x.apps[0].stored // somebody who has no other password
+	default:
+		return made, nil
+	}
+	x.claimed = account
+	return c, nil
 }
 
 // final takes the proof, and gives that of the server.
 func (x *scramLogin) final(response string) ([]byte, error) {
 	challenge, err := x.talk.Step(response)
+	valid := x.own && err == nil && x.talk.Valid()
+	for _, t := range x.talks { // all of them, whichever it is
+		if c, err := t.talk.Step(response); err == nil && t.talk.Valid() && !valid {
+			challenge, valid, x.via = c, true, t.via
+		}
+	}
 	identity := x.talk.AuthzID()
-	if err != nil || !x.talk.Valid() || x.claimed == nil || identity != "" && !strings.EqualFold(identity, x.talk.Username()) {
+	if !valid || x.claimed == nil || identity != "" && !strings.EqualFold(identity, x.talk.Username()) {
 		x.a.throttle.failed(x.keys, x.a.clock.Now())
 		return nil, ErrInvalid
 	}
-	if _, err := permit(x.claimed, x.peer.Service); err != nil {
+	if x.claimed, err = x.a.enter(x.ctx, x.claimed, x.via, x.peer.Service); err != nil {
 		return nil, err
 	}
 	return []byte(challenge), nil

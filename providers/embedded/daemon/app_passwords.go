@@ -104,11 +104,19 @@ func (d *daemon) addAppPassword(ctx context.Context, account *store.Account, r a
 			return refused(fmt.Errorf("the app password would have expired at %s, which is past", r.Expires))
 		}
 	}
-	secret, hash, err := auth.NewAppPassword()
+	others, err := d.store.AppPasswords(ctx, account)
 	if err != nil {
 		return admin.AppPassword{}, err
 	}
-	p.Hashes = []string{hash}
+	beside := slices.Clone(account.PasswordHashes)
+	for _, o := range others {
+		beside = append(beside, o.Hashes...)
+	}
+	secret, hashes, err := auth.NewAppPassword(beside)
+	if err != nil {
+		return admin.AppPassword{}, err
+	}
+	p.Hashes = hashes
 	err = d.store.AddAppPassword(ctx, account, p)
 	switch {
 	case errors.Is(err, store.ErrExists):

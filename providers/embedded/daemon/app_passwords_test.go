@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xdg-go/scram"
+
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/auth"
 	"github.com/mailform/mailform/schema"
@@ -48,15 +50,42 @@ func TestAppPasswordsAtEveryService(t *testing.T) {
 		only := f.appPassword("only "+service, service)
 		for other := range dialects {
 			c := secure(other)
-			if strings.Contains(c.said, "SCRAM") {
-				t.Errorf("%s offers SCRAM, and an app password would fail:\n%s", other, c.said)
-			}
 			want := dialects[other].in
 			got := c.plainly("alice@example.com", only)
 			if in := strings.HasPrefix(got, want); in != (other == service) {
 				t.Errorf("the app password for %s at %s: %q", service, other, got)
 			}
 			c.conn.Close()
+		}
+		bySCRAM := func(password string) string {
+			t.Helper()
+			c := secure(service)
+			defer c.conn.Close()
+			if !strings.Contains(c.said, auth.SCRAMPlus) {
+				t.Errorf("%s does not offer SCRAM, which app passwords have verifiers for:\n%s", service, c.said)
+			}
+			client, err := scram.SHA256.NewClient("alice@example.com", password, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			binding, err := scram.NewTLSExporterBinding(c.tls)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.authenticate(auth.SCRAMPlus, client.NewConversationWithChannelBinding(binding))
+		}
+		if got := bySCRAM(all + "x"); !strings.HasPrefix(got, d.out) {
+			t.Errorf("%s by SCRAM: a wrong one: %q", service, got)
+		}
+		if service != "pop3" {
+			for name, password := range map[string]string{"the password of the account": "secret", "one for all": all, "one for this": only} {
+				if got := bySCRAM(password); !strings.HasPrefix(got, d.in) {
+					t.Errorf("%s by SCRAM: %s: %q", service, name, got)
+				}
+			}
+			if got := bySCRAM(f.appPassword("not "+service, "pop3")); strings.HasPrefix(got, d.in) {
+				t.Errorf("%s by SCRAM: one for something else: %q", service, got)
+			}
 		}
 		c := secure(service)
 		if got := c.plainly("alice@example.com", all+"x"); !strings.HasPrefix(got, d.out) {
@@ -72,7 +101,7 @@ func TestAppPasswordsAtEveryService(t *testing.T) {
 	}
 
 	list, err := f.AppPasswords(t.Context(), "Alice@example.com")
-	if err != nil || len(list) != 5 {
+	if err != nil || len(list) != 8 {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	if p := list[0]; p.Name != "all" || p.Used == "" || p.Created == "" || p.Secret != "" || !slices.Equal(p.Services, schema.AppServices) {
@@ -103,6 +132,24 @@ func TestAppPasswordsAtEveryService(t *testing.T) {
 	}
 }
 
+// Somebody who has app passwords alone logs in by SCRAM, too, and where they are good.
+func TestAppPasswordsAloneBySCRAM(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, map[string][]string{"alice@example.com": nil, "bob@example.com": {verifier(t, "bob's")}})
+	first, second := f.appPassword("first", "pop3"), f.appPassword("second", "imap")
+	for password, in := range map[string]bool{first: false, second: true, "": false, "bob's": false} {
+		c := f.call(t, "imap")
+		c.startTLS(&tls.Config{})
+		client, err := scram.SHA256.NewClient("alice@example.com", password, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.authenticate(auth.SCRAM, client.NewConversation()); strings.HasPrefix(got, c.in) != in {
+			t.Errorf("%q, want to be in: %t", got, in)
+		}
+	}
+}
+
 // One that is declared is the administrator's to take away, and stands before the
 // user's own of its name.
 func TestDeclaredAppPassword(t *testing.T) {
@@ -118,12 +165,13 @@ func TestDeclaredAppPassword(t *testing.T) {
 	text := func(expires string) string {
 		return fmt.Sprintf(`{"user":"alice@example.com","name":"phone","password_hash":[%q],"services":["imap"],"expires":%q}`, hash, expires)
 	}
+	scramToo := true
 	login := func(password string, in bool) *caller {
 		t.Helper()
 		c := f.call(t, "imap")
 		c.startTLS(&tls.Config{})
-		if strings.Contains(c.said, "SCRAM") {
-			t.Errorf("SCRAM is offered:\n%s", c.said)
+		if strings.Contains(c.said, "SCRAM") != scramToo {
+			t.Errorf("SCRAM is offered, or not, and ought to be: %t\n%s", scramToo, c.said)
 		}
 		if got := c.plainly("alice@example.com", password); strings.HasPrefix(got, c.in) != in {
 			t.Errorf("%q", got)
@@ -132,6 +180,7 @@ func TestDeclaredAppPassword(t *testing.T) {
 	}
 	login(own, true)
 	f.must(create("apppassword", "alice@example.com/phone", text("")))
+	scramToo = false // it has no verifier for that
 	login(own, false)
 	login(declared, true)
 	list, err := f.AppPasswords(t.Context(), "")
@@ -146,6 +195,7 @@ func TestDeclaredAppPassword(t *testing.T) {
 	f.must(change("update", "apppassword", "alice@example.com/phone", text("2020-01-01T00:00:00Z")))
 	login(declared, false)
 	f.must(change("delete", "apppassword", "alice@example.com/phone", ""))
+	scramToo = true
 	login(own, true)
 	if list, err := f.AppPasswords(t.Context(), ""); err != nil || len(list) != 1 || list[0].Declared {
 		t.Errorf("%+v, %v", list, err)

@@ -59,14 +59,12 @@ func (s *Store) SCRAM(ctx context.Context) (SCRAM, error) {
 	if err != nil {
 		return have, fmt.Errorf("find accounts without a verifier: %w", err)
 	}
-	var apps int
-	if err := s.read.row(ctx, `SELECT (SELECT COUNT(*) FROM app_password p JOIN account a ON a.id = p.account WHERE a.closed_at = 0 AND a.mail <> ?)
-		+ (SELECT COUNT(*) FROM resource WHERE kind = ?)`, []any{mailDisabled, schema.KindAppPassword}, &apps); err != nil {
-		return have, fmt.Errorf("find app passwords: %w", err)
+	have.Everybody = without == 0
+	if have.Everybody {
+		if have.Everybody, err = s.appsForSCRAM(ctx); err != nil {
+			return have, fmt.Errorf("find app passwords: %w", err)
+		}
 	}
-	// Of several passwords the salt of one cannot be handed out before it is known
-	// which one it will be.
-	have.Everybody = without == 0 && apps == 0
 	if have.Everybody {
 		if have.Key, err = s.secret(ctx, "scram"); err != nil {
 			return SCRAM{}, err
@@ -74,6 +72,68 @@ func (s *Store) SCRAM(ctx context.Context) (SCRAM, error) {
 	}
 	s.directory.setSCRAM(&have, version)
 	return have, nil
+}
+
+// appsForSCRAM reports whether all app passwords have verifiers with the salt and the
+// count of the other passwords of their account: these are handed out before it is
+// known which password it will be.
+func (s *Store) appsForSCRAM(ctx context.Context) (bool, error) {
+	all, begins := true, map[string]string{} // by address
+	look := func(address string, account, app []byte) {
+		var others, its []string
+		if json.Unmarshal(account, &others) != nil || json.Unmarshal(app, &its) != nil {
+			all = false
+			return
+		}
+		want, known := begins[address]
+		if !known {
+			want = scramBeginning(others)
+		}
+		got := scramBeginning(its)
+		if want == "" {
+			want = got // of the first app password, where there is no other
+		}
+		begins[address] = want
+		all = all && got != "" && got == want
+	}
+	err := s.read.rows(ctx, `SELECT a.address, a.hashes, p.hashes FROM app_password p JOIN account a ON a.id = p.account WHERE a.closed_at = 0 AND a.mail <> ? ORDER BY p.account, p.name`,
+		[]any{mailDisabled}, func(r *sql.Rows) error {
+			var address string
+			var account, app []byte
+			err := r.Scan(&address, &account, &app)
+			look(address, account, app)
+			return err
+		})
+	if err != nil || !all {
+		return false, err
+	}
+	err = s.read.rows(ctx, `SELECT a.address, a.hashes, r.attrs FROM resource r JOIN account a ON a.address = r.parent WHERE r.kind = ? AND a.closed_at = 0 AND a.mail <> ? ORDER BY r.key`,
+		[]any{schema.KindAppPassword, mailDisabled}, func(r *sql.Rows) error {
+			var address string
+			var account, text []byte
+			if err := r.Scan(&address, &account, &text); err != nil {
+				return err
+			}
+			var a appPasswordAttrs
+			if json.Unmarshal(text, &a) != nil {
+				return errors.New("a declared one is damaged") // without its text
+			}
+			app, err := json.Marshal(a.PasswordHash)
+			look(address, account, app)
+			return err
+		})
+	return all, err
+}
+
+// scramBeginning is what verifiers for SCRAM that can stand for each other have in
+// common: the count and the salt; empty: there is none.
+func scramBeginning(hashes []string) string {
+	for _, h := range hashes {
+		if f := strings.SplitN(h, ",", 3); strings.HasPrefix(h, scramPrefix) && len(f) == 3 {
+			return f[0] + "," + f[1]
+		}
+	}
+	return ""
 }
 
 func (c *directoryCache) scramNow() (*SCRAM, uint64) {
