@@ -270,37 +270,65 @@ func script(t *testing.T, w *world, ip string, serve func(c net.Conn, br *bufio.
 	w.servers[ip+":25"] = l.Addr().String()
 }
 
-func TestServersThatMisbehave(t *testing.T) {
-	for name, serve := range map[string]func(c net.Conn, br *bufio.Reader){
-		"hang up at once":    func(net.Conn, *bufio.Reader) {},
-		"refuse by greeting": func(c net.Conn, _ *bufio.Reader) { fmt.Fprint(c, "554 no\r\n") },
-		"talk nonsense":      func(c net.Conn, _ *bufio.Reader) { fmt.Fprint(c, "hello?\r\n") },
-		"talk without end": func(c net.Conn, _ *bufio.Reader) {
-			for {
-				if _, err := fmt.Fprint(c, "220-"+strings.Repeat("x", 1000)+"\r\n"); err != nil {
-					return
-				}
+// misbehaving are servers that take no message.
+var misbehaving = map[string]func(c net.Conn, br *bufio.Reader){
+	"hang up at once":    func(net.Conn, *bufio.Reader) {},
+	"refuse by greeting": func(c net.Conn, _ *bufio.Reader) { fmt.Fprint(c, "554 no\r\n") },
+	"talk nonsense":      func(c net.Conn, _ *bufio.Reader) { fmt.Fprint(c, "hello?\r\n") },
+	"talk without end": func(c net.Conn, _ *bufio.Reader) {
+		for {
+			if _, err := fmt.Fprint(c, "220-"+strings.Repeat("x", 1000)+"\r\n"); err != nil {
+				return
 			}
-		},
-		"refuse EHLO and HELO": func(c net.Conn, br *bufio.Reader) {
-			fmt.Fprint(c, "220 x\r\n")
-			for {
-				if _, err := br.ReadString('\n'); err != nil {
-					return
-				}
-				fmt.Fprint(c, "500 what\r\n")
+		}
+	},
+	"refuse EHLO and HELO": func(c net.Conn, br *bufio.Reader) {
+		fmt.Fprint(c, "220 x\r\n")
+		for {
+			if _, err := br.ReadString('\n'); err != nil {
+				return
 			}
-		},
-		"hang up in the middle": func(c net.Conn, br *bufio.Reader) {
-			fmt.Fprint(c, "220 x\r\n")
-			for _, reply := range []string{"250 x", "250 ok", "250 ok", "354 go"} {
-				br.ReadString('\n')
-				fmt.Fprint(c, reply+"\r\n")
-			}
+			fmt.Fprint(c, "500 what\r\n")
+		}
+	},
+	"hang up in the middle": func(c net.Conn, br *bufio.Reader) {
+		fmt.Fprint(c, "220 x\r\n")
+		for _, reply := range []string{"250 x", "250 ok", "250 ok", "354 go"} {
 			br.ReadString('\n')
-		},
-		"say nothing": func(c net.Conn, br *bufio.Reader) { br.ReadString('\n') },
-	} {
+			fmt.Fprint(c, reply+"\r\n")
+		}
+		br.ReadString('\n')
+	},
+	"say nothing": func(c net.Conn, br *bufio.Reader) { br.ReadString('\n') },
+}
+
+// Where there is another server, it has the message right away.
+func TestTheNextServerServes(t *testing.T) {
+	t.Parallel()
+	for name, serve := range misbehaving {
+		if name == "hang up in the middle" { // who knows what it has
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSink(t, nil)
+			w := newWorld()
+			w.mx["far.test"] = []*net.MX{{Host: "b.test.", Pref: 20}, {Host: "a.test.", Pref: 10}}
+			w.host("b.test", "192.0.2.2", s)
+			w.host("a.test", "192.0.2.1", nil)
+			script(t, w, "192.0.2.1", serve)
+			r := newRig(t, w, func(o *Options) { o.Timeouts.Command = 3 * time.Second })
+			r.add("alice@here.test", text, "a@far.test")
+			r.empty()
+			if n := len(s.got()); n != 1 {
+				t.Errorf("the next server has %d messages", n)
+			}
+		})
+	}
+}
+
+func TestServersThatMisbehave(t *testing.T) {
+	for name, serve := range misbehaving {
 		t.Run(name, func(t *testing.T) {
 			w := single(nil)
 			script(t, w, "192.0.2.1", serve)
