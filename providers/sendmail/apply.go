@@ -44,6 +44,9 @@ func (p *Provider) Apply(ctx context.Context, batch []providers.Change, done fun
 	serve := was.running
 	seen := was.index()
 	was.place(batch, seen)
+	if err := was.seeForeign(ctx, batch, seen); err != nil {
+		return err
+	}
 	for i, c := range batch {
 		errs[i] = next.change(c, seen)
 		refused = refused || errs[i] != nil

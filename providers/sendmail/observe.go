@@ -27,7 +27,15 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	if err != nil {
 		return nil, err
 	}
-	return w.located(ctx, scope, w.observed())
+	out := w.observed()
+	if !scope.Part {
+		others, err := w.foreign(ctx, out)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, others...)
+	}
+	return w.located(ctx, scope, out)
 }
 
 // observe is a resource of the ledger with what Sendmail really has of it.
