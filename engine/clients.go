@@ -19,6 +19,9 @@ type MailSetup struct {
 	// AuthorityFile is the file of the authority that signs the server's certificate,
 	// where it is one that the embedded server has made; empty: it is another.
 	AuthorityFile string
+	// Certificate and Key are the files that the server has its certificate from; empty:
+	// from none.
+	Certificate, Key string
 	// Notes are sentences about what stands in the way of using it.
 	Notes []string
 }
@@ -215,6 +218,11 @@ func (d *Description) mailSetup(m expand.MailDomain, first string) (*MailSetup, 
 		doors = append(doors, srv.Doors)
 	}
 	s := &MailSetup{Setup: &clients.Setup{Domain: m.Host, Doors: clients.First(doors...)}}
+	for i := range d.Resources {
+		if r := &d.Resources[i]; r.Kind == schema.KindSetting && r.Address == servers[0]+".setting" {
+			s.Certificate, s.Key = known(r, "tls_certificate"), known(r, "tls_key")
+		}
+	}
 	if target := d.expanded.MailServers[servers[0]].Certificates; target != "" {
 		for i := range d.Resources {
 			if r := &d.Resources[i]; r.Kind == schema.KindProcess && r.Target == target {
@@ -223,4 +231,12 @@ func (d *Description) mailSetup(m expand.MailDomain, first string) (*MailSetup, 
 		}
 	}
 	return s, nil
+}
+
+// known is a text of a resource; empty where it is not known yet.
+func known(r *schema.Resource, name string) string {
+	if v := r.Attrs.GetAttr(name); v.IsKnown() && !v.IsNull() {
+		return v.AsString()
+	}
+	return ""
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
 	"flag"
@@ -11,18 +12,23 @@ import (
 	"slices"
 
 	"github.com/mailform/mailform/engine"
+	"github.com/mailform/mailform/schema/clients"
 )
 
 // clientFormats are those of "mailform clients".
-var clientFormats = []string{"text", "json", "thunderbird", "apple"}
+var clientFormats = []string{"text", "json", "thunderbird", "outlook", "apple", "qr"}
 
 // clients tells how mail programs are set up for a user, a domain, or all domains.
 func (a *app) clients(ctx context.Context, args []string) int {
 	var o operation
 	fs := flag.NewFlagSet("clients", flag.ContinueOnError)
 	varFlags(fs, &o.vars)
-	format := fs.String("format", "text", "text|json|thunderbird|apple: for people, for programs, as autoconfig for Thunderbird and others, or as a profile for iPhones and Macs (.mobileconfig)")
-	out := fs.String("out", "", "FILE: write there, not to standard output")
+	format := fs.String("format", "text", "text|json|thunderbird|outlook|apple|qr: for people, for programs, as autoconfig for Thunderbird and others, as an answer of Autodiscover, as a profile for iPhones and Macs (.mobileconfig), or as a QR code for Thunderbird on a telephone")
+	out := fs.String("out", "", "FILE: write there, not to standard output; a QR code as an image (PNG)")
+	var sign signing
+	fs.BoolVar(&sign.server, "sign", false, "sign the profile for Apple with the certificate that the server has from files")
+	fs.StringVar(&sign.cert, "sign-cert", "", "FILE: sign the profile for Apple with this certificate, in PEM, with its chain")
+	fs.StringVar(&sign.key, "sign-key", "", "FILE: the key of that certificate, in PEM")
 	rest, err := a.parse(fs, args, 1)
 	if err != nil {
 		return usageExit(err)
@@ -33,6 +39,9 @@ func (a *app) clients(ctx context.Context, args []string) int {
 	if len(rest) == 0 && *format != "text" && *format != "json" {
 		return a.fail(fmt.Errorf("mailform clients -format=%s is about one user or one domain: name an address, as alice@example.com, or a domain", *format))
 	}
+	if err := sign.check(*format); err != nil {
+		return a.fail(err)
+	}
 	s, _, d, err := a.described(ctx, &o, "clients")
 	if err != nil {
 		return a.failed(err)
@@ -42,7 +51,10 @@ func (a *app) clients(ctx context.Context, args []string) int {
 	if err != nil {
 		return a.failed(err)
 	}
-	text, err := clientText(setups, *format, len(rest) == 0)
+	text, err := clientText(setups, *format, len(rest) == 0, *out != "")
+	if err == nil && sign.wanted() {
+		text, err = sign.sign(text, setups[0])
+	}
 	if err != nil {
 		return a.failed(err)
 	}
@@ -107,8 +119,9 @@ func readAuthority(path string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// clientText is what is printed of setups; all says that they are those of all domains.
-func clientText(setups []*engine.MailSetup, format string, all bool) ([]byte, error) {
+// clientText is what is printed of setups; all says that they are those of all domains,
+// and file that it goes to a file.
+func clientText(setups []*engine.MailSetup, format string, all, file bool) ([]byte, error) {
 	switch format {
 	case "json":
 		if all {
@@ -117,8 +130,19 @@ func clientText(setups []*engine.MailSetup, format string, all bool) ([]byte, er
 		return indentedJSON(setups[0])
 	case "thunderbird":
 		return setups[0].Thunderbird()
+	case "outlook":
+		return setups[0].Outlook()
 	case "apple":
 		return setups[0].Apple()
+	case "qr":
+		code, err := setups[0].QR()
+		switch {
+		case err != nil:
+			return nil, err
+		case file:
+			return code.PNG(), nil
+		}
+		return []byte(code.Text()), nil
 	}
 	var text []byte
 	for i, s := range setups {
@@ -128,4 +152,41 @@ func clientText(setups []*engine.MailSetup, format string, all bool) ([]byte, er
 		text = append(text, s.Text()...)
 	}
 	return text, nil
+}
+
+// A signing is what signs a profile.
+type signing struct {
+	server    bool // the certificate of the server does
+	cert, key string
+}
+
+func (s *signing) wanted() bool { return s.server || s.cert != "" || s.key != "" }
+
+// check refuses options that do not go together.
+func (s *signing) check(format string) error {
+	switch {
+	case !s.wanted():
+		return nil
+	case format != "apple":
+		return fmt.Errorf("only the profile for Apple is signed: -format=apple, and not %s", format)
+	case s.server && (s.cert != "" || s.key != ""):
+		return errors.New("-sign takes the server's certificate, and -sign-cert another one: give one of them")
+	case !s.server && (s.cert == "" || s.key == ""):
+		return errors.New("-sign-cert and -sign-key belong together: a certificate and its key")
+	}
+	return nil
+}
+
+func (s *signing) sign(profile []byte, setup *engine.MailSetup) ([]byte, error) {
+	certFile, keyFile := s.cert, s.key
+	if s.server {
+		if certFile, keyFile = setup.Certificate, setup.Key; certFile == "" {
+			return nil, errors.New("the server has no certificate from files (a tls block), and nobody knows the one that it makes itself. Name one by -sign-cert and -sign-key")
+		}
+	}
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate to sign with: %w", err)
+	}
+	return clients.Sign(profile, &cert)
 }

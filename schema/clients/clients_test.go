@@ -59,7 +59,7 @@ func samples() map[string]*Setup {
 var formats = map[string]func(*Setup) ([]byte, error){
 	"txt":  func(s *Setup) ([]byte, error) { return []byte(s.Text()), nil },
 	"json": func(s *Setup) ([]byte, error) { return json.MarshalIndent(s, "", "  ") },
-	"xml":  (*Setup).Thunderbird, "mobileconfig": (*Setup).Apple,
+	"xml":  (*Setup).Thunderbird, "mobileconfig": (*Setup).Apple, "outlook.xml": (*Setup).Outlook,
 }
 
 // Each format of each sample is as in testdata. MAILFORM_UPDATE=1 writes it anew.
