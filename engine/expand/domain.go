@@ -208,6 +208,7 @@ func (e *expander) finishDomains() {
 		e.addSPF(d)
 		e.addDMARC(d)
 		e.addDKIM(d)
+		e.addAutoconfig(d)
 		e.addDomainRoutes(d)
 	}
 }

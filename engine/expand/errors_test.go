@@ -705,6 +705,13 @@ user "a" {
   domain = domain.far
   name   = "a"
 }`, summary: "Domain without a server", detail: []string{"domain.far", "user.a"}, at: `domain.far`},
+		"records for mail programs of a domain that we do not serve": {
+			hcl: `
+domain "far" {
+  name = "far.example"
+  mx { host = "mx.elsewhere.net" }
+  autoconfig {}
+}`, summary: "Domain without a server", detail: []string{"domain.far", "record blocks of the type SRV"}, at: `autoconfig`},
 		"a user on a server that does not serve the domain": {
 			hcl: `
 server "other" {

@@ -291,6 +291,14 @@ func MX(preference uint16, exchange Name) string {
 	return strconv.Itoa(int(preference)) + " " + string(exchange)
 }
 
+// SRV is the value of an SRV record (RFC 2782).
+func SRV(priority, weight, port uint16, target Name) string {
+	return fmt.Sprintf("%d %d %d %s", priority, weight, port, target)
+}
+
+// NoSRV is that of one which says that a service is not there (RFC 2782, RFC 6186 §3.4).
+const NoSRV = "0 0 0 ."
+
 // Target is the name that a canonical value of the types MX, NS, CNAME, DNAME
 // and SRV points to. It reports false for other types and for Root.
 func Target(rrtype, value string) (Name, bool) {
