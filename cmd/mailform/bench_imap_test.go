@@ -56,7 +56,7 @@ var imapGoals = []struct {
 // BenchmarkIMAPBeside does the same work at mailform, at Dovecot or Cyrus, which
 // mailform has set up from the same file, and at mailform once more. The worse of
 // mailform's two figures counts. Each peer is a benchmark of its own, so that a run
-// is short.
+// is short. Its table is for docs/benchmarks.md.
 func BenchmarkIMAPBeside(b *testing.B) {
 	peers := map[string]func(*testing.B) string{
 		"Dovecot": func(b *testing.B) string { return mailtest.Dovecot(b).Block() },
