@@ -17,7 +17,7 @@ import (
 	"github.com/mailform/mailform/providers/porttest"
 )
 
-// The queue of the server that takes mail and the store of the one that keeps it move
+// The queue of the server that takes mail, the store of the one that keeps it, and its indexes move
 // to another volume and on, by plans whose applies are killed. No message is lost, and
 // none is there twice: neither those in mailboxes nor one that waits in the queue.
 func TestQueueAndStoreMove(t *testing.T) {
@@ -81,10 +81,10 @@ func (r *real) queueAndStoreMove(volumes string) {
 	}
 	declare := func(n int) {
 		queue, storage := place(n)
-		r.write("main.mf.hcl", strings.Replace(settings, "  smtp { listen", fmt.Sprintf("  queue { path = %q }\n  storage { path = %q }\n  smtp { listen", queue, storage), 1))
+		r.write("main.mf.hcl", strings.Replace(settings, "  smtp { listen", fmt.Sprintf("  queue { path = %q }\n  storage { path = %q }\n  index { path = %q }\n  smtp { listen", queue, storage, storage+"-index"), 1))
 	}
 	declare(0)
-	if out := r.ok("plan"); !strings.Contains(out, "server.main.queue") || !strings.Contains(out, "server.main.storage") || strings.Count(out, "1 message, ") != 2 {
+	if out := r.ok("plan"); !strings.Contains(out, "server.main.queue") || !strings.Contains(out, "server.main.storage") || !strings.Contains(out, "server.main.index") || strings.Count(out, "1 message, ") != 2 {
 		t.Errorf("the plan does not say that one message each is moved: %s", out)
 	}
 	began := time.Now()
