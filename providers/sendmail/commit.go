@@ -216,7 +216,13 @@ func (p *Provider) commitJudge(ctx context.Context, was, next *world) error {
 		}
 	}
 	if was.judging {
-		return nil
+		ok, err := p.answersMaps(ctx)
+		if ok = ok || next.lookup == nil; ok || err != nil {
+			return err
+		}
+		if err := p.judge().End(ctx); err != nil {
+			return err
+		}
 	}
 	return p.judge().Begin(ctx)
 }

@@ -3,9 +3,12 @@ package sendmail
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mailform/mailform/providers/authd"
+	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -62,4 +65,12 @@ func (p *Provider) commitLookup(ctx context.Context, was, next *world) error {
 		return nil
 	}
 	return p.judge().WriteLookup(ctx, was.lookupFile, next.lookup)
+}
+
+// answersMaps reports whether authd has a socket for maps: one that an earlier version of
+// mailform has started has none.
+func (p *Provider) answersMaps(ctx context.Context) (bool, error) {
+	socket := authd.MapSocket(p.file("authd"))
+	entries, err := p.on.List(ctx, filepath.Dir(socket))
+	return slices.ContainsFunc(entries, func(e host.Entry) bool { return e.Name == filepath.Base(socket) }), err
 }
