@@ -29,6 +29,7 @@ func (a *app) apply(ctx context.Context, args []string) int {
 	approve := fs.Bool("auto-approve", false, "do not ask")
 	fs.BoolVar(&o.destroy, "destroy", false, "take everything away, as \"mailform destroy\"")
 	fs.BoolVar(&o.refreshOnly, "refresh-only", false, "only take over into the state what was changed outside of mailform")
+	prove := fs.Bool("verify", false, "afterwards look from outside whether what runs is as the files say, as \"mailform verify\"")
 	fs.Var(waitFlag{&o.wait}, "wait", "wait for the stages that are due later, and carry them out; -wait=2h: no longer than that, else a day")
 	rest, err := a.parse(fs, args, 1)
 	if err != nil {
@@ -37,14 +38,23 @@ func (a *app) apply(ctx context.Context, args []string) int {
 	if o.wait > 0 && (o.destroy || o.refreshOnly) {
 		return a.fail(errors.New("-wait waits for stages, which -destroy and -refresh-only do not have"))
 	}
+	if *prove && (o.destroy || o.json) {
+		return a.fail(errors.New("-verify prints what it finds as text, and there has to be something: it does not go with -json and -destroy; \"mailform verify -json\" prints JSON"))
+	}
 	if err := a.beginEvents(&o); err != nil {
 		return a.fail(err)
 	}
 	defer a.endEvents()
+	code := exitOK
 	if len(rest) == 1 {
-		return a.applySaved(ctx, rest[0], &o)
+		code = a.applySaved(ctx, rest[0], &o)
+	} else {
+		code = a.applyNew(ctx, &o, *approve)
 	}
-	return a.applyNew(ctx, &o, *approve)
+	if code == exitOK && *prove {
+		code = a.prove(ctx, &o)
+	}
+	return code
 }
 
 // destroy is apply -destroy.

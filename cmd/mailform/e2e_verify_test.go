@@ -79,7 +79,9 @@ func TestVerifyFindsWhatIsNotAsTheFilesSay(t *testing.T) {
 	w.port["none"] = porttest.Port(t)
 	text := w.withPorts(quickstart(t))
 	w.write("main.mf.hcl", text)
-	w.ok("apply", "-auto-approve")
+	if out := w.ok("apply", "-auto-approve", "-verify"); !strings.Contains(out, "Apply complete!") || !strings.Contains(out, "\nVerify: ") {
+		t.Errorf("apply -verify prints\n%s", out)
+	}
 	v := w.verify(exitOK, w.probed("alice@example.com")...)
 	if want := []string{"certificate"}; !slices.Equal(v.checks("warn"), want) { // the server has made it itself
 		t.Errorf("warnings: %q", v.with("warn"))

@@ -81,6 +81,42 @@ func (a *app) verify(ctx context.Context, args []string) int {
 	return exitOK
 }
 
+// Others may need a moment after an apply: secondaries that copy a zone, servers that
+// read their settings again.
+const (
+	settling      = 20 * time.Second
+	betweenProofs = 2 * time.Second
+)
+
+// prove is verify after an apply. It looks again while something is not as it has to
+// be yet.
+func (a *app) prove(ctx context.Context, o *operation) int {
+	s, _, d, err := a.described(ctx, o, "verify")
+	if err != nil {
+		return a.failed(err)
+	}
+	if err := s.Close(); err != nil {
+		return a.fail(err)
+	}
+	var f verifyFlags
+	opts, err := f.options(a, d)
+	if err != nil {
+		return a.fail(err)
+	}
+	rep := verify.Run(ctx, opts)
+	for until := time.Now().Add(settling); rep.Failed() && ctx.Err() == nil && time.Now().Before(until); rep = verify.Run(ctx, opts) {
+		a.sleep(ctx, betweenProofs)
+	}
+	fmt.Fprintln(a.stdout)
+	if err := f.report(a, rep); err != nil {
+		return a.fail(err)
+	}
+	if rep.Failed() {
+		return a.fail(errors.New("the plan was applied, and what runs is not as the files say: see above what failed"))
+	}
+	return exitOK
+}
+
 func (f *verifyFlags) options(a *app, d *engine.Description) (verify.Options, error) {
 	o := verify.Options{Resources: d.Resources, NameServers: nameServersOf(d.Config), Resolvers: f.resolvers, Propagation: len(f.resolvers) > 0,
 		Blacklists: f.blacklists, Now: a.now, Timeout: f.timeout}
