@@ -11,4 +11,6 @@
 // server is bounded in size and time, it is asked over TLS or on this machine alone,
 // redirections are not followed, and forged tokens do not have the keys fetched again
 // and again.
+//
+// Why it is so: docs/decisions/2026-11-26-app-passwords-and-tokens.md.
 package bearer
