@@ -6,5 +6,5 @@
 //
 // It is pure: servers, ports and TLS are handed in, as [Door]s. No format holds a
 // password. Connections without TLS are never offered, since no server of
-// mailform takes a password there.
+// mailform takes a password there. docs/decisions/2026-11-26-clients.md has the reasons.
 package clients
