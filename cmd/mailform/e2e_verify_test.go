@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,7 +78,7 @@ func (r *real) verified() {
 func TestVerifyFindsWhatIsNotAsTheFilesSay(t *testing.T) {
 	w := newWorld(t, nil)
 	w.port["none"] = porttest.Port(t)
-	text := w.withPorts(quickstart(t))
+	text := strings.Replace(w.withPorts(quickstart(t)), "  dkim {", "  autoconfig {}\n  dkim {", 1)
 	w.write("main.mf.hcl", text)
 	if out := w.ok("apply", "-auto-approve", "-verify"); !strings.Contains(out, "Apply complete!") || !strings.Contains(out, "\nVerify: ") {
 		t.Errorf("apply -verify prints\n%s", out)
@@ -89,6 +90,14 @@ func TestVerifyFindsWhatIsNotAsTheFilesSay(t *testing.T) {
 	for _, check := range []string{"zone-answers", "zone-serial", "record-served", "spf", "dkim", "dmarc", "message-in", "message-out", "smuggling", "relay"} {
 		if !slices.Contains(v.checks("pass"), check) {
 			t.Errorf("the check %s did not pass", check)
+		}
+	}
+	// Mail programs are led to the ports that there are, and told of those that are not
+	// (RFC 6186 §3.4).
+	for service, want := range map[string]string{"imap": fmt.Sprintf("10 1 %d mail.example.com.", w.port["imap"]), "imaps": "0 0 0 .", "pop3s": "0 0 0 .", "submissions": "0 0 0 ."} {
+		out := w.run(need(t, "dig"), "@127.0.0.1", "-p", fmt.Sprint(w.port["dns"]), "+short", "SRV", "_"+service+"._tcp.example.com")
+		if strings.TrimSpace(out.stdout) != want {
+			t.Errorf("SRV of %s: %v, want %s", service, out, want)
 		}
 	}
 	out := w.run(need(t, "curl"), "-sS", "-u", "alice@example.com:quickstart", "imap://"+w.addr("imap")+"/INBOX", "-X", "SEARCH SUBJECT mailform-verify")
