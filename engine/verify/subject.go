@@ -180,38 +180,64 @@ func (w *world) addRecipients(rs []schema.Resource) {
 	for _, d := range w.domains {
 		byName[d.name] = d
 	}
-	add := func(address string, refused bool) {
+	ways := ways{}
+	for i := range rs {
+		r := &rs[i]
+		switch r.Kind {
+		case schema.KindMailbox:
+			address := text(r, "address")
+			way := ways[address]
+			way.disabled = text(r, "mail") == "disabled"
+			ways[address] = way
+		case schema.KindRoute:
+			address := text(r, "address")
+			way := ways[address]
+			way.disabled = way.disabled || text(r, "type") == "refused"
+			if v := r.Attrs.GetAttr("keep_copy"); v.IsNull() || v.False() {
+				way.members = list(r, "members")
+			}
+			ways[address] = way
+		}
+	}
+	for address := range ways {
 		local, host, _ := cutLast(address)
-		d := byName[host]
-		switch {
+		switch d := byName[host]; {
 		case d == nil:
 		case local == "":
 			d.catchAll = true
-		case refused:
+		case ways.closed(address, deepest):
 			d.refuses = append(d.refuses, address)
 		default:
 			d.accepts = append(d.accepts, address)
 		}
 	}
-	for i := range rs {
-		r := &rs[i]
-		switch r.Kind {
-		case schema.KindMailbox:
-			add(text(r, "address"), text(r, "mail") == "disabled")
-		case schema.KindRoute:
-			if t := text(r, "type"); t == "refused" {
-				add(text(r, "address"), true)
-			} else {
-				add(text(r, "address"), false)
-			}
-		}
-	}
 	for _, d := range w.domains {
 		slices.Sort(d.accepts)
 		slices.Sort(d.refuses)
-		d.accepts, d.refuses = slices.Compact(d.accepts), slices.Compact(d.refuses)
-		d.accepts = slices.DeleteFunc(d.accepts, func(a string) bool { _, no := slices.BinarySearch(d.refuses, a); return no })
 	}
+}
+
+// ways say where mail for addresses goes.
+type ways map[string]struct {
+	disabled bool
+	members  []string // where all of it goes; none: it stays
+}
+
+// deepest is how far one address leads to the next.
+const deepest = 20
+
+// closed reports whether mail for an address comes to disabled users alone.
+func (w ways) closed(address string, depth int) bool {
+	way, ok := w[address]
+	if !ok || way.disabled || len(way.members) == 0 || depth == 0 {
+		return way.disabled
+	}
+	for _, m := range way.members {
+		if !w.closed(m, depth-1) {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) addDoors(r *schema.Resource, address string) {
