@@ -187,7 +187,7 @@ func (w *world) addRecipients(rs []schema.Resource) {
 		case schema.KindMailbox:
 			address := text(r, "address")
 			way := ways[address]
-			way.disabled = text(r, "mail") == "disabled"
+			way.disabled = way.disabled || text(r, "mail") == "disabled"
 			ways[address] = way
 		case schema.KindRoute:
 			address := text(r, "address")

@@ -271,6 +271,8 @@ func TestEachFaultIsFound(t *testing.T) {
 					resource(schema.KindMailbox, "alice@example.com", "user.alice.mailbox", 4, map[string]cty.Value{"address": str("alice@example.com"), "mail": str("enabled"), "protocols": cty.ListValEmpty(cty.String)}),
 					resource(schema.KindMailbox, "off@example.com", "user.off.mailbox", 5, map[string]cty.Value{"address": str("off@example.com"), "mail": str("disabled")}),
 					resource(schema.KindRoute, "closed@example.com", "alias.closed.route", 5, map[string]cty.Value{"address": str("closed@example.com"), "type": str("alias"), "members": strs("off@example.com")}),
+					resource(schema.KindRoute, "gone@example.com", "user.gone.forward", 5, map[string]cty.Value{"address": str("gone@example.com"), "type": str("refused"), "members": cty.ListValEmpty(cty.String)}),
+					resource(schema.KindMailbox, "gone@example.com", "user.gone.mailbox", 5, map[string]cty.Value{"address": str("gone@example.com"), "mail": str("forward")}),
 					resource(schema.KindDKIMKey, "example.com/s1", `domain.example.dkim["s1"]`, 6, map[string]cty.Value{"domain": str("example.com"), "selector": str("s1"), "txt": str(key)}),
 					resource(schema.KindZone, "example.com", "domain.example.zone", 7, map[string]cty.Value{"name": str("example.com.")}),
 					set1("MX", "example.com.", "10 mail.example.com."), set1("A", "mail.example.com.", "127.0.0.1"),
