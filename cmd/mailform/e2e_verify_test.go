@@ -45,7 +45,7 @@ func (v verification) checks(status string) (out []string) {
 // verify runs "mailform verify -json", which is to end with a code.
 func (w *world) verify(code int, args ...string) (v verification) {
 	w.t.Helper()
-	res := w.mailform(append([]string{"verify", "-json"}, args...)...)
+	res := w.mailform(append([]string{"verify", "-json", "-timeout=1m"}, args...)...)
 	if res.code != code {
 		w.t.Fatalf("%v", res)
 	}
