@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/verify"
 	"github.com/miekg/dns"
@@ -56,16 +55,9 @@ func (a *app) verify(ctx context.Context, args []string) int {
 	if _, err := a.parse(fs, args, 0); err != nil {
 		return usageExit(err)
 	}
-	s, _, d, err := a.described(ctx, &o, "verify")
+	opts, err := f.options(ctx, a, &o)
 	if err != nil {
 		return a.failed(err)
-	}
-	if err := s.Close(); err != nil {
-		return a.fail(err)
-	}
-	opts, err := f.options(a, d)
-	if err != nil {
-		return a.fail(err)
 	}
 	a.heedInterrupts()
 	rep := verify.Run(ctx, opts)
@@ -91,17 +83,10 @@ const (
 // prove is verify after an apply. It looks again while something is not as it has to
 // be yet.
 func (a *app) prove(ctx context.Context, o *operation) int {
-	s, _, d, err := a.described(ctx, o, "verify")
+	var f verifyFlags
+	opts, err := f.options(ctx, a, o)
 	if err != nil {
 		return a.failed(err)
-	}
-	if err := s.Close(); err != nil {
-		return a.fail(err)
-	}
-	var f verifyFlags
-	opts, err := f.options(a, d)
-	if err != nil {
-		return a.fail(err)
 	}
 	rep := verify.Run(ctx, opts)
 	for until := time.Now().Add(settling); rep.Failed() && ctx.Err() == nil && time.Now().Before(until); rep = verify.Run(ctx, opts) {
@@ -117,7 +102,16 @@ func (a *app) prove(ctx context.Context, o *operation) int {
 	return exitOK
 }
 
-func (f *verifyFlags) options(a *app, d *engine.Description) (verify.Options, error) {
+// options are what the files and the flags come to. The error is errReported where
+// the files have errors.
+func (f *verifyFlags) options(ctx context.Context, a *app, op *operation) (verify.Options, error) {
+	s, _, d, err := a.described(ctx, op, "verify")
+	if err != nil {
+		return verify.Options{}, err
+	}
+	if err := s.Close(); err != nil {
+		return verify.Options{}, err
+	}
 	o := verify.Options{Resources: d.Resources, NameServers: nameServersOf(d.Config), Resolvers: f.resolvers, Propagation: len(f.resolvers) > 0,
 		Blacklists: f.blacklists, Now: a.now, Timeout: f.timeout}
 	for i, r := range o.Resolvers {

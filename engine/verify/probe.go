@@ -93,17 +93,31 @@ func (r *runner) message(p *Probe, token string) string {
 	}, "\r\n")
 }
 
-// begin opens a connection and comes to where the message is sent.
-func (r *runner) begin(ctx context.Context, d *door, p *Probe) (*line, error) {
+// hello opens a connection to a mail server and begins TLS where that is offered;
+// with must also where it is not, which is an error then.
+func (r *runner) hello(ctx context.Context, d *door, must bool) (*line, error) {
 	l, err := r.dial(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	o, err := l.smtpOffer()
-	if err == nil && o.starttls && !d.tls {
+	if err == nil && !d.tls && (must || o.starttls) {
 		if err = l.upgrade(ctx, d); err == nil {
 			err = l.ehlo(&o)
 		}
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// begin opens a connection and comes to where the message is sent.
+func (r *runner) begin(ctx context.Context, d *door, p *Probe) (*line, error) {
+	l, err := r.hello(ctx, d, false)
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range []string{"MAIL FROM:<" + p.from() + ">", "RCPT TO:<" + p.Address + ">", "DATA"} {
 		if err != nil {
@@ -186,20 +200,11 @@ func (l *line) answers(content string) (first reply, more int, err error) {
 
 // submit hands in nothing: what is asked is whether it could be.
 func (r *runner) submit(ctx context.Context, d *door, p *Probe) error {
-	l, err := r.dial(ctx, d)
+	l, err := r.hello(ctx, d, true)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	o, err := l.smtpOffer()
-	if err == nil && !d.tls {
-		if err = l.upgrade(ctx, d); err == nil {
-			err = l.ehlo(&o)
-		}
-	}
-	if err != nil {
-		return err
-	}
 	login := base64.StdEncoding.EncodeToString([]byte("\x00" + p.Address + "\x00" + p.Password))
 	answer, err := l.smtp("AUTH PLAIN %s", login)
 	if err == nil && answer.code != 235 {

@@ -155,65 +155,64 @@ func refusal(p reply) Status {
 }
 
 func (r *runner) recipient(ctx context.Context, d *door, who string) (p reply, err error) {
-	err = r.talk(ctx, d, "", func(l *line) (err error) {
-		p, err = l.smtp("RCPT TO:<%s>", who)
-		return err
+	err = r.rcpts(ctx, d, []string{who}, 1, func(_ string, said reply) bool {
+		p = said
+		return false
 	})
 	return p, err
+}
+
+// rcpts asks for recipients, so many in one message, and tells of each what is
+// answered, until that is of no more use.
+func (r *runner) rcpts(ctx context.Context, d *door, who []string, inOne int, tell func(who string, p reply) (more bool)) error {
+	for part := range slices.Chunk(who, inOne) {
+		err := r.talk(ctx, d, "", func(l *line) error {
+			for _, who := range part {
+				p, err := l.smtp("RCPT TO:<%s>", who)
+				if err != nil || !tell(who, p) {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each tries the recipients of a domain.
 func (r *runner) each(ctx context.Context, d *door, dom *domain, subject string) {
 	some := sample(dom.accepts, atMost)
 	good, odd := 0, 0
-	for part := range slices.Chunk(some, inOneMessage) {
-		err := r.talk(ctx, d, "", func(l *line) error {
-			for _, who := range part {
-				p, err := l.smtp("RCPT TO:<%s>", who)
-				if err != nil {
-					return err
-				}
-				if p.ok() {
-					good++
-					continue
-				}
-				odd++
-				r.add(recipients, r.whose(who, dom), who+" at "+d.addr, refusal(p), applying, "mail is not accepted: %s", p)
-				if p.code == 421 {
-					return nil
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			r.fail(recipients, dom.thing, subject, "see in the server's log why", "%v", err)
-			return
+	err := r.rcpts(ctx, d, some, inOneMessage, func(who string, p reply) bool {
+		if p.ok() {
+			good++
+			return true
 		}
-	}
+		odd++
+		r.add(recipients, r.whose(who, dom), who+" at "+d.addr, refusal(p), applying, "mail is not accepted: %s", p)
+		return p.code != 421
+	})
 	refused := slices.Clone(sample(dom.refuses, inOneMessage))
 	if !dom.catchAll {
 		refused = append(refused, "mailform-verify-nobody@"+dom.name)
 	}
-	for part := range slices.Chunk(refused, perConnection) {
-		err := r.talk(ctx, d, "", func(l *line) error {
-			for _, who := range part {
-				p, err := l.smtp("RCPT TO:<%s>", who)
-				if err != nil {
-					return err
-				}
-				if p.ok() {
-					odd++
-					r.fail(recipients, r.whose(who, dom), who+" at "+d.addr, applying, "mail for whom there is nobody is accepted: %s", p)
-					continue
-				}
+	if err == nil {
+		err = r.rcpts(ctx, d, refused, perConnection, func(who string, p reply) bool {
+			if p.ok() {
+				odd++
+				r.fail(recipients, r.whose(who, dom), who+" at "+d.addr, applying, "mail for whom there is nobody is accepted: %s", p)
+			} else {
 				good++
 			}
-			return nil
+			return true
 		})
-		if err != nil {
-			r.fail(recipients, dom.thing, subject, "see in the server's log why", "%v", err)
-			return
-		}
+	}
+	if err != nil {
+		r.fail(recipients, dom.thing, subject, "see in the server's log why", "%v", err)
+		return
 	}
 	if good > 0 {
 		of := ""
@@ -248,20 +247,11 @@ func sample(list []string, n int) []string {
 func (r *runner) submits(ctx context.Context, d *door, subject string) {
 	own := r.own(d)
 	open := func(from, to string) (bool, reply, error) {
-		l, err := r.dial(ctx, d)
+		l, err := r.hello(ctx, d, false)
 		if err != nil {
 			return false, reply{}, err
 		}
 		defer l.close()
-		o, err := l.smtpOffer()
-		if err == nil && !d.tls && o.starttls {
-			if err = l.upgrade(ctx, d); err == nil {
-				err = l.ehlo(&o)
-			}
-		}
-		if err != nil {
-			return false, reply{}, err
-		}
 		p, err := l.smtp("MAIL FROM:<%s>", from)
 		if err != nil || !p.ok() {
 			return false, p, err
