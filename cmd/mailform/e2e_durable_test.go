@@ -10,7 +10,8 @@ import (
 )
 
 // The daemon is killed at random instants, with the signal that nothing catches,
-// while mail is sorted and submitted, appended and copied, fetched and deleted.
+// while mail is sorted, submitted and handed on, appended, copied and moved, fetched
+// and deleted.
 // What it has promised is there after each start; make soak does it a hundred times.
 func TestDaemonKilledKeepsItsPromises(t *testing.T) {
 	w, all := newPromising(t)
@@ -30,6 +31,7 @@ func TestDaemonKilledKeepsItsPromises(t *testing.T) {
 		}
 		stop()
 		eventually(t, "the killed daemon is gone", func() bool { return w.pid() == 0 })
+		w.outward.died(t)
 		w.ok("start")
 		// To look costs more than to kill.
 		if times <= shortSoak && round%5 != 4 {
@@ -57,6 +59,7 @@ func TestDaemonOnABrokenDiskKeepsItsPromises(t *testing.T) {
 		"fdatasync,fsync:error=EIO:when=9+7", "pwrite64:error=ENOSPC:when=40+61", "pwrite64:error=EIO:when=25+37",
 	} {
 		w.ok("stop")
+		w.outward.died(t)
 		out := filepath.Join(w.dir, "trace")
 		args := []string{"-f", "-qq", "-o", out, "-e", "inject=" + fault}
 		for _, name := range []string{"mailform.db", "mailform.db-wal"} {
@@ -77,6 +80,7 @@ func TestDaemonOnABrokenDiskKeepsItsPromises(t *testing.T) {
 		}
 		stop()
 		_ = cmd.Wait() // killed with its daemon
+		w.outward.died(t)
 		w.ok("start")
 		w.keepsItsWord(t, all)
 		if t.Failed() {

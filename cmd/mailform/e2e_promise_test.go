@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailform/mailform/schema"
 )
 
 // promises are what one client has been told.
@@ -30,11 +32,12 @@ type promises struct {
 	tried    map[string]bool // all that was asked for
 	kept     map[string]bool // what was promised of it
 	gone     map[string]bool // what was promised to be deleted
+	moved    map[string]bool // what was promised to have been moved
 	deciding [][]string      // deletions together of which nobody knows
 }
 
 func newPromises() *promises {
-	return &promises{tried: map[string]bool{}, kept: map[string]bool{}, gone: map[string]bool{}}
+	return &promises{tried: map[string]bool{}, kept: map[string]bool{}, gone: map[string]bool{}, moved: map[string]bool{}}
 }
 
 func (p *promises) try(id string) { p.note(p.tried, id) }
@@ -167,7 +170,8 @@ const (
 )
 
 // promisees do what clients do to a house in which ida has the sorting script, alice
-// has a mailbox Copies, and the relay takes nothing.
+// has mailboxes Copies, Desk and Filed, the relay takes nothing, and the smarthost for
+// one domain everything.
 var promisees = []promisee{
 	{"mail that is sorted", func(w *world, p *promises, id func() string) {
 		k, ok := talkTo(w.addr("smtp"), nil, "", "220 ", "EHLO x\r\n", "250 ")
@@ -204,7 +208,9 @@ var promisees = []promisee{
 		}
 		var waiting []string
 		for _, e := range entries {
-			waiting = append(waiting, strings.TrimSuffix(e.To, elsewhere))
+			if to, ok := strings.CutSuffix(e.To, elsewhere); ok {
+				waiting = append(waiting, to)
+			}
 		}
 		p.hold(t, "the queue", waiting)
 	}},
@@ -223,6 +229,31 @@ var promisees = []promisee{
 		p.hold(t, "alice's Drafts", w.in(t).subjects("alice@example.com", "Drafts"))
 		p.hold(t, "alice's Copies", w.in(t).subjects("alice@example.com", "Copies"))
 	}},
+	{"MOVE", func(w *world, p *promises, id func() string) {
+		k, ok := talkTo(w.addr("imap"), nil, "", "* OK", "a LOGIN alice@example.com quickstart\r\n", "a OK", "b SELECT Desk\r\n", "b OK")
+		for ok {
+			subject := id()
+			text := "Subject: " + subject + "\r\n\r\nTo be filed.\r\n"
+			p.try(subject)
+			if ok = k.all(fmt.Sprintf("c APPEND Desk {%d+}\r\n%s\r\n", len(text), text), "c OK", "d NOOP\r\n", "d OK"); !ok {
+				break
+			}
+			p.keep(subject)
+			if ok = k.all("e MOVE * Filed\r\n", "e OK"); ok {
+				p.note(p.moved, subject)
+			}
+		}
+		k.close()
+	}, func(t *testing.T, w *world, p *promises) {
+		desk := w.in(t).subjects("alice@example.com", "Desk")
+		p.hold(t, "alice's Desk and Filed together", append(w.in(t).subjects("alice@example.com", "Filed"), desk...))
+		for _, id := range desk {
+			if p.moved[id] {
+				t.Errorf("%q was moved away and is there", id)
+			}
+		}
+	}},
+	{"the queue", sendOutward, func(t *testing.T, w *world, p *promises) { w.outward.hold(t, w.in(t), p) }},
 	{"DELE and QUIT", func(w *world, p *promises, id func() string) {
 		k, ok := talkTo(w.addr("smtp"), nil, "", "220 ", "EHLO x\r\n", "250 ")
 		for range 4 {
@@ -301,10 +332,13 @@ func newPromising(t *testing.T) (*world, map[string]*promises) {
 	t.Helper()
 	w := newHouse(t, "1MiB")
 	w.edit("main.mf.hcl", `["1s", "1s", "1s"]`, `["1h"]`)
+	w.outward = newOutward(t, w)
 	w.edit("main.mf.hcl", `name          = "ida"`, `name          = "ida"`+"\n  sieve         = "+strconv.Quote(sortingScript))
 	w.apply()
-	if got := w.mailbox("alice@example.com", "INBOX").imap("a", "CREATE Copies"); !strings.Contains(got, "a OK") {
-		t.Fatal(got)
+	for _, mailbox := range []string{"Copies", "Desk", "Filed"} {
+		if got := w.mailbox("alice@example.com", "INBOX").imap("a", "CREATE "+mailbox); !strings.Contains(got, "a OK") {
+			t.Fatal(got)
+		}
 	}
 	all := map[string]*promises{}
 	for _, one := range promisees {
@@ -319,21 +353,27 @@ func (w *world) work(all map[string]*promises, round int) (stop func()) {
 	stopped := make(chan struct{})
 	var working sync.WaitGroup
 	for _, one := range promisees {
-		working.Go(func() {
-			n := 0
-			id := func() string {
-				n++
-				return fmt.Sprintf("r%d-n%d", round, n)
-			}
-			for {
-				one.say(w, all[one.name], id)
-				select {
-				case <-stopped:
-					return
-				case <-time.After(10 * time.Millisecond): // nobody may be there
+		clients := 1
+		if one.name == "the queue" {
+			clients = 2 * schema.DefaultConcurrencyPerDestination // so that there is one
+		}
+		for client := range clients {
+			working.Go(func() {
+				n := 0
+				id := func() string {
+					n++
+					return fmt.Sprintf("r%d-c%d-n%d", round, client, n)
 				}
-			}
-		})
+				for {
+					one.say(w, all[one.name], id)
+					select {
+					case <-stopped:
+						return
+					case <-time.After(10 * time.Millisecond): // nobody may be there
+					}
+				}
+			})
+		}
 	}
 	return func() {
 		close(stopped)

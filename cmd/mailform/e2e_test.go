@@ -80,6 +80,8 @@ type world struct {
 	dir  string
 	port map[string]int
 	env  []string
+
+	outward *outwardPeer // where there is one
 }
 
 // The ports that configuration texts in tests name; each world has its own
