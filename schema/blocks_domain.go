@@ -25,8 +25,10 @@ var domainBlock = &BlockType{
 	Attributes: []Attribute{
 		{Name: "name", Type: cty.String, Required: true, Form: FormDomain,
 			Doc: "The domain. International names may be written as they are read."},
+		{Name: "mode", Type: cty.String, Default: cty.StringVal("mail"), Form: oneOf("mail", "none"),
+			Doc: "`\"none\"` for a domain that neither receives nor sends mail: its records say so (null MX, RFC 7505; an SPF policy that lets nobody send; a DMARC policy that rejects; no DKIM key), so that nobody can pretend to be from there. It then has no mx and no users."},
 		{Name: "alias_of", Type: RefType, Refs: []string{"domain"},
-			Doc: "The domain whose users and aliases have an address of the same name here: mail for `alice@` this domain is mail for `alice@` that one, and she may send under both. The block then has no users of its own. `nameserver`, `server`, `directory`, `mx`, `spf`, `dkim`, `dmarc` and `autoconfig` are those of that domain where the block has none. See [alias domains](../mail-server.md#alias-domains)."},
+			Doc: "The domain whose users and aliases have an address of the same name here: mail for `alice@` this domain is mail for `alice@` that one, and she may send under both. The block then has no users of its own. `nameserver`, `server`, `directory`, `mx`, `spf`, `dkim`, `dmarc`, `tls_rpt`, `bimi` and `autoconfig` are those of that domain where the block has none. See [alias domains](../mail-server.md#alias-domains)."},
 		{Name: "nameserver", Type: RefType, Refs: []string{"nameserver"},
 			Doc: "The name server that holds the zone of the domain. Left out: no records are made."},
 		{Name: "server", Type: RefType, Refs: []string{"server"},
@@ -68,11 +70,21 @@ var domainBlock = &BlockType{
 			Attributes: []Attribute{
 				{Name: "policy", Type: cty.String, Required: true, Form: oneOf("none", "quarantine", "reject"), Doc: "For the domain itself."},
 				{Name: "subdomain_policy", Type: cty.String, Form: oneOf("none", "quarantine", "reject"), Doc: "For its subdomains. Left out: the same."},
-				{Name: "rua", Type: cty.DynamicPseudoType, Target: TargetList, OrOne: true, Refs: []string{"user", "alias"}, Form: FormReportAddress, Doc: "Who receives aggregate reports."},
+				{Name: "rua", Type: cty.DynamicPseudoType, Target: TargetList, OrOne: true, Refs: []string{"user", "alias"}, Form: FormReportAddress, Doc: "Who receives aggregate reports. Where that is in another domain of this configuration, that domain's zone says that it takes them (RFC 7489 §7.1)."},
 				{Name: "ruf", Type: cty.DynamicPseudoType, Target: TargetList, OrOne: true, Refs: []string{"user", "alias"}, Form: FormReportAddress, Doc: "Who receives failure reports."},
 				{Name: "pct", Type: cty.Number, Form: FormPercent, Doc: "Share of messages that the policy applies to. Left out: all."},
 				{Name: "adkim", Type: cty.String, Form: oneOf("relaxed", "strict"), Doc: "How closely the DKIM domain has to match. Left out: relaxed."},
 				{Name: "aspf", Type: cty.String, Form: oneOf("relaxed", "strict"), Doc: "How closely the SPF domain has to match. Left out: relaxed."},
+			}},
+		{Type: "tls_rpt", Doc: "Whom other servers tell how the TLS of their mail to the domain went (RFC 8460).",
+			Attributes: []Attribute{
+				{Name: "rua", Type: cty.DynamicPseudoType, Required: true, Target: TargetList, OrOne: true, Refs: []string{"user", "alias"}, Form: FormReportTarget, Doc: "Who receives the reports: mail addresses, or `https:` URLs that take them."},
+			}},
+		{Type: "bimi", Doc: "The picture that mail programs show beside mail from the domain. They ask for a DMARC policy of quarantine or reject for all mail.",
+			Attributes: []Attribute{
+				{Name: "selector", Type: cty.String, Default: cty.StringVal("default"), Form: FormSelector, Doc: "Name of the record, below `_bimi`."},
+				{Name: "logo", Type: cty.String, Required: true, Form: FormHTTPS, Doc: "Where the picture is: SVG (Tiny PS)."},
+				{Name: "evidence", Type: cty.String, Form: FormHTTPS, Doc: "Where the mark certificate for it is. Left out: there is none."},
 			}},
 		{Type: "autoconfig", Doc: "Records by which mail programs set themselves up, where they are told an address and a password: SRV records for reading and sending mail (RFC 6186, RFC 8314), which follow from what the servers of the domain listen on. What they do not offer is said to be not there. Left out: there are none. See [mail programs](../clients.md#in-the-dns).",
 			Attributes: []Attribute{

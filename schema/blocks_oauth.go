@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -57,6 +58,20 @@ func ParseServiceURL(s string) (string, error) {
 	here := err == nil && ip.IsLoopback() || u.Hostname() == "localhost"
 	if u.Scheme != "https" && (u.Scheme != "http" || !here) {
 		return "", errors.New("it does not begin with https://, which only one on this machine need not")
+	}
+	return s, nil
+}
+
+// ParseHTTPS reads the URL of something on the web that everybody can fetch.
+func ParseHTTPS(s string) (string, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "":
+		return "", errors.New("it is no URL of something on the web")
+	case u.Scheme != "https":
+		return "", errors.New("it does not begin with https://")
+	case strings.ContainsAny(s, " ;,"):
+		return "", errors.New("it has a character that has to be written as %20, %3B or %2C")
 	}
 	return s, nil
 }

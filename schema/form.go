@@ -88,6 +88,16 @@ var (
 	FormReportAddress = stringForm("a mail address",
 		"A mail address, with or without `mailto:`.",
 		ParseReportAddress)
+	FormReportTarget = stringForm("where reports go",
+		"A mail address, with or without `mailto:`, or a URL that begins with `https://`.",
+		func(s string) (string, error) {
+			if strings.HasPrefix(s, "https:") {
+				return ParseHTTPS(s)
+			}
+			a, err := ParseReportAddress(s)
+			return a.String(), err
+		})
+	FormHTTPS   = stringForm("a URL on the web", "A URL that begins with `https://`.", ParseHTTPS)
 	FormIP      = stringForm("an IP address", "An IPv4 or IPv6 address: `192.0.2.1`, `2001:db8::1`.", parseIP)
 	FormIPv4    = stringForm("an IPv4 address or network", "`192.0.2.1` or `192.0.2.0/24`.", parseIPv4)
 	FormIPv6    = stringForm("an IPv6 address or network", "`2001:db8::1` or `2001:db8::/32`.", parseIPv6)

@@ -88,6 +88,7 @@ func (e *expander) readDomain(b *block, of *domain) {
 	if !e.readDomainZone(d) {
 		return
 	}
+	e.checkParked(d)
 	e.domains[b], e.byDomain[d.host] = d, d
 	e.domainList = append(e.domainList, d)
 	e.readIgnore(d.zone, s)
@@ -204,10 +205,16 @@ func (e *expander) finishDomains() {
 	}
 	e.addHostRecords()
 	for _, d := range e.domainList {
+		e.addDMARC(d)
+		if d.parked() {
+			e.addParked(d)
+			continue
+		}
 		e.addMX(d)
 		e.addSPF(d)
-		e.addDMARC(d)
 		e.addDKIM(d)
+		e.addTLSReports(d)
+		e.addBIMI(d)
 		e.addAutoconfig(d)
 		e.addDomainRoutes(d)
 	}

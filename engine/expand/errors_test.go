@@ -705,6 +705,34 @@ user "a" {
   domain = domain.far
   name   = "a"
 }`, summary: "Domain without a server", detail: []string{"domain.far", "user.a"}, at: `domain.far`},
+		"a domain without mail that has an MX": {
+			hcl: `
+domain "parked" {
+  name = "parked.example"
+  mode = "none"
+  mx { server = server.main }
+}`, summary: "Mail in a domain without mail", detail: []string{"domain.parked", "Leave out mx"}, at: `mx`},
+		"a user in a domain without mail": {
+			hcl: `
+domain "parked" {
+  name = "parked.example"
+  mode = "none"
+}
+user "a" {
+  domain = domain.parked
+  name   = "a"
+}`, summary: "Mail in a domain without mail", detail: []string{"domain.parked", "no users"}, at: `domain.parked`},
+		"an alias in a domain without mail": {
+			hcl: `
+domain "parked" {
+  name = "parked.example"
+  mode = "none"
+}
+alias "a" {
+  domain  = domain.parked
+  name    = "a"
+  members = ["a@elsewhere.net"]
+}`, summary: "Mail in a domain without mail", detail: []string{"domain.parked", "no aliases"}, at: `domain.parked`},
 		"records for mail programs of a domain that we do not serve": {
 			hcl: `
 domain "far" {

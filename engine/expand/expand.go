@@ -100,6 +100,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e.addAliasRoutes()
 	e.leaveOutClosed()
 	e.readRecords()
+	e.addConsequences()
 	e.addDelegationSigners()
 	e.checkRoutes()
 	e.checkSets()

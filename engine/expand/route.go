@@ -68,10 +68,7 @@ func (e *expander) recipients(v value, parse func(string) (schema.Address, error
 	if f != known {
 		return nil, f
 	}
-	elems := []value{v}
-	if t := v.v.Type(); t.IsTupleType() || t.IsListType() || t.IsSetType() {
-		elems, _ = v.list()
-	}
+	elems := v.elements()
 	out := make([]member, 0, len(elems))
 	for _, el := range elems {
 		m, mf := e.recipient(el, parse)

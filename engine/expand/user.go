@@ -117,6 +117,10 @@ func (e *expander) homeOf(s section, d *domain) (home, bool) {
 		return d.home()
 	}
 	if !d.unsure {
+		if d.parked() {
+			d.errorParked(s.attr("domain"), "users")
+			return home{}, false
+		}
 		s.attr("domain").errorf("Domain without a server",
 			"%s has no server of this configuration that could hold the mailbox of %s. Name one by server, or in an mx block, or a directory that holds its users by directory (%s).", d.addr, s.b.addr, at(d.inst.Range))
 	}
@@ -206,7 +210,9 @@ func (e *expander) readAliases() {
 		entry := e.claimMail(b.mail, b, s.attr("name"), true)
 		home, ok := d.home()
 		if !ok {
-			if !d.unsure {
+			if d.parked() {
+				d.errorParked(s.attr("domain"), "aliases")
+			} else if !d.unsure {
 				s.attr("domain").errorf("Domain without a server",
 					"%s has no server of this configuration that could serve %s. Name one by server, or in an mx block (%s).", d.addr, b.mail, at(d.inst.Range))
 			}

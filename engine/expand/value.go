@@ -114,6 +114,17 @@ func (v value) list() ([]value, fact) {
 	return elems, known
 }
 
+// elements are the elements of a list, or the one value that stands in its place.
+func (v value) elements() []value {
+	if v.fact() == known {
+		if t := v.v.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
+			return []value{v}
+		}
+	}
+	elems, _ := v.list()
+	return elems
+}
+
 func (v value) rng() hcl.Range {
 	path := v.path
 	if v.elem >= 0 {

@@ -255,3 +255,35 @@ func reportURIs(list []string) string {
 
 // DMARCName is the owner of a domain's DMARC record.
 func DMARCName(domain Name) Name { return domain.Under("_dmarc") }
+
+// DMARCReportName is the owner of the record by which a domain that receives reports
+// says that it takes those on another domain (RFC 7489 §7.1). Its text is DMARCReportText.
+func DMARCReportName(of, receiver Name) Name { return receiver.Under(of.Host() + "._report._dmarc") }
+
+// DMARCReportText says that reports on a domain are welcome.
+const DMARCReportText = "v=DMARC1"
+
+// NullMX is the value of the one MX record of a domain that receives no mail (RFC 7505).
+const NullMX = "0 ."
+
+// NoKey is the text of a DKIM record whose key is withdrawn, or never was (RFC 6376 §3.6.1).
+const NoKey = "v=DKIM1; p="
+
+// A BIMI says which picture stands beside a domain's mail. Its record is a TXT record at
+// SELECTOR._bimi below the domain (draft-brand-indicators-for-message-identification).
+type BIMI struct {
+	// Logo and Evidence are https URLs; without Evidence there is no mark certificate.
+	Logo, Evidence string
+}
+
+// Text is the text of the record.
+func (b BIMI) Text() string {
+	text := "v=BIMI1; l=" + b.Logo + ";"
+	if b.Evidence != "" {
+		text += " a=" + b.Evidence + ";"
+	}
+	return text
+}
+
+// BIMIName is the owner of a domain's BIMI record.
+func BIMIName(selector string, domain Name) Name { return domain.Under(selector + "._bimi") }
