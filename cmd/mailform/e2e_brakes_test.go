@@ -60,7 +60,7 @@ func TestBrakesHoldUntilTheyAreConfirmed(t *testing.T) {
 // answering runs mailform with something to read on its standard input.
 func (w *world) answering(stdin string, args ...string) result {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := w.command(ctx, binary, args...)
 	var stdout, stderr strings.Builder

@@ -130,7 +130,7 @@ func (r *runner) checkout() {
 // shell runs a script as the services do: it ends at the first error.
 func (r *runner) shell(script string, env ...string) result {
 	r.ci.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
 	cmd.Dir = r.dir

@@ -79,9 +79,9 @@ func TestNothingIsSmuggledIn(t *testing.T) {
 					send += fmt.Sprintf("BDAT %d LAST\r\n%s", len(content), content)
 				}
 				send += "QUIT\r\n"
-				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()
-				cmd := w.command(ctx, need(t, "nc"), "-N", "-w", "20", "127.0.0.1", strconv.Itoa(w.port["smtp"]))
+				cmd := w.command(ctx, need(t, "nc"), "-N", "-w", "60", "127.0.0.1", strconv.Itoa(w.port["smtp"]))
 				cmd.Stdin = strings.NewReader(send)
 				out, err := cmd.Output()
 				if err != nil && ctx.Err() != nil {

@@ -12,7 +12,7 @@ import (
 // dig asks the world's name server.
 func (w *world) dig(args ...string) string {
 	w.t.Helper()
-	r := w.run(need(w.t, "dig"), append([]string{"@127.0.0.1", "-p", strconv.Itoa(w.port["dns"]), "+norecurse", "+tries=1", "+time=5"}, args...)...)
+	r := w.run(need(w.t, "dig"), append([]string{"@127.0.0.1", "-p", strconv.Itoa(w.port["dns"]), "+norecurse", "+tries=3", "+time=30"}, args...)...)
 	return r.stdout + r.stderr
 }
 

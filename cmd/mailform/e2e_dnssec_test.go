@@ -92,7 +92,7 @@ func (w *world) kill(pid int) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		w.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		// While it ends, its socket still takes calls, and resets them.
 		st, err := w.admin().Status(w.t.Context())
 		if errors.Is(err, admin.ErrNotRunning) || err == nil && st.PID != pid {

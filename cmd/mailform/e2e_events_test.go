@@ -162,7 +162,7 @@ func TestEventsOfALock(t *testing.T) {
 	t.Parallel()
 	schema := eventSchema(t)
 	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	holder := w.command(ctx, binary, "apply", "-no-color") // asks, and holds the lock
 	stdin, err := holder.StdinPipe()
@@ -186,7 +186,7 @@ func TestEventsOfALock(t *testing.T) {
 		}
 		checkEvents(t, schema, r)
 	}
-	waiting := w.command(ctx, binary, "plan", "-json", "-lock-timeout=30s")
+	waiting := w.command(ctx, binary, "plan", "-json", "-lock-timeout=5m")
 	var stdout, stderr bytes.Buffer
 	waiting.Stdout, waiting.Stderr = &stdout, &stderr
 	if err := waiting.Start(); err != nil {
@@ -218,7 +218,7 @@ func TestEventsOfAnInterruptedApply(t *testing.T) {
 	t.Parallel()
 	schema := eventSchema(t)
 	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := w.command(ctx, binary, "apply", "-json", "-auto-approve")
 	begun := &watch{want: `"apply_start"`, seen: make(chan struct{})}

@@ -42,7 +42,7 @@ func TestKilledAtTheFirstStart(t *testing.T) {
 			}
 			killed := 0
 			for round := range dirs {
-				cmd := r.command(context.Background(), binary, "apply", "-auto-approve", "-lock-timeout=1m")
+				cmd := r.command(context.Background(), binary, "apply", "-auto-approve", "-lock-timeout=3m")
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
@@ -66,7 +66,7 @@ func TestKilledAtTheFirstStart(t *testing.T) {
 				}
 			}
 			t.Logf("%d of %d applies were killed", killed, len(dirs))
-			r.ok("apply", "-auto-approve", "-lock-timeout=1m")
+			r.ok("apply", "-auto-approve", "-lock-timeout=3m")
 			r.noChanges()
 			if n, each := started(); n != len(dirs) || fmt.Sprint(each) != strings.Replace(fmt.Sprint(make([]int, len(dirs))), "0", "1", -1) {
 				t.Errorf("of each server there run %v", each)

@@ -195,7 +195,7 @@ func (w *world) trust() *tls.Config {
 func (s *session) secure(config *tls.Config) {
 	s.t.Helper()
 	c := tls.Client(s.c, config)
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := c.Handshake(); err != nil {
@@ -208,7 +208,7 @@ func (s *session) secure(config *tls.Config) {
 // still said.
 func (s *session) ended() string {
 	s.t.Helper()
-	if err := s.c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := s.c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.t.Fatal(err)
 	}
 	var said bytes.Buffer
@@ -274,7 +274,7 @@ func (s *session) literal(tag, cmd string) string {
 	}
 	b := make([]byte, n)
 	for got := 0; got < n; {
-		if err := s.c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		if err := s.c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			s.t.Fatal(err)
 		}
 		m, err := s.r.Read(b[got:])
@@ -310,7 +310,7 @@ func header(message string) string {
 
 // reachable says whether somebody takes connections there.
 func reachable(addr string) bool {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return false
 	}

@@ -45,7 +45,7 @@ func (w *world) forget(pattern string) {
 // after each change.
 func (w *world) revisions() map[string]string {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	rs, err := w.admin().Resources(ctx)
 	if err != nil {

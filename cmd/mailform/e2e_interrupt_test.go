@@ -12,10 +12,11 @@ import (
 )
 
 // startApply starts an apply of many users, and returns when the batch of the
-// mailboxes has been begun. said waits for its end, and is what it has said.
+// mailboxes has been begun. said waits for its end, and is what it has said. What it
+// says meanwhile nobody reads, so that it cannot come to its end before said is called.
 func (w *world) startApply(t *testing.T) (cmd *exec.Cmd, said func() string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd = w.command(ctx, binary, "apply", "-auto-approve")
 	pipe, err := cmd.StderrPipe()
@@ -36,13 +37,9 @@ func (w *world) startApply(t *testing.T) (cmd *exec.Cmd, said func() string) {
 		}
 		stderr.WriteString(line)
 	}
-	rest := make(chan string, 1)
-	go func() {
-		b, _ := io.ReadAll(r) // it ends with the process
-		rest <- string(b)
-	}()
 	return cmd, func() string {
-		stderr.WriteString(<-rest)
+		rest, _ := io.ReadAll(r) // it ends with the process
+		stderr.Write(rest)
 		_ = cmd.Wait() // the exit code says it
 		return stdout.String() + stderr.String()
 	}

@@ -185,12 +185,12 @@ func TestDaemonKilledUnderDeliveryLosesNothing(t *testing.T) {
 
 // sendOne sends one message and reports whether it was answered 250.
 func sendOne(addr, subject string) bool {
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		return false
 	}
 	buf := make([]byte, 4096)
@@ -236,7 +236,7 @@ func TestDaemonKilledUnderMailClientsKeepsItsWord(t *testing.T) {
 					t.Fatal("the connection was cut before the daemon was killed")
 				}
 				want = append(want, id)
-			case <-time.After(30 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("nothing is stored any more")
 			}
 		}
@@ -291,12 +291,12 @@ func countOf(list []string, s string) int {
 // the connection is cut. It reports those whose MOVE was answered OK, and with a
 // leading "?" the one whose fate is open.
 func appendUntilCut(addr, prefix string, done chan<- string) {
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		return
 	}
 	buf := make([]byte, 1<<16)
@@ -334,7 +334,7 @@ func appendUntilCut(addr, prefix string, done chan<- string) {
 // While one apply runs, another says who holds the lock, or waits for it.
 func TestTwoAppliesAtOnce(t *testing.T) {
 	w := newWorld(t, manyUsers(t, 2000))
-	first := w.command(context.Background(), binary, "apply", "-auto-approve", "-lock-timeout=60s")
+	first := w.command(context.Background(), binary, "apply", "-auto-approve", "-lock-timeout=3m")
 	var said strings.Builder
 	first.Stdout, first.Stderr = &said, &said
 	if err := first.Start(); err != nil {
@@ -344,7 +344,7 @@ func TestTwoAppliesAtOnce(t *testing.T) {
 		r := w.mailform("plan")
 		return r.code == 1 && strings.Contains(r.stderr, "state lock") || exited(first)
 	})
-	if r := w.mailform("apply", "-auto-approve", "-lock-timeout=60s"); r.code != 0 {
+	if r := w.mailform("apply", "-auto-approve", "-lock-timeout=3m"); r.code != 0 {
 		t.Errorf("the second apply, waiting: %v", r)
 	}
 	if err := first.Wait(); err != nil {

@@ -80,7 +80,7 @@ func TestTheStoreMovesWithAllMail(t *testing.T) {
 		_ = cmd.Process.Kill() // it may have come to its end
 		_ = cmd.Wait()
 		// A daemon that it was about to begin has its files for an instant.
-		w.ok("apply", "-auto-approve", "-lock-timeout=1m")
+		w.ok("apply", "-auto-approve", "-lock-timeout=3m")
 		w.noChanges()
 		lies([]string{one, two}[i%2])
 		subjects = append(subjects, "after kill "+string(rune('0'+i)))

@@ -109,7 +109,7 @@ func (r *real) queueAndStoreMove(volumes string) {
 		} else if err != nil {
 			t.Errorf("apply %d ended by itself: %v", n, err)
 		}
-		r.ok("apply", "-auto-approve", "-lock-timeout=1m")
+		r.ok("apply", "-auto-approve", "-lock-timeout=3m")
 		r.noChanges()
 		send()
 		queue, _ := place(n)

@@ -16,7 +16,7 @@ func (w *world) askBy(program string, args ...string) string {
 	case "dig":
 		return w.dig(args...)
 	case "kdig":
-		args = append([]string{"@127.0.0.1", "-p", port, "+time=5", "+retry=0", "+norec"}, args...)
+		args = append([]string{"@127.0.0.1", "-p", port, "+time=30", "+retry=2", "+norec"}, args...)
 	case "drill":
 		args = append([]string{"-p", port, "-o", "rd"}, append(args, "@127.0.0.1")...)
 	}

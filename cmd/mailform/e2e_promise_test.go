@@ -103,7 +103,7 @@ var refusal = regexp.MustCompile(`^([45]\d\d |-ERR|[a-z] (NO|BAD) |\* BYE)`)
 // talkTo connects, over TLS where there is a configuration for it, and carries out
 // an exchange of commands and beginnings of answers.
 func talkTo(addr string, config *tls.Config, steps ...string) (*talk, bool) {
-	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return nil, false
 	}

@@ -70,7 +70,7 @@ func (s *sink) count(subject, to string) int {
 }
 
 func (w *world) queued() int64 {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	st, err := w.admin().Status(ctx)
 	if err != nil {

@@ -193,7 +193,7 @@ func TestAPipelineGoesOnWhereAKilledRunnerStopped(t *testing.T) {
 				}
 				third.ok("force-unlock", "-force", id[1])
 			}
-			third.ok("apply", "-auto-approve", "-input=false", "-lock-timeout=60s")
+			third.ok("apply", "-auto-approve", "-input=false", "-lock-timeout=3m")
 			third.noChanges()
 			fourth := p.runner(t)
 			fourth.noChanges()
@@ -235,7 +235,7 @@ func TestOfTwoAppliesOneWaitsOrSaysWhoHoldsTheLock(t *testing.T) {
 			if r := second.mailform("state", "lock"); name != "http" && (r.code != 0 || !strings.Contains(r.stdout, fmt.Sprintf("Process:   %d", holder.cmd.Process.Pid))) {
 				t.Errorf("state lock: %v", r)
 			}
-			waiting := second.start("apply", "-auto-approve", "-lock-timeout=60s")
+			waiting := second.start("apply", "-auto-approve", "-lock-timeout=3m")
 			if _, err := io.WriteString(holder.in, "yes\n"); err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestOfTwoAppliesOneWaitsOrSaysWhoHoldsTheLock(t *testing.T) {
 				}
 				second.ok("force-unlock", "-force", id[1])
 			}
-			second.ok("destroy", "-auto-approve", "-lock-timeout=60s")
+			second.ok("destroy", "-auto-approve", "-lock-timeout=3m")
 			t.Logf("%s: the next one was done %v after the holder was killed", name, time.Since(began).Round(time.Millisecond))
 		})
 	}

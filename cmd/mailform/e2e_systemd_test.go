@@ -170,7 +170,7 @@ func TestSocketActivation(t *testing.T) {
 	// The socket for packets too: the first query starts the daemon and is answered.
 	end = w.background(activate, "-d", "-E", "NOTIFY_SOCKET="+m.socket, "-l", w.addr("dns"), binary, "serve", "-data", "mail")
 	eventually(t, "dig is answered", func() bool {
-		return strings.Contains(w.run(dig, "+short", "+notcp", "+tries=1", "+time=10", "@127.0.0.1", "-p", strconv.Itoa(w.port["dns"]), "example.com", "MX").stdout, "10 mail.example.com.")
+		return strings.Contains(w.run(dig, "+short", "+notcp", "+tries=3", "+time=30", "@127.0.0.1", "-p", strconv.Itoa(w.port["dns"]), "example.com", "MX").stdout, "10 mail.example.com.")
 	})
 	m.hears("READY=1")
 	end()

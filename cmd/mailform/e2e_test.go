@@ -186,7 +186,7 @@ func (w *world) command(ctx context.Context, program string, args ...string) *ex
 // run runs a program to its end.
 func (w *world) run(program string, args ...string) result {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := w.command(ctx, program, args...)
 	var stdout, stderr bytes.Buffer
@@ -253,7 +253,7 @@ func (w *world) admin() *admin.Client {
 
 // pid is the process of the daemon; 0 if none runs.
 func (w *world) pid() int {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	st, err := w.admin().Status(ctx)
 	if err != nil {
@@ -302,7 +302,7 @@ type session struct {
 // dial connects and reads nothing yet.
 func dial(t testing.TB, addr string) *session {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func (s *session) send(line string) {
 // line reads one line.
 func (s *session) line() string {
 	s.t.Helper()
-	if err := s.c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := s.c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.t.Fatal(err)
 	}
 	line, err := s.r.ReadString('\n')

@@ -328,7 +328,7 @@ func TestTheDoorsStayOpenDuringApply(t *testing.T) {
 		defer func() { done <- tries }()
 		for {
 			for _, port := range []string{"smtp", "imap", "pop3", "smtps"} {
-				c, err := net.DialTimeout("tcp", w.addr(port), 5*time.Second)
+				c, err := net.DialTimeout("tcp", w.addr(port), time.Minute)
 				if err != nil {
 					t.Errorf("%s during apply: %v", port, err)
 					return
@@ -366,7 +366,7 @@ func TestAStopSaysGoodbye(t *testing.T) {
 	fresh := dial(t, w.addr("imaps")) // has not begun its handshake
 	start := time.Now()
 	w.ok("stop")
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("the stop took %v", took)
 	}
 	for name, s := range map[string]struct {

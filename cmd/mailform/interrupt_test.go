@@ -16,7 +16,7 @@ import (
 // and the lock with him.
 func TestAnInterruptAtTheQuestion(t *testing.T) {
 	w := newWorld(t, map[string]string{"main.mf.hcl": quickstart(t)})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := w.command(ctx, binary, "apply")
 	in, keepOpen, err := os.Pipe()

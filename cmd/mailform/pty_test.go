@@ -94,7 +94,7 @@ func (x *terminal) say(typed, want string) {
 
 func (x *terminal) expect(from int, want string) {
 	x.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if strings.Contains(x.text(from), want) {
 			return
 		}
@@ -110,7 +110,7 @@ func (x *terminal) end() int {
 	select {
 	case <-done:
 		return x.cmd.ProcessState.ExitCode()
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		x.t.Fatalf("the program does not end; the terminal shows %q", x.text(0))
 		return -1
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -99,9 +100,20 @@ func TestManyErrorsTakeLittleTime(t *testing.T) {
 	for i := range diags {
 		diags[i] = at(src, "a = 1")
 	}
-	start := time.Now()
+	start := ownProcessorTime(t)
 	written(t, src, false, diags)
-	if took := time.Since(start); took > 5*time.Second {
+	if took := ownProcessorTime(t) - start; took > 5*time.Second {
 		t.Errorf("1000 errors took %v to print", took)
 	}
+}
+
+// ownProcessorTime is what the process has used up so far: other than the time of
+// day, it is the same on a busy machine.
+func ownProcessorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -44,7 +44,7 @@ func serve(t *testing.T, users ...authd.User) *authd.Control {
 			t.Error(err)
 		}
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		if conn, err := net.Dial("unix", authd.Socket(dir)); err == nil {
 			conn.Close()
 			return c

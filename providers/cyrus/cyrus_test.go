@@ -234,7 +234,7 @@ func TestServiceIsStartedAndWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Start(t)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if o = find(t, p, schema.KindService, "cyrus"); o.Attrs.GetAttr("running").True() {
 			break
 		}

@@ -244,7 +244,7 @@ func TestService(t *testing.T) {
 	// A listener is opened without a restart.
 	have = apply(t, p, providers.Change{Action: providers.Create, Resource: l})
 	at := l.Attrs.GetAttr("listen").Index(cty.NumberIntVal(0)).AsString()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		c, err := net.Dial("tcp", at)
 		if err == nil {
 			c.Close()

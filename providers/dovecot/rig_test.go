@@ -209,7 +209,7 @@ func (r *rig) deliver(to, subject string, args ...string) (string, bool) {
 // logsIn reports whether a user may read his mail at a URL.
 func (r *rig) logsIn(name, url string, args ...string) bool {
 	r.t.Helper()
-	_, ok := r.run(append([]string{"curl", "-sSk", "--max-time", "30", "-u", name + "@example.com:quickstart", url}, args...)...)
+	_, ok := r.run(append([]string{"curl", "-sSk", "--max-time", "100", "-u", name + "@example.com:quickstart", url}, args...)...)
 	return ok
 }
 
@@ -223,7 +223,7 @@ func (r *rig) messages(name string) string {
 // eventually asks again until cond holds: Dovecot looks once a second at its files.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !cond(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came true: %s", what)
 		}

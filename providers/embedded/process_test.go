@@ -205,12 +205,12 @@ func TestThePathComesFromTheConfiguration(t *testing.T) {
 // accepts reports whether somebody greets at an address.
 func accepts(t *testing.T, address string) bool {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	c, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	greeting := make([]byte, 4)
 	n, _ := c.Read(greeting)
 	return string(greeting[:n]) == "220 "

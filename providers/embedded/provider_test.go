@@ -64,7 +64,7 @@ func newDir(t *testing.T) *dataDir {
 func dirAt(t *testing.T, path string) *dataDir {
 	d := &dataDir{t: t, path: path, version: testVersion}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := embedded.Stop(ctx, path); err != nil {
 			t.Errorf("stop the daemon: %v", err)
@@ -237,7 +237,7 @@ func (d *dataDir) tamper(t *testing.T, r schema.Resource) {
 // it asks again.
 func openStore(t *testing.T, path string) *store.Store {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		st, err := store.Open(t.Context(), path, store.Options{})
 		if err == nil {
 			return st
@@ -271,7 +271,7 @@ func encode(t *testing.T, r schema.Resource) json.RawMessage {
 // eventually asks again until cond holds or the deadline is over.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came true: %s", what)

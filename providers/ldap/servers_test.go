@@ -171,7 +171,7 @@ service anvil {
 		out, err := exec.Command(doveadm, append([]string{"-c", conf}, args...)...).CombinedOutput()
 		return string(out), err
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		out, err := ask("user", "alice@example.com")
 		if err == nil && strings.Contains(out, "quota_rule\t*:bytes=1073741824") {
 			break

@@ -157,7 +157,7 @@ func (c *CyrusInstance) Tool(t testing.TB, name string, args ...string) string {
 // end ends the master and its children, each by its process number.
 func (c *CyrusInstance) end(t testing.TB, signal unix.Signal) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		pids := c.processes(t)
 		if len(pids) == 0 {
 			return

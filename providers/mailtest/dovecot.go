@@ -258,7 +258,7 @@ func (d *DovecotInstance) end(t testing.TB, signal unix.Signal) {
 		}
 	}
 	group := d.processes(pid)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		alive := false
 		for _, p := range group {
 			// One that has ended and is a zombie has closed its sockets; one whose

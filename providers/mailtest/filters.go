@@ -140,7 +140,7 @@ func run(t testing.TB, dir, socket, program string, args ...string) {
 		_ = unix.Kill(-c.Process.Pid, unix.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 		}
 		_ = unix.Kill(-c.Process.Pid, unix.SIGKILL) // and what it leaves behind
 		<-ended

@@ -209,7 +209,7 @@ func (p *PostfixInstance) PID() int {
 }
 
 func (p *PostfixInstance) end(t testing.TB) {
-	for signal, deadline := unix.SIGTERM, time.Now().Add(20*time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for signal, deadline := unix.SIGTERM, time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		pid := p.PID()
 		if pid == 0 {
 			return

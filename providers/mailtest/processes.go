@@ -18,7 +18,7 @@ import (
 // server only after that.
 func EndAll(t testing.TB, dir string) {
 	t.Helper()
-	endAll(t, dir, 20*time.Second)
+	endAll(t, dir, time.Minute)
 }
 
 // endAll asks the processes to end, and does not ask any more after a time.
@@ -34,7 +34,7 @@ func endAll(t testing.TB, dir string, patience time.Duration) {
 		switch late := time.Since(deadline); {
 		case quiet == 2:
 			return
-		case late > 20*time.Second:
+		case late > time.Minute:
 			t.Errorf("processes of %s do not end: %v", dir, pids)
 			return
 		case late > 0:

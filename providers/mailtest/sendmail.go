@@ -126,7 +126,7 @@ func (s *SendmailInstance) PID() int {
 }
 
 func (s *SendmailInstance) end(t testing.TB) {
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		pid := s.PID()
 		if pid == 0 {
 			return

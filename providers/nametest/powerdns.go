@@ -80,5 +80,5 @@ func (s *Server) API(method, path, body string) (*http.Response, error) {
 		return nil, err
 	}
 	r.Header.Set("X-API-Key", APIKey)
-	return (&http.Client{Timeout: 10 * time.Second}).Do(r)
+	return (&http.Client{Timeout: time.Minute}).Do(r)
 }

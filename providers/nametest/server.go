@@ -119,7 +119,7 @@ func (s *Server) Start(t testing.TB) {
 		defer close(ended)
 		_ = cmd.Wait() // it may be told to die
 	}()
-	for deadline := time.Now().Add(30 * time.Second); !s.ready(); {
+	for deadline := time.Now().Add(time.Minute); !s.ready(); {
 		select {
 		case <-ended:
 			t.Fatalf("%s has ended:\n%s", s.cmd.Path, s.Log())
@@ -128,6 +128,7 @@ func (s *Server) Start(t testing.TB) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not answer:\n%s", s.cmd.Path, s.Log())
 		}
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 
@@ -166,7 +167,7 @@ func (s *Server) Update(t testing.TB, zone string, edit func(*dns.Msg)) {
 	m := new(dns.Msg).SetUpdate(dns.Fqdn(zone))
 	edit(m)
 	m.SetTsig(WriteKey, dns.HmacSHA256, 300, time.Now().Unix())
-	c := &dns.Client{Net: "tcp", Timeout: 10 * time.Second, TsigSecret: map[string]string{WriteKey: WriteSecret}}
+	c := &dns.Client{Net: "tcp", Timeout: time.Minute, TsigSecret: map[string]string{WriteKey: WriteSecret}}
 	r, _, err := c.Exchange(m, s.Addr)
 	if err != nil || r.Rcode != dns.RcodeSuccess {
 		t.Fatalf("update %s: %v %v", zone, err, r)
@@ -178,7 +179,7 @@ func (s *Server) Transfer(t testing.TB, zone string) []dns.RR {
 	t.Helper()
 	m := new(dns.Msg).SetAxfr(dns.Fqdn(zone))
 	m.SetTsig(ReadKey, dns.HmacSHA256, 300, time.Now().Unix())
-	tr := &dns.Transfer{TsigSecret: map[string]string{ReadKey: ReadSecret}}
+	tr := &dns.Transfer{DialTimeout: time.Minute, ReadTimeout: time.Minute, TsigSecret: map[string]string{ReadKey: ReadSecret}}
 	in, err := tr.In(m, s.Addr)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +197,7 @@ func (s *Server) Transfer(t testing.TB, zone string) []dns.RR {
 // answers reports whether something answers queries at an address.
 func answers(addr string) bool {
 	m := new(dns.Msg).SetQuestion(".", dns.TypeSOA)
-	c := &dns.Client{Net: "tcp", Timeout: time.Second}
+	c := &dns.Client{Net: "tcp", Timeout: 10 * time.Second}
 	_, _, err := c.Exchange(m, addr)
 	return err == nil
 }

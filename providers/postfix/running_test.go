@@ -92,7 +92,7 @@ func (s *lmtpSink) serve(c net.Conn) {
 func (s *lmtpSink) took(t *testing.T, want ...string) {
 	t.Helper()
 	var have []string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		s.mu.Lock()
 		have = slices.Sorted(slices.Values(s.to))
 		s.mu.Unlock()

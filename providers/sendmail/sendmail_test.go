@@ -135,7 +135,7 @@ func (k *keeper) serve(c net.Conn) {
 // takes expects mail for exactly these, and forgets it.
 func (k *keeper) takes(t *testing.T, want ...string) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		k.mu.Lock()
 		got := slices.Clone(k.got)
@@ -163,7 +163,7 @@ func swaks(t *testing.T, server string, args ...string) string {
 		}
 		t.Skip("SKIPPED: swaks is missing")
 	}
-	out, _ := exec.Command("swaks", append([]string{"--server", server, "--timeout", "20", "--local-interface", "127.0.0.2"}, args...)...).CombinedOutput()
+	out, _ := exec.Command("swaks", append([]string{"--server", server, "--timeout", "60", "--local-interface", "127.0.0.2"}, args...)...).CombinedOutput()
 	return string(out)
 }
 
@@ -171,7 +171,7 @@ func swaks(t *testing.T, server string, args ...string) string {
 // moment after it was told to.
 func waitFor(t *testing.T, addr string) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			_ = c.Close()
 			return

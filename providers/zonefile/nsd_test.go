@@ -72,7 +72,7 @@ zone:
 		_ = cmd.Wait() // it ends with the signal
 	})
 	control := nametest.Need(t, "nsd-control")
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		out, err := exec.Command(control, "-c", n.conf, "status").CombinedOutput()
 		if err == nil {
 			return n

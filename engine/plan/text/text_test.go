@@ -59,7 +59,7 @@ func TestProgressComesSoon(t *testing.T) {
 		select {
 		case more := <-lines:
 			got += more
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("got %q, want %q", got, want)
 		}
 	}

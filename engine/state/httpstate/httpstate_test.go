@@ -99,7 +99,7 @@ func TestOfTwoRunnersOneWaitsOrSaysWhoHoldsTheLock(t *testing.T) {
 	}
 	got := make(chan error, 1)
 	go func() {
-		unlock, err := second.Lock(context.Background(), state.LockInfo{Who: "other"}, 10*time.Second)
+		unlock, err := second.Lock(context.Background(), state.LockInfo{Who: "other"}, time.Minute)
 		if err == nil {
 			err = unlock()
 		}

@@ -115,7 +115,7 @@ func open(t testing.TB, address string) *Backend {
 	t.Helper()
 	b, err := Open(Options{
 		Address: address + "/state", LockAddress: address + "/lock", Username: "runner", Password: "pass word",
-		RetryWait: time.Millisecond, LockPoll: time.Millisecond, Timeout: 10 * time.Second,
+		RetryWait: time.Millisecond, LockPoll: time.Millisecond, Timeout: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)

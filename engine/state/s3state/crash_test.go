@@ -97,7 +97,7 @@ func TestARunnerThatWasKilledIsFollowedByAnother(t *testing.T) {
 		acked = rest(cmd, lines, acked)
 		// Nobody unlocks: the lease passes. The write under way when it died may
 		// have arrived.
-		unlock, err := b.Lock(t.Context(), state.LockInfo{}, 30*time.Second)
+		unlock, err := b.Lock(t.Context(), state.LockInfo{}, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestAServerThatCrashesLosesNothingThatWasAcknowledged(t *testing.T) {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := b.Lock(t.Context(), state.LockInfo{}, 30*time.Second)
+	unlock, err := b.Lock(t.Context(), state.LockInfo{}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

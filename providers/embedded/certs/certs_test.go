@@ -69,7 +69,7 @@ func handshake(t *testing.T, server *tls.Config, client *tls.Config) (tls.Connec
 			return
 		}
 		defer nc.Close()
-		_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = nc.SetDeadline(time.Now().Add(time.Minute))
 		// The client reports how it went.
 		_ = tls.Server(nc, server).Handshake()
 	})
@@ -78,7 +78,7 @@ func handshake(t *testing.T, server *tls.Config, client *tls.Config) (tls.Connec
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if err := nc.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	tc := tls.Client(nc, client)

@@ -146,12 +146,12 @@ func addresses(t *testing.T, n int) []string {
 // greeting is what somebody at an address says; empty: nobody is there.
 func greeting(t *testing.T, address string) string {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	c, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
 		return ""
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	line := make([]byte, 100)
 	n, err := c.Read(line)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -308,7 +308,7 @@ func TestSessionsOutliveTheirSocket(t *testing.T) {
 		t.Error("the service of the session was ended")
 	}
 	r.take(on("main", "imap"))
-	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := c.Read(line); !errors.Is(err, io.EOF) {
 		t.Errorf("when its listener goes the session reads %v, want its end", err)
 	}
@@ -353,7 +353,7 @@ func TestASocketThatWasGivenUpIsOpenedAnew(t *testing.T) {
 	r.take(on("main", "smtp", a[0]))
 	says(t, a[0], "main/smtp mail tls=false")
 	r.fail <- errors.New("out of order")
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for st := r.status(); st[0].Error == ""; st = r.status() {
 		if time.Now().After(deadline) {
 			t.Fatalf("status %+v", st)

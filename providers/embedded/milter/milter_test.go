@@ -547,7 +547,7 @@ func FuzzAnswers(f *testing.F) {
 			there.Close()
 		}()
 		g := &guard{Conn: here}
-		g.allow(time.Now().Add(10*time.Second), 1<<20)
+		g.allow(time.Now().Add(time.Minute), 1<<20)
 		p := &peer{filter: &Filter{Name: "f", OnFailure: Reject}, limit: 1 << 16, log: slog.New(slog.DiscardHandler)}
 		p.macros(client, "ID1", "a@far.test")
 		s, err := gomilter.NewClient("tcp", "", gomilter.WithDialer(given{g})).Session(p.bag)

@@ -29,7 +29,7 @@ func TestCurl(t *testing.T) {
 	curl := func(args ...string) string {
 		t.Helper()
 		out, err := exec.CommandContext(t.Context(), "curl", append([]string{
-			"--silent", "--show-error", "--max-time", "20", "--user", "alice@example.com:secret word",
+			"--silent", "--show-error", "--max-time", "100", "--user", "alice@example.com:secret word",
 		}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("curl %q: %v: %s", args, err, out)
@@ -65,7 +65,7 @@ func TestFetchmail(t *testing.T) {
 	// It exits with 0 where there was new mail, with 1 where there was none.
 	fetch := func(want int, args ...string) {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "fetchmail", append([]string{"--nodetach", "--nosyslog", "--timeout", "20"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), "fetchmail", append([]string{"--nodetach", "--nosyslog", "--timeout", "100"}, args...)...)
 		cmd.Env = append(os.Environ(), "FETCHMAILHOME="+home)
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != want {

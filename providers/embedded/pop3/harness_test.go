@@ -231,7 +231,7 @@ func startOn(t *testing.T, o Options, implicitTLS bool) *fixture {
 // stop ends the server. Only the first call does.
 func (f *fixture) stop() {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := f.srv.Shutdown(ctx); err != nil {
 		f.t.Errorf("Shutdown: %v", err)
@@ -261,7 +261,7 @@ func (f *fixture) dial() *client {
 func newClient(t *testing.T, nc net.Conn) *client {
 	t.Helper()
 	t.Cleanup(func() { nc.Close() })
-	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return &client{t, nc, bufio.NewReader(nc)}
@@ -366,7 +366,7 @@ func (c *client) startTLS(f *fixture) *client {
 // eventually polls until a condition holds.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if cond() {
 			return
 		}

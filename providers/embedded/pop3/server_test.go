@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -393,16 +394,22 @@ func TestTooManyErrorsEndTheConnection(t *testing.T) {
 
 func TestSilentClientsAreCutOff(t *testing.T) {
 	st := newFakeStore(first)
-	f := start(t, st, Options{Limits: Limits{Idle: 50 * time.Millisecond, Greeting: time.Minute}})
-	c := f.login()
-	c.send("DELE 1")
-	c.want("+OK Marked")
-	c.wantEnd()
+	// On a busy machine a client is later than the shortest of these allows.
+	for idle, told := 50*time.Millisecond, ""; told != "+OK Marked\r\n"; idle *= 5 {
+		if idle > time.Minute {
+			t.Fatal("the client never is in time")
+		}
+		f := start(t, st, Options{Limits: Limits{Idle: idle, Greeting: time.Minute}})
+		c := f.login()
+		_, _ = io.WriteString(c.nc, "DELE 1\r\n") // it may have been cut off by now
+		told, _ = c.r.ReadString('\n')
+		c.wantEnd()
+	}
 	eventually(t, "the mailbox is free", func() bool { locked, _ := st.state(); return !locked })
 	if _, expunged := st.state(); len(expunged) > 0 {
 		t.Errorf("deleted: %v", expunged)
 	}
-	f = start(t, st, Options{Limits: Limits{Greeting: 50 * time.Millisecond}})
+	f := start(t, st, Options{Limits: Limits{Greeting: 50 * time.Millisecond}})
 	f.dial().wantEnd()
 }
 
@@ -441,7 +448,7 @@ func TestShutdown(t *testing.T) {
 	stranger, c := f.dial(), f.login()
 	c.send("DELE 1")
 	c.want("+OK Marked")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := f.srv.Shutdown(ctx); err != nil {
 		t.Fatal(err)

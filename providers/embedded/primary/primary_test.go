@@ -84,7 +84,7 @@ func (w *world) start() {
 	wg.Go(func() { w.transfers.Run(running) })
 	w.stop = func() {
 		end()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := errors.Join(w.server.Shutdown(ctx), w.store.Close()); err != nil {
 			w.t.Error(err)
@@ -153,7 +153,7 @@ func (w *world) ask(name string, rrtype uint16) *dns.Msg {
 	w.t.Helper()
 	q := new(dns.Msg).SetQuestion(name, rrtype)
 	q.SetEdns0(1232, true)
-	m, err := dns.Exchange(q, w.addr)
+	m, _, err := (&dns.Client{Timeout: time.Minute}).Exchange(q, w.addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (w *world) copyZone(zone string, serial uint32, key, secret string) ([]dns.
 	} else {
 		q.SetIxfr(zone, serial, "ns.", "h.")
 	}
-	tr := &dns.Transfer{}
+	tr := &dns.Transfer{DialTimeout: time.Minute, ReadTimeout: time.Minute}
 	if key != "" {
 		q.SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
 		tr.TsigSecret = map[string]string{key: secret}
@@ -158,7 +158,7 @@ func TestNobodyElseCopies(t *testing.T) {
 	if rrs, err := w.copyZone("example.com.", 0, "", ""); err != nil || len(rrs) < 10 {
 		t.Errorf("an address that may: %d records (%v)", len(rrs), err)
 	}
-	if m, err := dns.Exchange(new(dns.Msg).SetAxfr("example.com."), w.addr); err != nil || m.Rcode != dns.RcodeRefused {
+	if m, _, err := (&dns.Client{Timeout: time.Minute}).Exchange(new(dns.Msg).SetAxfr("example.com."), w.addr); err != nil || m.Rcode != dns.RcodeRefused {
 		t.Errorf("over UDP: %v (%v)", m, err)
 	}
 }
@@ -166,7 +166,7 @@ func TestNobodyElseCopies(t *testing.T) {
 func TestQueriesWithASignature(t *testing.T) {
 	w := newWorld(t)
 	w.apply(append(exampleCom(), secondary(""))...)
-	c := &dns.Client{TsigSecret: map[string]string{keyName: keySecret}}
+	c := &dns.Client{Timeout: time.Minute, TsigSecret: map[string]string{keyName: keySecret}}
 	q := new(dns.Msg).SetQuestion("example.com.", dns.TypeSOA)
 	q.SetTsig(keyName, dns.HmacSHA256, 300, time.Now().Unix())
 	m, _, err := c.Exchange(q, w.addr)
@@ -198,7 +198,7 @@ func TestQueriesWithASignature(t *testing.T) {
 				t.Fatal(err)
 			}
 			buf := make([]byte, 4096)
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			n, err := conn.Read(buf)
 			m := new(dns.Msg)
 			if err != nil || m.Unpack(buf[:n]) != nil {
@@ -222,7 +222,7 @@ func TestSecondariesAreTold(t *testing.T) {
 	w.apply(append(exampleCom(), secondary(conn.LocalAddr().String()))...)
 	buf := make([]byte, 4096)
 	told := func() (*dns.Msg, net.Addr, []byte) {
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		n, from, err := conn.ReadFrom(buf)
 		m := new(dns.Msg)
 		if err != nil || m.Unpack(buf[:n]) != nil {

@@ -501,7 +501,7 @@ func newRig(t *testing.T, w *world, change func(*Options)) *rig {
 			if err != nil {
 				t.Errorf("run: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the queue does not end")
 		}
 	})

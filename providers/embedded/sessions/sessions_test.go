@@ -23,7 +23,7 @@ func (e echo) Run() {
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			e.c.SetWriteDeadline(time.Now().Add(time.Second))
+			e.c.SetWriteDeadline(time.Now().Add(time.Minute))
 			fmt.Fprintln(e.c, "bye")
 			return
 		}
@@ -67,7 +67,7 @@ func dial(t *testing.T, l net.Listener) *bufio.Reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	return bufio.NewReader(c)
 }
 

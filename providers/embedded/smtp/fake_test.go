@@ -244,7 +244,7 @@ func newRig(t *testing.T, mode Mode, change func(*Options)) *rig {
 	r.srv = New(o)
 	r.addr = r.listen((*Server).Serve)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := r.srv.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -291,7 +291,7 @@ func (r *rig) dial() *talk {
 
 func newTalk(t *testing.T, conn net.Conn) *talk {
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	return &talk{t, conn, bufio.NewReader(conn)}
 }
 
@@ -342,15 +342,20 @@ func (c *talk) send(raw string) {
 // reply reads a whole reply.
 func (c *talk) reply() string {
 	c.t.Helper()
+	got, err := c.tryReply()
+	if err != nil {
+		c.t.Fatalf("no reply: %v (after %q)", err, got)
+	}
+	return got
+}
+
+func (c *talk) tryReply() (string, error) {
 	var b strings.Builder
 	for {
 		line, err := c.br.ReadString('\n')
-		if err != nil {
-			c.t.Fatalf("no reply: %v (after %q)", err, b.String())
-		}
 		b.WriteString(line)
-		if len(line) > 3 && line[3] == ' ' {
-			return b.String()
+		if err != nil || len(line) > 3 && line[3] == ' ' {
+			return b.String(), err
 		}
 	}
 }

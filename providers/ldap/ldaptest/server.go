@@ -231,7 +231,7 @@ func (s *Server) Start(t testing.TB) {
 		defer close(ended)
 		_ = cmd.Wait() // it may be told to die
 	}()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "ldap://"))
 		if err == nil {
 			conn.Close()
@@ -261,7 +261,7 @@ func (s *Server) End(t testing.TB) {
 	_ = s.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-s.ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		s.Kill(t)
 	}
 }
