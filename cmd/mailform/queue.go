@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -95,18 +96,26 @@ func (a *app) queueList(ctx context.Context, args []string) int {
 	tw := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "ID\tSINCE\tSIZE\tFROM\tTO\tNEXT\tATTEMPTS\tLAST ERROR")
 	for _, e := range entries {
-		from, next := e.From, minutes(e.Next)
-		if from == "" {
-			from = "<>"
-		}
-		if e.Held {
-			next = "held"
-		}
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", e.ID, minutes(e.Created), schema.FormatSize(e.Size), from, e.To, next, e.Attempts, e.Error)
+		fmt.Fprintln(tw, strings.Join(e.columns(), "\t"))
 	}
 	tw.Flush()
 	fmt.Fprintf(a.stdout, "\n%s, %s.\n", plan.Count(int64(len(entries)), "message"), plan.Size(size))
 	return exitOK
+}
+
+// columns are what the list has of an entry. Addresses and answers are words of others.
+func (e *queued) columns() []string {
+	from, next := printable([]byte(e.From)), minutes(e.Next)
+	if from == "" {
+		from = "<>"
+	}
+	if e.Held {
+		next = "held"
+	}
+	return []string{
+		fmt.Sprint(e.ID), minutes(e.Created), schema.FormatSize(e.Size), from, printable([]byte(e.To)), next,
+		fmt.Sprint(e.Attempts), strings.ReplaceAll(printable([]byte(e.Error)), "\t", " "),
+	}
 }
 
 func (a *app) queueShow(ctx context.Context, args []string) int {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"flag"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mailform/mailform/providers/embedded/admin"
 )
@@ -45,5 +47,19 @@ func TestWhichEntriesAreMeant(t *testing.T) {
 	}
 	if _, err := (&picked{older: "soon"}).check(now); err == nil {
 		t.Error("-older=soon is a duration")
+	}
+}
+
+// What another server has said may be meant for the terminal of whoever reads it.
+func TestTheQueueIsListedWithoutOthersCommands(t *testing.T) {
+	e := queued{QueueEntry: admin.QueueEntry{To: "a\x1b]0;x\x07@elsewhere.test", Error: "550 5.1.1 no\x1b[2J\tsuch\r\nuser\u009b1m\xff"}}
+	columns := e.columns()
+	for _, column := range columns {
+		if strings.ContainsAny(column, "\x1b\a\t\r\n\u009b") || !utf8.ValidString(column) {
+			t.Errorf("a column is %q", column)
+		}
+	}
+	if last := columns[len(columns)-1]; !strings.HasPrefix(last, "550 5.1.1 no") || !strings.Contains(last, "such") {
+		t.Errorf("the answer is %q", last)
 	}
 }

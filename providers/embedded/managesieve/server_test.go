@@ -29,7 +29,7 @@ func (a anyone) Login(ctx context.Context, address, password, _ string, _ net.Ad
 }
 
 // serve runs a server with alice, who has no script, and bob, who has a declared one.
-func serve(t *testing.T) (*store.Store, string) {
+func serve(t testing.TB, change ...func(*Options)) (*store.Store, string) {
 	t.Helper()
 	ctx := context.Background()
 	s, err := store.Open(ctx, t.TempDir(), store.Options{})
@@ -46,7 +46,11 @@ func serve(t *testing.T) (*store.Store, string) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	srv := New(Options{Hostname: "mail.d.test", Store: s, Auth: anyone{s}})
+	o := Options{Hostname: "mail.d.test", Store: s, Auth: anyone{s}}
+	for _, f := range change {
+		f(&o)
+	}
+	srv := New(o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -130,6 +130,11 @@ func (c *client) hello(ctx context.Context, name string, p *protection) error {
 	if _, err := c.command(220, c.times.Command, "STARTTLS"); err != nil {
 		return &tlsError{tlsrpt.NoSTARTTLS, err}
 	}
+	// Nobody vouches for what was said in the clear behind the 220, whoever said it:
+	// it must not pass for what is said within TLS.
+	if c.text.R.Buffered() > 0 {
+		return &tlsError{tlsrpt.Invalid, errors.New(c.host + " says something between its answer to STARTTLS and TLS")}
+	}
 	if err := c.handshake(ctx, p); err != nil {
 		return err
 	}
@@ -265,18 +270,40 @@ func (c *client) read(command string, expect int, timeout time.Duration) (string
 	}
 	c.conn.SetReadDeadline(time.Now().Add(timeout))
 	c.conn.budget = maxReply
-	code, text, err := c.text.ReadResponse(expect)
-	var pe *textproto.Error
-	if errors.As(err, &pe) && code >= 200 {
-		if code == 421 {
-			c.err = err // RFC 5321 §3.8: it closes the connection
-		}
-		return "", &replyError{command: command, code: code, text: text}
-	}
+	code, text, err := c.reply()
 	if err != nil {
 		return "", c.broken(fmt.Errorf("answer of %s to %s: %w", c.host, command, err))
 	}
-	return text, nil
+	if code == expect || code/10 == expect {
+		return text, nil
+	}
+	re := &replyError{command: command, code: code, text: text}
+	if code == 421 {
+		c.err = re // RFC 5321 §3.8: it closes the connection
+	}
+	return "", re
+}
+
+// reply reads a reply (RFC 5321 §4.2). Where its lines have several codes, the last
+// one counts. net/textproto wants text behind each code, and copies a long reply once
+// for each of its lines.
+func (c *client) reply() (code int, text string, err error) {
+	var lines []string
+	for {
+		line, err := c.text.ReadLine()
+		if err != nil {
+			return 0, "", err
+		}
+		digits, rest := line[:min(3, len(line))], line[min(3, len(line)):]
+		code, err := strconv.ParseUint(digits, 10, 16)
+		if err != nil || code < 200 || code > 599 || rest != "" && rest[0] != ' ' && rest[0] != '-' {
+			return 0, "", fmt.Errorf("%.80q is no reply", line)
+		}
+		lines = append(lines, rest[min(1, len(rest)):])
+		if rest == "" || rest[0] == ' ' {
+			return int(code), strings.Join(lines, "\n"), nil
+		}
+	}
 }
 
 // broken notes that the connection is of no use any more.

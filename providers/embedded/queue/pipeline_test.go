@@ -100,6 +100,16 @@ func TestCommandsGoTogether(t *testing.T) {
 			heard:  []string{mail, a, b, "DATA"},
 			left:   []string{"a@far.test", "b@far.test"},
 		},
+		"codes without text (RFC 5321 §4.2)": {
+			steps: []step{{1, "250\r\n"}, {1, "250 \r\n"}, {1, "250-\r\n250\r\n"}, {1, "354\r\n"}, {6, "250\r\n"}},
+			heard: []string{mail, a, b, "DATA", body},
+		},
+		"several codes in a reply: the last counts": {
+			offers: "PIPELINING",
+			steps:  []step{{4, "250 ok\r\n250-5.1.1 well\r\n550 5.1.1 who\r\n550-x\r\n250 ok\r\n354 go\r\n"}, {6, "250 done\r\n"}},
+			heard:  []string{mail, a, b, "DATA", body},
+			told:   "Final-Recipient: rfc822; a@far.test\r\nAction: failed\r\nStatus: 5.1.1\r\n",
+		},
 		"DATA is put off": {
 			offers: "PIPELINING",
 			steps:  []step{{4, "250 ok\r\n250 ok\r\n250 ok\r\n451 4.3.0 later\r\n"}, {1, "250 ok\r\n"}},

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"strings"
@@ -223,6 +225,40 @@ func TestWhatTLSAHostNeeds(t *testing.T) {
 				t.Errorf("results (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// What stands in the clear behind the answer to STARTTLS is not taken for an answer
+// within TLS, and there is no TLS with whoever has put it there.
+func TestNothingIsInjectedBeforeOutgoingTLS(t *testing.T) {
+	t.Parallel()
+	good, cert := certificate(t, "mx.far.test", time.Date(2024, 1, 1, 1, 0, 0, 0, time.UTC))
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	for _, injected := range []string{"250 injected\r\n", "250-injected\r\n250 SIZE 1\r\n250 ok\r\n250 ok\r\n354 go\r\n250 done\r\n", "x"} {
+		w := single(nil)
+		script(t, w, "192.0.2.1", func(c net.Conn, br *bufio.Reader) {
+			fmt.Fprint(c, "220 x\r\n")
+			for _, reply := range []string{"250-x\r\n250 STARTTLS\r\n", "220 go\r\n" + injected} {
+				if _, err := br.ReadString('\n'); err != nil {
+					return
+				}
+				fmt.Fprint(c, reply)
+			}
+			if err := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{good}}).Handshake(); err == nil {
+				t.Errorf("TLS begins behind %q", injected)
+			}
+		})
+		r := newRig(t, w, func(o *Options) {
+			o.Roots = roots
+			set := o.Settings()
+			set.VerifiedTLS = []string{"far.test"}
+			o.Settings = func() Settings { return set }
+		})
+		r.add("alice@here.test", text, "a@far.test")
+		if es := r.deferred(1); !strings.Contains(es[0].LastErr, "between its answer to STARTTLS and TLS") {
+			t.Errorf("behind %q: %q", injected, es[0].LastErr)
+		}
 	}
 }
 
