@@ -54,7 +54,14 @@ var sendmailProvider = &BlockType{
 				}
 				return ""
 			}},
-		{Attribute: "maildomain.name", As: "the classes `{Mailform}` and `R`"},
+		{Attribute: "smarthost.owner", As: "mailform's `ledger.json`"},
+		{Attribute: "smarthost.host", As: "the value of its rows in the map `mailform/mailertable`, and a mailer for its port"},
+		{Attribute: "smarthost.senders", As: "in the keys of these rows"},
+		{Attribute: "smarthost.recipients", As: "in the keys of these rows"},
+		{Attribute: "smarthost.username", As: "nowhere", Refuses: sendmailLogin},
+		{Attribute: "smarthost.password", As: "nowhere"},
+		{Attribute: "smarthost.tls", As: "STARTTLS where it is offered, with any certificate", Refuses: sendmailTLS},
+		{Attribute: "maildomain.name", As: "the class `{Mailform}`"},
 		{Attribute: "recipient.address", As: "a row of the map `mailform/addresses`"},
 		{Attribute: "recipient.password_hash", As: "verifiers of mailform's `authd`"},
 		{Attribute: "route.address", As: "a row of the map `mailform/addresses`"},
@@ -96,6 +103,23 @@ var sendmailProvider = &BlockType{
 		{Attribute: "service.name", As: "`sendmail`"},
 		{Attribute: "service.running", As: "`sendmail -bd -q1m`, or the unit; mailform's `authd` beside it"},
 	},
+}
+
+// sendmailLogin refuses to log in: the rules that say how are those of the
+// administrator's own access map.
+func sendmailLogin(v cty.Value) string {
+	if v.AsString() != "" {
+		return "does not log in at smarthosts by mailform: AuthInfo in the administrator's access map can say how, and the block then leaves out username and password"
+	}
+	return ""
+}
+
+// sendmailTLS refuses what holds for all that Sendmail sends or for nothing.
+func sendmailTLS(v cty.Value) string {
+	if tls := v.AsString(); tls != "opportunistic" {
+		return fmt.Sprintf("speaks no TLS from the first byte and asks no single server for a good certificate, as tls = %q says (for port 465 by itself)", tls)
+	}
+	return ""
 }
 
 // sendmailPath refuses paths that cannot stand in sendmail.cf as they are.

@@ -239,6 +239,18 @@ shared_folder "b" {
   name   = "b"
 }`, summary: "Server without shared folders", detail: []string{"no shared folders at dovecot", "b@example.org"}, at: "domain.b",
 		},
+		"a smarthost at another server": {
+			hcl: `!provider "sendmail" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [sendmail, dovecot]
+  smarthost {
+    host = "smtp.example.net:587"
+    tls  = "verified"
+  }
+}`, summary: "Setting that the provider does not have", detail: []string{"sendmail", "asks no single server for a good certificate"}, at: `"verified"`,
+		},
 		"tokens at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

@@ -35,6 +35,15 @@ func (e *expander) checkHoldings() {
 	}
 }
 
+// holds reports whether a provider says how its system holds a kind.
+func holds(provider, kind string) bool {
+	p := schema.ProviderByName(provider)
+	return p != nil && slices.ContainsFunc(p.Holds, func(h schema.Holding) bool {
+		k, _ := h.Names()
+		return k == kind
+	})
+}
+
 // limitsOf are the attributes of a kind of which a provider cannot hold all values.
 func limitsOf(provider, kind string) []*schema.Holding {
 	p := schema.ProviderByName(provider)

@@ -63,10 +63,7 @@ func Sendmail(t testing.TB) *SendmailInstance {
 	for name, text := range map[string]string{"sendmail.mc": sendmailSource, "service.switch": "hosts files\naliases files\n", "aliases": "", "relay-domains": "", "local-host-names": ""} {
 		must(t, os.WriteFile(filepath.Join(s.ConfigDir, name), []byte(in.Replace(text)), 0o644))
 	}
-	m4 := exec.Command("m4", filepath.Join(s.ConfigDir, "sendmail.mc"))
-	made, err := m4.Output()
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(s.ConfigDir, "sendmail.cf"), made, 0o644))
+	must(t, os.WriteFile(filepath.Join(s.ConfigDir, "sendmail.cf"), s.M4(t), 0o644))
 	t.Cleanup(func() {
 		s.end(t)
 		EndAll(t, filepath.Dir(s.ConfigDir))
@@ -95,6 +92,7 @@ const sendmailSource = "divert(0)dnl\n" +
 	"define(`confTO_RESOLVER_RETRY',`1')dnl\n" +
 	"define(`confQUEUE_LA',`100')dnl\n" +
 	"define(`confREFUSE_LA',`200')dnl\n" +
+	"FEATURE(`use_cw_file')dnl\n" +
 	"FEATURE(`nocanonify')dnl\n" +
 	"FEATURE(`no_default_msa')dnl\n" +
 	"FEATURE(`accept_unresolvable_domains')dnl\n" +
@@ -104,6 +102,19 @@ const sendmailSource = "divert(0)dnl\n" +
 // Block implements System.
 func (s *SendmailInstance) Block() string {
 	return fmt.Sprintf("provider \"sendmail\" {\n  config_dir  = %q\n  program_dir = %q\n}\n", s.ConfigDir, s.ProgramDir)
+}
+
+// Command is one of Sendmail's programs.
+func (s *SendmailInstance) Command(program string, args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(s.ProgramDir, program), args...)
+}
+
+// M4 is sendmail.cf as m4 makes it of sendmail.mc.
+func (s *SendmailInstance) M4(t testing.TB) []byte {
+	t.Helper()
+	made, err := exec.Command("m4", filepath.Join(s.ConfigDir, "sendmail.mc")).Output()
+	must(t, err)
+	return made
 }
 
 // PID is the process of the daemon; 0: none runs.

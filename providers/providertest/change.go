@@ -19,7 +19,7 @@ func (w *world) changeable() []schema.KindAttribute {
 	var out []schema.KindAttribute
 	for _, a := range w.kind.Attributes {
 		refused := a.Optional && w.sample.Refused[a.Name] != nil && w.sample.Changed[a.Name] == cty.NilVal
-		if !a.Immutable && !a.Computed && !refused && !slices.Contains(w.sample.Alike, a.Name) {
+		if !a.Immutable && !a.Computed && !refused && !slices.Contains(w.sample.Alike, a.Name) && !slices.Contains(w.sample.Single, a.Name) {
 			out = append(out, a)
 		}
 	}

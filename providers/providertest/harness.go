@@ -53,6 +53,8 @@ type Sample struct {
 	// Alike are attributes that a system treats as it does another one that is tried:
 	// that they change is seen in what is odd, where trying each would take too long.
 	Alike []string
+	// Single are attributes of which a system holds one value and refuses all others.
+	Single []string
 	// Odd are resources that a system could get wrong, by what is odd about them:
 	// empty lists, long names, characters that mean something elsewhere.
 	Odd map[string]schema.Resource

@@ -19,7 +19,7 @@ import (
 
 // kinds are those that Sendmail holds.
 var kinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation, schema.KindService,
-	schema.KindLookup, schema.KindMailDomain, schema.KindRecipient, schema.KindRoute}
+	schema.KindLookup, schema.KindSmarthost, schema.KindMailDomain, schema.KindRecipient, schema.KindRoute}
 
 // serviceKey is the key of the one service.
 const serviceKey = "sendmail"

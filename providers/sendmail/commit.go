@@ -128,7 +128,7 @@ func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
 		if f.Exists && maps.Equal(was.live[name], want[name]) && maps.Equal(parseMap(f.Content), want[name]) {
 			continue
 		}
-		if !f.Exists && len(want[name]) == 0 && len(next.ledger.all(schema.KindDelivery)) == 0 {
+		if !f.Exists && len(want[name]) == 0 && (name == mailertable || len(next.ledger.all(schema.KindDelivery)) == 0) {
 			continue
 		}
 		text := mapText(want[name])
@@ -157,7 +157,7 @@ func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
 }
 
 // keepForeign leaves in our maps what somebody else has put there and a plan shows:
-// addresses, and where their mail goes.
+// addresses, where their mail goes, and ways to servers that are none of ours.
 func (w *world) keepForeign(want rows) error {
 	ours, err := w.declaredRows()
 	if err != nil {
@@ -173,6 +173,15 @@ func (w *world) keepForeign(want rows) error {
 			if _, wanted := want[aliases][value]; !wanted {
 				want[aliases][value] = members
 			}
+		}
+	}
+	declared := map[string]bool{}
+	for _, value := range want[mailertable] {
+		declared[value] = true
+	}
+	for key, value := range w.live[mailertable] {
+		if _, wanted := want[mailertable][key]; !wanted && !w.hasSmarthost(value) && !declared[value] {
+			want[mailertable][key] = value
 		}
 	}
 	return nil

@@ -76,6 +76,11 @@ func filter(service, name string, position int64, address string) schema.Resourc
 		"type": str("rspamd"), "address": str(address), "on_failure": str("tempfail"), "timeout": num(60), "junk": list("X-Spam: Yes")})
 }
 
+func smarthost(host string, senders, recipients []string) schema.Resource {
+	return resource(schema.KindSmarthost, "main/"+host, attrs{"owner": str("main"), "host": str(host), "senders": list(senders...), "recipients": list(recipients...),
+		"username": str(""), "password": str(""), "tls": str("opportunistic")})
+}
+
 func service() schema.Resource {
 	return resource(schema.KindService, "sendmail", attrs{"name": str("sendmail"), "running": cty.True})
 }
@@ -102,6 +107,13 @@ func samples() map[string]providertest.Sample {
 		schema.KindListener: {Good: listener("submission", []string{"127.0.0.1:2587"}, []string{"127.0.0.1:2465"}),
 			Changed: attrs{"hostname": str("mx.example.com"), "listen": list("127.0.0.2:2587", "[::1]:2587"), "listen_tls": list()},
 			Refused: map[string][]cty.Value{"service": {str("imap")}, "listen": {list("mail.example.com:25"), list("x")}}},
+		schema.KindSmarthost: {Good: smarthost("smtp.example.net:587", []string{"example.com", "example.org"}, nil),
+			Single:  []string{"username", "password", "tls"},
+			Changed: attrs{"senders": list("example.com"), "recipients": list("a.example", "b.example")},
+			Many: []schema.Resource{smarthost("192.0.2.7:25", nil, []string{"inner.example"}), smarthost("[2001:db8::7]:2525", []string{"example.com"}, []string{"far.example"}),
+				smarthost("all.example.net:25", nil, nil)},
+			Refused: map[string][]cty.Value{"senders": {list("a b"), list("a\tb")}, "recipients": {list("x,y"), list("")}, "username": {str("us")}, "password": {str("secret")},
+				"tls": {str("verified"), str("implicit")}}},
 		schema.KindLookup: providertest.LookupSample(delivery("127.0.0.1:24", "")),
 		schema.KindFilter: {Good: filter("smtp", "spam", 1, "127.0.0.1:11332"),
 			Changed: attrs{"position": num(2), "type": str("milter"), "address": str("[2001:db8::1]:11332"), "on_failure": str("accept"), "timeout": num(5), "junk": list()},

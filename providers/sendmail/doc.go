@@ -10,8 +10,9 @@
 //
 // The directory "mailform" beside sendmail.cf has the maps: addresses (who there
 // is), aliases (who gets the mail of those that are several or elsewhere), senders
-// (who may submit mail in whose name), and the ledger (ledger.go), which knows what
-// was declared. What Sendmail really has is read from sendmail.cf and the maps.
+// (who may submit mail in whose name), mailertable (which mail goes to which
+// smarthost), and the ledger (ledger.go), which knows what was declared. What Sendmail
+// really has is read from sendmail.cf and the maps.
 // A map needs nothing but its making; Sendmail reads its configuration again only
 // where that is another one, and only after it has found it good.
 package sendmail

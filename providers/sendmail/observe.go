@@ -29,7 +29,7 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 	}
 	out := w.observed()
 	if !scope.Part {
-		others, err := w.foreign(ctx, out)
+		others, err := w.foreign(ctx, w.label(scope.Wanted), out)
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +76,13 @@ func (w *world) observed() []providers.Observed {
 		}
 		out = append(out, h.observe("", attrs{Value: schema.KindByName(h.Kind).Object(vals)}))
 	}
+	strange := map[string]string{}
+	for key, value := range w.live[mailertable] {
+		if !w.hasSmarthost(value) {
+			strange[key] = value
+		}
+	}
+	out = append(out, w.foreignSmarthosts(w.label(nil), strange)...)
 	slices.SortFunc(out, func(a, b providers.Observed) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
 	})
@@ -153,13 +160,15 @@ func (w *world) native(h *holding, cf native) (map[string]cty.Value, bool) {
 		vals["running"] = cty.BoolVal(w.running)
 		return vals, true
 	case schema.KindMailDomain:
-		return vals, cf.lines["C{Mailform}"+h.Key] && cf.lines["CR"+h.Key]
+		return vals, cf.lines["C{Mailform}"+h.Key] && (cf.lines[takenLine] || cf.lines["CR"+h.Key])
 	case schema.KindRecipient:
 		_, ok := w.live[addresses][h.Key]
 		vals["password_hash"] = schema.StringList(w.users[h.Key].Verifiers)
 		return vals, ok
 	case schema.KindRoute:
 		return w.routeOf(h)
+	case schema.KindSmarthost:
+		return vals, w.smarthost(h, cf, vals)
 	}
 	return nil, false
 }

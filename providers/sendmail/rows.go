@@ -16,14 +16,16 @@ const (
 	addresses = "addresses" // address, or @domain for all others: the address that it is known by
 	aliases   = "aliases"   // one of those: where its mail goes
 	senders   = "senders"   // sender,user: whether the user may send in that name
+	// sender's domain,recipient's domain: the mailer and the host of a smarthost
+	mailertable = "mailertable"
 )
 
-var mapNames = []string{addresses, aliases, senders}
+var mapNames = []string{addresses, aliases, senders, mailertable}
 
 // rows are the rows of our maps, by map and key.
 type rows map[string]map[string]string
 
-func newRows() rows { return rows{addresses: {}, aliases: {}, senders: {}} }
+func newRows() rows { return rows{addresses: {}, aliases: {}, senders: {}, mailertable: {}} }
 
 // aliasKey is the address that a route is known by: a catch-all has one that no
 // mail can be sent to.
@@ -78,6 +80,8 @@ func (to rows) addRows(kind, key string, a attrs) error {
 		to[senders][key+","+key] = "OK"
 	case schema.KindRoute:
 		return to.addRoute(key, a)
+	case schema.KindSmarthost:
+		return to.addSmarthost(key, a)
 	}
 	return nil
 }

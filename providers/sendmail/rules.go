@@ -49,6 +49,14 @@ func rulesFor(directories []*holding) string {
 	return b.String()
 }
 
+// takenRule is the last one of those by which Sendmail knows whose mail it takes in:
+// that for our domains, and not for their subdomains. In the class R they would be
+// among them, and hosts that are called so could hand in mail for anywhere.
+const (
+	takenRule = "SRcpt_ok\n" + takenLine + "\n"
+	takenLine = "R$+ <@ $={Mailform} >\t$@ RELAY"
+)
+
 // Lines that begin with + are about the directory.
 const rules = `SParseLocal
 R$+ <@ $={Mailform} . >	$1 <@ $2 >

@@ -28,6 +28,7 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			judges = judges || err != nil || a.Str("auth") == "authd"
 		}
 	}
+	ways := newRows()
 	for i := range wanted {
 		r := &wanted[i]
 		a, err := attributes.Check(r.Kind, r.Attrs)
@@ -44,6 +45,11 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 				if err := ldap.Sees(ctx, *l); err != nil {
 					problems = append(problems, providers.Problem{Address: r.Address, Detail: fmt.Sprintf("Sendmail would find no users in the directory: %s.", err)})
 				}
+			}
+		}
+		if r.Kind == schema.KindSmarthost {
+			if err := ways.addSmarthost(r.Key, a); err != nil {
+				problems = append(problems, problem(r.Address, err))
 			}
 		}
 		if r.Kind == schema.KindFilter {

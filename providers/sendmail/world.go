@@ -230,9 +230,12 @@ func (w *world) section() (string, map[string]bool, error) {
 		return "", nil, err
 	}
 	b.WriteString(filters)
-	for _, h := range w.ledger.all(schema.KindMailDomain) { // R: whose mail is taken in
+	domains := w.ledger.all(schema.KindMailDomain)
+	for _, h := range domains {
 		line("C{Mailform}" + h.Key)
-		line("CR" + h.Key)
+	}
+	if len(domains) > 0 {
+		b.WriteString(takenRule)
 	}
 	for _, h := range w.ledger.all(schema.KindDelivery) {
 		text, err := p.deliveryLines(h.attrs, w.mapType, w.ledger.all(schema.KindLookup))
@@ -241,6 +244,11 @@ func (w *world) section() (string, map[string]bool, error) {
 		}
 		b.WriteString(text)
 	}
+	ways, err := w.smarthostLines()
+	if err != nil {
+		return "", nil, err
+	}
+	b.WriteString(ways)
 	if b.Len() == 0 {
 		return "", ports, nil
 	}
