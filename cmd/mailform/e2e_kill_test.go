@@ -296,7 +296,7 @@ func appendUntilCut(addr, prefix string, done chan<- string) {
 		return
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		return
 	}
 	buf := make([]byte, 1<<16)

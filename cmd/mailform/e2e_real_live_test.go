@@ -34,7 +34,7 @@ func (r *real) open() *before {
 func (s *before) alive(t *testing.T) {
 	t.Helper()
 	for _, one := range []*session{s.idle, s.smtp} { // they have waited for long
-		if err := one.c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		if err := one.c.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -107,7 +107,7 @@ func tryRelay(addr, hello, first, from, to string) (string, error) {
 		return "", err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		return "", err
 	}
 	r := bufio.NewReader(c)

@@ -283,7 +283,7 @@ func (w *world) end() {
 // eventually asks again until cond holds or the deadline is over.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for !cond() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came true: %s", what)

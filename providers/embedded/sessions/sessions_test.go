@@ -67,7 +67,7 @@ func dial(t *testing.T, l net.Listener) *bufio.Reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(5 * time.Minute))
 	return bufio.NewReader(c)
 }
 

@@ -291,7 +291,7 @@ func (r *rig) dial() *talk {
 
 func newTalk(t *testing.T, conn net.Conn) *talk {
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	return &talk{t, conn, bufio.NewReader(conn)}
 }
 
