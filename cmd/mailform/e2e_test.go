@@ -50,6 +50,10 @@ func (r binaryRunner) Run() int {
 		fmt.Fprintf(os.Stderr, "build mailform: %v\n%s", err, out)
 		return 1
 	}
+	if err := os.Setenv("SWAKS_OPT_timeout", "180"); err != nil { // seconds; its own 30 are few for a busy machine
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return sharedS3.Exit(sharedPostgres.Exit(r.m.Run()))
 }
 

@@ -41,7 +41,7 @@ func TestTheIndexesMove(t *testing.T) {
 	}
 	deliver := func(subject string) {
 		t.Helper()
-		if out, ok := ask(t, "swaks", "--protocol", "LMTP", "--server", lmtp, "--from", "a@remote.test", "--to", "alice@example.com", "--header", "Subject: "+subject); !ok {
+		if out, ok := ask(t, "swaks", "--timeout", "180", "--protocol", "LMTP", "--server", lmtp, "--from", "a@remote.test", "--to", "alice@example.com", "--header", "Subject: "+subject); !ok {
 			t.Fatalf("LMTP: %s", out)
 		}
 	}

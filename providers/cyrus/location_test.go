@@ -71,7 +71,7 @@ func TestTheMailMoves(t *testing.T) {
 	begin(t, p, listener("imap", list(imap), list()), listener("lmtp", list(lmtp), list()))
 	change(t, p, creates(mailbox("alice@example.com", nil), mailbox("bob@example.com", nil))...)
 	deliver := func(to, subject string) (string, bool) {
-		return ask(t, "swaks", "--protocol", "LMTP", "--server", lmtp, "--from", "a@remote.test", "--to", to, "--header", "Subject: "+subject)
+		return ask(t, "swaks", "--timeout", "180", "--protocol", "LMTP", "--server", lmtp, "--from", "a@remote.test", "--to", to, "--header", "Subject: "+subject)
 	}
 	query := func(user, box, command string) string {
 		t.Helper()

@@ -31,7 +31,7 @@ func TestManageSieve(t *testing.T) {
 		t.Errorf("ida has the scripts %s", got)
 	}
 	for _, subject := range []string{"the lottery", "dinner"} {
-		if out, ok := ask(t, "swaks", "--protocol", "LMTP", "--server", lmtp, "--from", "a@remote.test", "--to", "ida@example.com", "--header", "Subject: "+subject); !ok {
+		if out, ok := ask(t, "swaks", "--timeout", "180", "--protocol", "LMTP", "--server", lmtp, "--from", "a@remote.test", "--to", "ida@example.com", "--header", "Subject: "+subject); !ok {
 			t.Errorf("LMTP: %s", out)
 		}
 	}

@@ -203,7 +203,7 @@ func (r *rig) doveadm(args ...string) string {
 // deliver hands in a message by LMTP.
 func (r *rig) deliver(to, subject string, args ...string) (string, bool) {
 	r.t.Helper()
-	return r.run(append([]string{"swaks", "--protocol", "LMTP", "--server", r.lmtp, "--from", "a@remote.test", "--to", to, "--header", "Subject: " + subject}, args...)...)
+	return r.run(append([]string{"swaks", "--timeout", "180", "--protocol", "LMTP", "--server", r.lmtp, "--from", "a@remote.test", "--to", to, "--header", "Subject: " + subject}, args...)...)
 }
 
 // logsIn reports whether a user may read his mail at a URL.

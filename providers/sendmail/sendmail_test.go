@@ -163,7 +163,7 @@ func swaks(t *testing.T, server string, args ...string) string {
 		}
 		t.Skip("SKIPPED: swaks is missing")
 	}
-	out, _ := exec.Command("swaks", append([]string{"--server", server, "--timeout", "60", "--local-interface", "127.0.0.2"}, args...)...).CombinedOutput()
+	out, _ := exec.Command("swaks", append([]string{"--server", server, "--timeout", "180", "--local-interface", "127.0.0.2"}, args...)...).CombinedOutput()
 	return string(out)
 }
 
