@@ -43,22 +43,8 @@ func Postfix(t testing.TB) *PostfixInstance {
 		}
 		t.Skipf("SKIPPED: Postfix: %v", err)
 	}
-	// Its processes are other users: they have to get in.
-	dir, err := os.MkdirTemp("", "postfix-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &PostfixInstance{Dir: dir, ConfigDir: filepath.Join(dir, "etc"), Log: filepath.Join(dir, "log")}
-	t.Cleanup(func() {
-		p.end(t)
-		EndAll(t, p.Dir)
-		if t.Failed() {
-			if log, err := os.ReadFile(p.Log); err == nil {
-				t.Logf("the log of Postfix ends with: %s", log[max(0, len(log)-3000):])
-			}
-		}
-		_ = os.RemoveAll(dir)
-	})
+	p := newPostfix(t)
+	dir := p.Dir
 	ask := func(name string) string {
 		out, err := exec.Command(postconf, "-d", "-h", name).Output()
 		if err != nil {
@@ -97,6 +83,29 @@ func Postfix(t testing.TB) *PostfixInstance {
 		}
 	}
 	p.settle(t)
+	return p
+}
+
+// newPostfix makes the directory of an instance, and ends whatever runs of it with the
+// test.
+func newPostfix(t testing.TB) *PostfixInstance {
+	t.Helper()
+	// Its processes are other users: they have to get in.
+	dir, err := os.MkdirTemp("", "postfix-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &PostfixInstance{Dir: dir, ConfigDir: filepath.Join(dir, "etc"), Log: filepath.Join(dir, "log")}
+	t.Cleanup(func() {
+		p.end(t)
+		EndAll(t, p.Dir)
+		if t.Failed() {
+			if log, err := os.ReadFile(p.Log); err == nil {
+				t.Logf("the log of Postfix ends with: %s", log[max(0, len(log)-3000):])
+			}
+		}
+		_ = os.RemoveAll(dir)
+	})
 	return p
 }
 

@@ -29,7 +29,7 @@ var derivedNames = []string{
 	"myhostname", "proxy_interfaces", "message_size_limit", "mailbox_size_limit", "smtpd_tls_chain_files", "smtpd_tls_security_level", "relayhost",
 	"minimal_backoff_time", "maximal_backoff_time", "queue_run_delay", "maximal_queue_lifetime", "bounce_queue_lifetime", "smtpd_relay_restrictions",
 	queueParameter, "virtual_transport", "virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps",
-	"smtpd_sasl_type", "smtpd_sasl_path", "cyrus_sasl_config_path", "inet_interfaces",
+	"smtpd_sasl_type", "smtpd_sasl_path", "cyrus_sasl_config_path", "inet_interfaces", disabled,
 	milterParameter("smtp"), milterParameter("submission"),
 }
 
@@ -49,6 +49,8 @@ func (p *Provider) derive(kind string, a attrs, former func(string) string) (nat
 		return deriveLocation(a)
 	case schema.KindParameter:
 		return deriveParameter(a)
+	case schema.KindService:
+		return deriveService(a, former), nil
 	case schema.KindFilter: // all of a service come together, in settleFilters
 		_, err := milter(a)
 		return native{}, err

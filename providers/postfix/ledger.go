@@ -19,6 +19,8 @@ type ledger struct {
 	// whose place it came; empty: there was none.
 	Main   map[string]string `json:"main"`
 	Master map[string]string `json:"master"`
+	// Disabled are the elements of master_service_disable that are ours.
+	Disabled []string `json:"disabled,omitempty"`
 }
 
 // A holding is a resource with what was declared of it.
@@ -58,7 +60,7 @@ func (l *ledger) text() ([]byte, error) {
 }
 
 func (l *ledger) clone() *ledger {
-	c := &ledger{Resources: slices.Clone(l.Resources), Main: map[string]string{}, Master: map[string]string{}}
+	c := &ledger{Resources: slices.Clone(l.Resources), Main: map[string]string{}, Master: map[string]string{}, Disabled: slices.Clone(l.Disabled)}
 	for k, v := range l.Main {
 		c.Main[k] = v
 	}

@@ -220,7 +220,7 @@ func (w *world) live(kind string, a attrs) (map[string]cty.Value, bool) {
 		vals["path"] = cty.StringVal(w.queue)
 		return vals, true
 	case schema.KindService:
-		vals["running"] = cty.BoolVal(w.running)
+		vals["running"] = cty.BoolVal(w.serves(n))
 		return vals, true
 	case schema.KindSetting:
 		_, ok := w.params["myhostname"]
@@ -330,13 +330,14 @@ func (w *world) liveListener(n native, a attrs, vals map[string]cty.Value) bool 
 	listens := map[string][]string{}
 	there := len(n.services) == 0
 	refuseSubmitted(n.services, w.refusing())
+	off := splitList(w.params[disabled])
 	for _, e := range n.services {
 		have := w.serviceOf(e)
 		if have == nil || have.command != "smtpd" && have.command != "postscreen" {
 			continue
 		}
 		there = true
-		good := true
+		good := !disables(off, have.key())
 		for _, o := range e.options {
 			v, ok := have.option(o.name)
 			switch {

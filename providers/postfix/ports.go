@@ -21,10 +21,7 @@ func (p *Provider) wantedPorts(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	off := splitList(string(out.Stdout))
-	return portsOf(slices.DeleteFunc(services.keys(), func(key string) bool {
-		_, typ, _ := strings.Cut(key, "/")
-		return slices.Contains(off, key) || slices.Contains(off, typ)
-	})), nil
+	return portsOf(slices.DeleteFunc(services.keys(), func(key string) bool { return disables(off, key) })), nil
 }
 
 func inetPorts(c *config) []string { return portsOf(c.keys()) }
@@ -61,27 +58,6 @@ func (w *world) yield(id schema.ID) {
 		_, port := endpoint(l)
 		w.yielded[port] = true
 	}
-}
-
-// disabled is the parameter with the services of master.cf that are not to run.
-const disabled = "master_service_disable"
-
-// settleYielded has Postfix leave alone the ports that another server takes, which
-// services may have in master.cf as it was before mailform came. It is so until the
-// next change, before which Postfix is stopped, or takes its ports back.
-func (w *world) settleYielded() error {
-	var names []string
-	for _, key := range w.master.keys() {
-		name, typ, _ := strings.Cut(key, "/")
-		if _, port := endpoint(name); typ == "inet" && w.yielded[port] {
-			names = append(names, key)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	have, _ := w.main.parameter(disabled)
-	return w.setParameter(disabled, strings.Join(append(names, splitList(have)...), ", "))
 }
 
 // vacant refuses to have Postfix listen where somebody else does, before anything

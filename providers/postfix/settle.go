@@ -67,14 +67,14 @@ func (w *world) settle() error {
 	if err := w.settleMaster(services); err != nil {
 		return err
 	}
-	return w.settleYielded()
+	return w.settleDisabled()
 }
 
 func (w *world) settleMain(params, lists map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(w.ledger.Main)) {
 		_, isParam := params[name]
 		_, isList := lists[name]
-		if isParam || isList {
+		if isParam || isList || name == disabled {
 			continue
 		}
 		if err := w.giveBack(name); err != nil {
