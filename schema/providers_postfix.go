@@ -41,6 +41,13 @@ var postfixProvider = &BlockType{
 		{Attribute: "setting.relay_host", As: "`relayhost`"},
 		{Attribute: "setting.retry", As: "the least of them in `minimal_backoff_time`, the greatest in `maximal_backoff_time`, all together in `maximal_queue_lifetime` and `bounce_queue_lifetime`: " +
 			"the times between are doubled up to the greatest"},
+		{Attribute: "smarthost.owner", As: "mailform's ledger"},
+		{Attribute: "smarthost.host", As: "next hop `[host]:port`, of a service of `master.cf` for each kind of TLS"},
+		{Attribute: "smarthost.senders", As: "map in `sender_dependent_default_transport_maps`; where neither senders nor recipients are named, `default_transport`"},
+		{Attribute: "smarthost.recipients", As: "map in `transport_maps`; not together with `senders`"},
+		{Attribute: "smarthost.username", As: "map in `-o smtp_sasl_password_maps`"},
+		{Attribute: "smarthost.password", As: "that map, which only root can read"},
+		{Attribute: "smarthost.tls", As: "`-o smtp_tls_security_level=may` or `secure`, `-o smtp_tls_wrappermode=yes`; a certificate has to be for a name"},
 		{Attribute: "delivery.owner", As: "one to an instance"},
 		{Attribute: "delivery.lmtp", As: "`virtual_transport = lmtp:inet:…`, and our maps in `virtual_mailbox_domains`, `virtual_mailbox_maps`, `virtual_alias_maps`"},
 		{Attribute: "delivery.auth", As: "`smtpd_sasl_type` and `smtpd_sasl_path`; our maps in `smtpd_sender_login_maps`"},

@@ -24,7 +24,7 @@ func (e *expander) addFilters(s, sub section, written bool, srv *server, service
 		e.needKnown(v.rng(), "Which filters the service "+service+" of "+srv.addr+" has")
 		return
 	}
-	if len(elems) > 0 && !holdsFilters(srv.roles[roleMTA]) {
+	if len(elems) > 0 && !holds(srv.roles[roleMTA], schema.KindFilter) {
 		v.errorf("Setting that the provider does not have", "%s: %s has no filters.", srv.addr, srv.roles[roleMTA])
 		return
 	}
@@ -68,12 +68,6 @@ func (e *expander) addFilter(srv *server, service string, b *block, position int
 		"timeout":    e.val(s.attr("timeout").seconds()),
 		"junk":       list(junk, orZero(jf)),
 	})
-}
-
-// holdsFilters reports whether the server of a target can be told of filters.
-func holdsFilters(target string) bool {
-	p := schema.ProviderByName(providerOf(target))
-	return p == nil || len(p.Holds) == 0 || p.Holding(schema.KindFilter, "address") != nil
 }
 
 // standardFilterAddress is where a filter of a type listens that says nothing of it;

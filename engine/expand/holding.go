@@ -35,15 +35,6 @@ func (e *expander) checkHoldings() {
 	}
 }
 
-// holds reports whether a provider says how its system holds a kind.
-func holds(provider, kind string) bool {
-	p := schema.ProviderByName(provider)
-	return p != nil && slices.ContainsFunc(p.Holds, func(h schema.Holding) bool {
-		k, _ := h.Names()
-		return k == kind
-	})
-}
-
 // limitsOf are the attributes of a kind of which a provider cannot hold all values.
 func limitsOf(provider, kind string) []*schema.Holding {
 	p := schema.ProviderByName(provider)
@@ -57,6 +48,15 @@ func limitsOf(provider, kind string) []*schema.Holding {
 		}
 	}
 	return list
+}
+
+// holds reports whether the server of a target can be told of things of a kind.
+func holds(target, kind string) bool {
+	p := schema.ProviderByName(providerOf(target))
+	return p == nil || len(p.Holds) == 0 || slices.ContainsFunc(p.Holds, func(h schema.Holding) bool {
+		k, _ := h.Names()
+		return k == kind
+	})
 }
 
 // refuse reports an attribute of a resource, where a block says what it is.

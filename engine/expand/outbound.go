@@ -12,7 +12,7 @@ func (e *expander) addSmarthosts(whole section, srv *server) {
 	target := srv.roles[roleMTA]
 	seen := map[string]bool{}
 	for _, s := range whole.each("smarthost") {
-		if !runs(target) && !holds(providerOf(target), schema.KindSmarthost) {
+		if !holds(target, schema.KindSmarthost) {
 			whole.attr("smarthost").errorf("Server that others make",
 				"%s has no attribute for what a block smarthost says: its own configuration decides that. Leave out smarthost, or hand all mail on by relay.", target)
 			return

@@ -111,6 +111,7 @@ func (w *world) clone() *world {
 		n.tables[i] = w.tables[i].clone()
 		n.built[i] = maps.Clone(w.built[i])
 	}
+	n.secrets = maps.Clone(w.secrets)
 	n.users = make(map[string]authd.User, len(w.users))
 	for k, v := range w.users {
 		n.users[k] = v
@@ -198,9 +199,15 @@ func (w *world) put(r *schema.Resource, a attrs) error {
 			return err
 		}
 		if r.Kind == schema.KindLookup {
-			vals := a.AsValueMap()
-			w.bindPassword, vals["bind_password"] = a.Str("bind_password"), cty.StringVal("")
-			a.Value = schema.KindByName(r.Kind).Object(vals)
+			w.bindPassword = a.Str("bind_password")
+			a = without(r.Kind, a, "bind_password")
+		}
+		if r.Kind == schema.KindSmarthost {
+			if err := checkLogin(a); err != nil {
+				return err
+			}
+			w.secrets[a.Str("host")] = a.Str("password")
+			a = without(r.Kind, a, "password")
 		}
 		text, err := ctyjson.Marshal(a.Value, schema.KindByName(r.Kind).Type())
 		if err != nil {
@@ -229,6 +236,14 @@ func (w *world) put(r *schema.Resource, a attrs) error {
 		}
 	}
 	return nil
+}
+
+// without are the attributes that the ledger keeps of a kind with a secret.
+func without(kind string, a attrs, secret string) attrs {
+	vals := a.AsValueMap()
+	vals[secret] = cty.StringVal("")
+	a.Value = schema.KindByName(kind).Object(vals)
+	return a
 }
 
 // rowOf writes a resource as a row of a map.

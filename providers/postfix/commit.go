@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -116,14 +117,18 @@ func (p *Provider) commitTables(ctx context.Context, was, next *world) error {
 			return err
 		}
 		f := was.files[tableFiles+i]
-		if i == refused && !f.Exists && len(next.tables[i].at) == 0 {
-			continue // most have nobody to refuse
+		if i >= refused && !f.Exists && len(next.tables[i].at) == 0 {
+			continue // most have nobody to refuse, and no other ways
 		}
 		if f.Exists && bytes.Equal(f.Content, text) && was.inAccord(i) {
 			continue
 		}
-		fresh = append(fresh, host.File{Path: p.file("new", name), Content: text, Mode: 0o644})
-		final = append(final, f.With(text))
+		mode := fs.FileMode(0o644)
+		if f = f.With(text); i == passwords {
+			mode, f.Mode = 0o600, 0o600
+		}
+		fresh = append(fresh, host.File{Path: p.file("new", name), Content: text, Mode: mode})
+		final = append(final, f)
 		build = append(build, p.mapType+":"+p.file("new", name))
 		sources = append(sources, p.file("new", name))
 		moves = append(moves, p.file("new", name)+suffix)

@@ -17,7 +17,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	untried := providertest.Others("it is none of a server that takes mail", schema.KindSetting, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation,
+	untried := providertest.Others("it is none of a server that takes mail", schema.KindSetting, schema.KindSmarthost, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation,
 		schema.KindMailDomain, schema.KindRecipient, schema.KindRoute, schema.KindLookup)
 	untried[schema.KindLocation] = "the queue is moved, with tests of its own"
 	untried[schema.KindService] = "there is one in an instance, with tests of its own"
@@ -75,6 +75,12 @@ func (i *instance) tamper(t *testing.T, r schema.Resource) {
 		timeout := r.Attrs.GetAttr("timeout").AsBigFloat().Text('f', 0) + "s"
 		i.Tool(t, "postconf", "-e", "mailform_smtp_milters="+strings.Repeat("inet:192.0.2.1:1, ", int(position)-1)+
 			"{ inet:"+value("address")+", default_action="+value("on_failure")+", connect_timeout="+timeout+", command_timeout="+timeout+", content_timeout="+timeout+" }")
+	case schema.KindSmarthost:
+		if gone {
+			i.Tool(t, "postconf", "-X", "sender_dependent_default_transport_maps")
+			return
+		}
+		i.tamperSmarthost(t, r)
 	case schema.KindLookup:
 		if gone { // what is in the ledger would be put back with the next change
 			providertest.Tamper(t, i.provider("somebody"), r)

@@ -54,6 +54,8 @@ func (p *Provider) derive(kind string, a attrs, former func(string) string) (nat
 	case schema.KindFilter: // all of a service come together, in settleFilters
 		_, err := milter(a)
 		return native{}, err
+	case schema.KindSmarthost: // all of them come together, in settleSmarthosts
+		return native{}, checkSmarthost(a)
 	}
 	return native{}, nil
 }

@@ -116,7 +116,7 @@ func (h *holding) attrs() (attrs, error) {
 }
 
 // ledgerKinds are the kinds that are held by main.cf and master.cf.
-var ledgerKinds = []string{schema.KindSetting, schema.KindDelivery, schema.KindLookup, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation, schema.KindService}
+var ledgerKinds = []string{schema.KindSetting, schema.KindSmarthost, schema.KindDelivery, schema.KindLookup, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation, schema.KindService}
 
 func (w *world) drop(id schema.ID) {
 	if i := slices.Index(tableKinds[:], id.Kind); i >= 0 {

@@ -28,6 +28,9 @@ type world struct {
 	// bindPassword is what a directory is asked with, where users are found in one.
 	bindPassword string
 
+	// secrets are the passwords of smarthosts, by their hosts.
+	secrets map[string]string
+
 	// built is what is in a map as postmap has built it; nil: it was never built.
 	built [len(tableNames)]map[string]string
 	// params are the parameters that are set in main.cf, services those of master.cf.
@@ -108,6 +111,7 @@ func (p *Provider) load(ctx context.Context) (*world, error) {
 	for i := range tableNames {
 		w.tables[i] = parseTable(w.files[tableFiles+i].Content)
 	}
+	w.loadSecrets()
 	if err := w.ask(ctx); err != nil {
 		return nil, err
 	}

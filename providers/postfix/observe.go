@@ -236,6 +236,8 @@ func (w *world) live(kind string, a attrs) (map[string]cty.Value, bool) {
 		return vals, w.liveListener(n, a, vals)
 	case schema.KindFilter:
 		return vals, w.liveFilter(a, vals)
+	case schema.KindSmarthost:
+		return vals, w.liveSmarthost(a, vals)
 	}
 	return nil, false
 }

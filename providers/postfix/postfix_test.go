@@ -155,7 +155,8 @@ func (i *instance) samples() map[string]providertest.Sample {
 				"tls_certificate": {cty.StringVal("/a b"), cty.StringVal("/a,b"), cty.StringVal("/$a"), cty.StringVal("relative"), cty.StringVal("/a\n/b")},
 			},
 		},
-		schema.KindLookup: providertest.LookupSample(delivery("dovecot:127.0.0.1:12345")),
+		schema.KindSmarthost: smarthosts(),
+		schema.KindLookup:    providertest.LookupSample(delivery("dovecot:127.0.0.1:12345")),
 		schema.KindDelivery: {
 			Good:    delivery("dovecot:127.0.0.1:12345"),
 			Changed: map[string]cty.Value{"lmtp": cty.StringVal("[::1]:2424"), "auth": cty.StringVal("")},

@@ -105,10 +105,16 @@ const (
 	domains = iota
 	recipients
 	aliases
-	refused // made of rows of aliases
+	// Those from here on are made of other things, and there once there is something in
+	// them.
+	refused         // of rows of aliases
+	transport       // of smarthosts by their recipients
+	senderTransport // by their senders
+	passwords       // of smarthosts
 )
 
-var tableNames = [...]string{domains: "domains", recipients: "recipients", aliases: "aliases", refused: "refused"}
+var tableNames = [...]string{domains: "domains", recipients: "recipients", aliases: "aliases", refused: "refused",
+	transport: "transport", senderTransport: "sender-transport", passwords: "passwords"}
 
 // mapOf is a map of ours as main.cf names it.
 func (p *Provider) mapOf(table int) string { return p.mapType + ":" + p.file(tableNames[table]) }

@@ -54,6 +54,9 @@ func (w *world) settle() error {
 	if err := w.settleFilters(params, services); err != nil {
 		return err
 	}
+	if err := w.settleSmarthosts(params, lists, &services); err != nil {
+		return err
+	}
 	if len(w.ledger.declared(schema.KindLookup)) > 1 {
 		return errors.New("owner: one Postfix finds its users in one directory")
 	}
@@ -166,7 +169,7 @@ func (w *world) giveBack(name string) error {
 // oursInList reports whether an element of a list is a map of ours.
 func (w *world) oursInList(s string) bool { return strings.Contains(s, ":"+w.p.own()+"/") }
 
-var listNames = []string{"virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps", recipientRestrictions}
+var listNames = []string{"virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "smtpd_sender_login_maps", recipientRestrictions, byRecipient, bySender}
 
 func (w *world) settleMaster(services []*entry) error {
 	kept := map[string]*entry{}

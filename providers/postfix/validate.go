@@ -25,13 +25,15 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 	if err != nil {
 		return nil, err
 	}
-	v := &validation{w: w, filters: map[string][]string{}}
+	v := &validation{w: w, filters: map[string][]string{}, leads: map[string]string{}}
 	for i := range wanted {
 		a, err := attributes.Check(wanted[i].Kind, wanted[i].Attrs)
 		switch {
 		case err != nil:
 		case wanted[i].Kind == schema.KindFilter:
 			v.filters[a.Str("service")] = append(v.filters[a.Str("service")], a.Str("address"))
+		case wanted[i].Kind == schema.KindSmarthost:
+			v.leading = true
 		case wanted[i].Kind == schema.KindListener:
 			v.listeners = append(v.listeners, a)
 		case wanted[i].Kind == schema.KindRoute:
@@ -52,10 +54,15 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 		if i := slices.Index(tableKinds[:], r.Kind); i >= 0 {
 			_, err = w.rowOf(i, r.Key, a)
 		} else if slices.Contains(ledgerKinds, r.Kind) {
-			_, err = p.derive(r.Kind, a, w.former)
+			if _, err = p.derive(r.Kind, a, w.former); err == nil && r.Kind == schema.KindSmarthost {
+				err = checkLogin(a)
+			}
 		}
 		if err == nil && v.refuses && r.Kind == schema.KindParameter && r.Key == recipientRestrictions {
 			err = errors.New("name: " + beside)
+		}
+		if err == nil && v.leading && r.Kind == schema.KindParameter && slices.Contains(ways, r.Key) {
+			err = fmt.Errorf("name: %s begins with the ways to smarthosts, and cannot be a parameter beside them; in main.cf it can be, and is kept", r.Key)
 		}
 		if err != nil {
 			v.problem(r.Address, err)
@@ -78,6 +85,10 @@ type validation struct {
 	listeners []attrs
 	// refuses: there is somebody who gets no mail.
 	refuses bool
+	// leading: there is a smarthost; leads: which one mail goes to, by what tells it;
+	// logsIn: Postfix can log in there.
+	leading, logsIn bool
+	leads           map[string]string
 	// names of parameters that are declared, by address.
 	names, addresses []string
 }
@@ -96,6 +107,13 @@ func (v *validation) ask(ctx context.Context) error {
 	out, err := host.Must(ctx, v.w.p.on, v.w.p.program("postconf", append([]string{"-x"}, names...)...))
 	if err != nil {
 		return err
+	}
+	if v.leading {
+		types, err := host.Must(ctx, v.w.p.on, v.w.p.program("postconf", "-A"))
+		if err != nil {
+			return err
+		}
+		v.logsIn = slices.Contains(strings.Fields(string(types.Stdout)), "cyrus")
 	}
 	v.effective = map[string]string{}
 	for l := range strings.Lines(string(out.Stdout)) {
@@ -119,6 +137,8 @@ func (v *validation) judge(ctx context.Context, r *schema.Resource, a attrs) {
 		v.judgeFilter(r, a)
 	case schema.KindLookup:
 		v.judgeLookup(ctx, r, a)
+	case schema.KindSmarthost:
+		v.judgeSmarthost(r, a)
 	case schema.KindMailDomain:
 		for _, name := range []string{"mydestination", "virtual_alias_domains", "relay_domains"} {
 			if slices.Contains(splitList(strings.ToLower(v.effective[name])), r.Key) {
