@@ -10,7 +10,7 @@ import (
 // what it serves, who uses it, and what of Terraform's language stands around.
 var blocks = slices.Concat(
 	[]*BlockType{mailformBlock},
-	[]*BlockType{serverBlock, filterBlock, nameserverBlock, directoryBlock},
+	[]*BlockType{serverBlock, filterBlock, nameserverBlock, directoryBlock, webBlock},
 	[]*BlockType{domainBlock},
 	[]*BlockType{userBlock, aliasBlock, sharedFolderBlock, appPasswordBlock},
 	[]*BlockType{zoneBlock, recordBlock},

@@ -28,7 +28,7 @@ var domainBlock = &BlockType{
 		{Name: "mode", Type: cty.String, Default: cty.StringVal("mail"), Form: oneOf("mail", "none"),
 			Doc: "`\"none\"` for a domain that neither receives nor sends mail: its records say so (null MX, RFC 7505; an SPF policy that lets nobody send; a DMARC policy that rejects; no DKIM key), so that nobody can pretend to be from there. It then has no mx and no users."},
 		{Name: "alias_of", Type: RefType, Refs: []string{"domain"},
-			Doc: "The domain whose users and aliases have an address of the same name here: mail for `alice@` this domain is mail for `alice@` that one, and she may send under both. The block then has no users of its own. `nameserver`, `server`, `directory`, `mx`, `spf`, `dkim`, `dmarc`, `tls_rpt`, `bimi` and `autoconfig` are those of that domain where the block has none. See [alias domains](../mail-server.md#alias-domains)."},
+			Doc: "The domain whose users and aliases have an address of the same name here: mail for `alice@` this domain is mail for `alice@` that one, and she may send under both. The block then has no users of its own. `nameserver`, `server`, `directory`, `mx`, `spf`, `dkim`, `dmarc`, `tls_rpt`, `mta_sts`, `bimi`, `autoconfig` and `web` are those of that domain where the block has none. See [alias domains](../mail-server.md#alias-domains)."},
 		{Name: "nameserver", Type: RefType, Refs: []string{"nameserver"},
 			Doc: "The name server that holds the zone of the domain. Left out: no records are made."},
 		{Name: "server", Type: RefType, Refs: []string{"server"},
@@ -39,6 +39,8 @@ var domainBlock = &BlockType{
 			Doc: "Who receives mail for `postmaster`, which every domain has to accept (RFC 5321 §4.5.1)."},
 		{Name: "catch_all", Type: cty.DynamicPseudoType, Refs: []string{"user", "alias"}, Target: OneTarget, Form: FormAddress,
 			Doc: "Who receives mail for addresses that nobody has. Left out: such mail is refused."},
+		{Name: "web", Type: RefType, Refs: []string{"web"},
+			Doc: "The web server that tells mail programs of the domain how they are set up, and has its MTA-STS policy. Left out: there is none of this configuration."},
 		{Name: "ttl", Sets: []string{"rrset.ttl"}, Type: cty.String, Default: cty.StringVal("1h"), Form: FormTTL,
 			Doc: "Time to live of the records that are made for the domain."},
 		exclusiveAttribute,
@@ -80,6 +82,13 @@ var domainBlock = &BlockType{
 			Attributes: []Attribute{
 				{Name: "rua", Type: cty.DynamicPseudoType, Required: true, Target: TargetList, OrOne: true, Refs: []string{"user", "alias"}, Form: FormReportTarget, Doc: "Who receives the reports: mail addresses, or `https:` URLs that take them."},
 			}},
+		{Type: "mta_sts", Doc: "That other servers hand in mail for the domain over TLS alone, and to its MX alone (RFC 8461). They fetch the policy from `https://mta-sts.DOMAIN/.well-known/mta-sts.txt`, where the web server of the domain has it. See [domains](../domains.md#mta-sts).",
+			Attributes: []Attribute{
+				{Name: "mode", Type: cty.String, Required: true, Form: oneOf("enforce", "testing", "none"),
+					Doc: "`\"enforce\"`: mail is not delivered otherwise; `\"testing\"`: it is, and reported (`tls_rpt`); `\"none\"`: the policy is taken back, for as long as senders remember another one."},
+				{Name: "max_age", Type: cty.String, Default: cty.StringVal("14d"), Form: FormSTSAge, Doc: "How long senders remember the policy, at most 365 days."},
+				{Name: "host", Type: cty.String, Form: FormHost, Doc: "A web server that mailform does not run: it has to serve `mta_sts_policy` of the domain. Left out: that of `web`."},
+			}},
 		{Type: "bimi", Doc: "The picture that mail programs show beside mail from the domain. They ask for a DMARC policy of quarantine or reject for all mail.",
 			Attributes: []Attribute{
 				{Name: "selector", Type: cty.String, Default: cty.StringVal("default"), Form: FormSelector, Doc: "Name of the record, below `_bimi`."},
@@ -88,7 +97,7 @@ var domainBlock = &BlockType{
 			}},
 		{Type: "autoconfig", Doc: "Records by which mail programs set themselves up, where they are told an address and a password: SRV records for reading and sending mail (RFC 6186, RFC 8314), which follow from what the servers of the domain listen on. What they do not offer is said to be not there. Left out: there are none. See [mail programs](../clients.md#in-the-dns).",
 			Attributes: []Attribute{
-				{Name: "host", Type: cty.String, Form: FormHost, Doc: "A web server that tells more to those who ask it: `autoconfig` and `autodiscover` of the domain become other names of it. Left out: there is none."},
+				{Name: "host", Type: cty.String, Form: FormHost, Doc: "A web server that tells more to those who ask it: `autoconfig` and `autodiscover` of the domain become other names of it. Left out: that of `web`, if the domain has one."},
 			}},
 		ignoreBlock,
 		dnssecBlock,
@@ -98,6 +107,7 @@ var domainBlock = &BlockType{
 	Computed: []ComputedAttribute{
 		{Name: "dkim_txt", Type: cty.Map(cty.String), Doc: "Text of the DKIM record by selector. Known after the key has been made."},
 		dsAttribute,
+		{Name: "mta_sts_policy", Type: cty.String, OutputOnly: true, Doc: "The MTA-STS policy, for a web server that mailform does not run; null: there is none. For outputs only."},
 		{Name: "records", Type: cty.List(cty.String), OutputOnly: true, Doc: "The records of the domain, each a line of a zone file. For outputs only."},
 		{Name: "zone_file", Type: cty.String, OutputOnly: true, Doc: "The same as one text. For outputs only."},
 	},

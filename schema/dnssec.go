@@ -37,6 +37,15 @@ func ParsePropagation(s string) (time.Duration, error) {
 	return d, err
 }
 
+// ParseSTSAge reads how long senders remember an MTA-STS policy (RFC 8461 §3.2).
+func ParseSTSAge(s string) (time.Duration, error) {
+	d, err := ParseDuration(s)
+	if err == nil && d > 365*day {
+		err = errors.New("it is more than a year")
+	}
+	return d, err
+}
+
 // ParseAddressPort reads the IP address of a name server, whose port is 53 where it
 // has none.
 func ParseAddressPort(s string) (netip.AddrPort, error) {

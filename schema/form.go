@@ -129,6 +129,8 @@ var (
 		"A duration from `\"4d\"` to `\"365d\"`.", ParseSignatureLifetime)
 	FormKeyLifetime = stringForm("a lifetime of a key",
 		"A duration of at least `\"1d\"`, or `\"0\"` for a key that is never followed by another by itself.", ParseKeyLifetime)
+	FormSTSAge = stringForm("a time to remember",
+		"A duration of at most `\"365d\"`.", ParseSTSAge)
 	FormPropagation = stringForm("a time to spread",
 		"A duration of at most `\"7d\"`.", ParsePropagation)
 	FormPasswordHash = stringForm("a password hash",

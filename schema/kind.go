@@ -73,6 +73,8 @@ const (
 	KindDNSSEC      = "dnssec"
 	KindZone        = "zone"
 	KindRRset       = "rrset"
+	KindWebDomain   = "webdomain"
+	KindWebsite     = "website"
 	KindTimeZone    = "timezone"
 )
 
@@ -264,8 +266,8 @@ var kinds = append([]*Kind{
 		Name: KindListener, Rank: 60,
 		Doc: "A service that listens on the network.",
 		Attributes: []KindAttribute{
-			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server or nameserver block."},
-			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\", \"managesieve\", \"lmtp\", \"auth\" or \"dns\"."},
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server, nameserver or web block."},
+			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\", \"managesieve\", \"lmtp\", \"auth\", \"metrics\", \"web\" or \"dns\"."},
 			{Name: "hostname", Type: cty.String, Doc: "Name of the server."},
 			{Name: "listen", Type: cty.List(cty.String), Doc: "host:port, plain or with STARTTLS; dns: UDP and TCP. Sorted."},
 			{Name: "listen_tls", Type: cty.List(cty.String), Doc: "host:port with TLS from the first byte. Sorted."},
@@ -297,6 +299,16 @@ var kinds = append([]*Kind{
 			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
 			{Name: "name", Type: cty.String, Doc: "Name in the IANA database, as Europe/Berlin."},
 		},
+	},
+	{
+		Name: KindWebsite, Rank: 22,
+		Doc:        "A web server for what mail needs of the web.",
+		Attributes: websiteAttributes,
+	},
+	{
+		Name: KindWebDomain, Rank: 57, // before the records that lead there
+		Doc:        "What a web server tells about a mail domain.",
+		Attributes: webDomainAttributes,
 	},
 	{
 		Name: KindOAuth, Rank: 58,

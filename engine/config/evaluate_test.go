@@ -388,7 +388,7 @@ func TestReferenceExamples(t *testing.T) {
 			  name   = var.name
 			  server = var.server
 			}`)
-	if len(cfg.Instances) != 16 {
+	if len(cfg.Instances) != 17 {
 		t.Errorf("%d instances", len(cfg.Instances))
 	}
 }

@@ -64,15 +64,16 @@ func (e *expander) addAutoconfig(d *domain) {
 			make(m.name, "SRV", f, value)
 		}
 	}
-	v := s.attr("host")
-	if v.fact() == absent {
-		return
-	}
-	host, hf := read(v, parseHost)
-	for _, name := range []string{"autoconfig", "autodiscover"} {
-		if hf != known || host != d.name.Under(name) {
-			make(name, "CNAME", hf, string(host))
+	host, hf := read(s.attr("host"), parseHost)
+	if hf == absent {
+		w := d.web()
+		if w == nil {
+			return
 		}
+		host, hf = w.host, known
+	}
+	for _, name := range []string{"autoconfig", "autodiscover"} {
+		e.addAlias(d, indexed("autoconfig", name), name, host, hf, src)
 	}
 	make("_autodiscover._tcp", "SRV", hf, rdata.SRV(0, 1, httpsPort, host))
 }

@@ -27,6 +27,7 @@ type domain struct {
 	// unsure is set where some server could not be told.
 	unsure bool
 	dkim   []dkimKey
+	policy *policy // nil: not made yet
 }
 
 // An exchange is an mx block.
@@ -214,8 +215,10 @@ func (e *expander) finishDomains() {
 		e.addSPF(d)
 		e.addDKIM(d)
 		e.addTLSReports(d)
+		e.addMTASTS(d)
 		e.addBIMI(d)
 		e.addAutoconfig(d)
+		e.addWebDomain(d)
 		e.addDomainRoutes(d)
 	}
 }
@@ -283,8 +286,13 @@ func (e *expander) describeDomains(res *Result) {
 		if complete {
 			file = cty.StringVal(rdata.ZoneFile(d.name, plain))
 		}
+		policy := cty.NullVal(cty.String)
+		if text, f := e.policyText(d); f != absent {
+			policy = orUnknown(text, f)
+		}
 		res.Computed[d.addr] = cty.ObjectVal(map[string]cty.Value{
-			"dkim_txt": d.dkimText(), "ds": d.zone.dsRecords(), "records": list, "zone_file": file,
+			"mta_sts_policy": policy,
+			"dkim_txt":       d.dkimText(), "ds": d.zone.dsRecords(), "records": list, "zone_file": file,
 		})
 		if d.zone.target == "" && len(plain) > 0 {
 			res.Records[d.host] = plain

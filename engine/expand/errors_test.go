@@ -717,6 +717,44 @@ user "a" {
   domain = domain.far
   name   = "a"
 }`, summary: "Domain without a server", detail: []string{"domain.far", "user.a"}, at: `domain.far`},
+		"a policy that nothing serves": {
+			hcl: `
+domain "far" {
+  name = "far.example"
+  mx { host = "mx.elsewhere.net" }
+  mta_sts { mode = "testing" }
+}`, summary: "Policy without a web server", detail: []string{"domain.far", "https://mta-sts.far.example", "by web"}, at: `mta_sts`},
+		"a policy without an MX": {
+			hcl: `
+domain "far" {
+  name = "far.example"
+  mta_sts {
+    mode = "enforce"
+    host = "www.far.example"
+  }
+}`, summary: "Unsuitable MTA-STS policy", detail: []string{"far.example", "at least one MX"}, at: `mta_sts`},
+		"a web server without TLS": {
+			hcl: `
+web "w" {
+  hostname = "web.example.com"
+  listen   = ["192.0.2.80:80"]
+}`, summary: "Nothing to listen on", detail: []string{"web.w", "listen_tls"}, at: `["192.0.2.80:80"]`},
+		"a web server where mail programs come in": {
+			hcl: `
+web "w" {
+  hostname   = "web.example.com"
+  listen_tls = ["192.0.2.1:993"]
+}
+server "other" {
+  hostname  = "other.example.net"
+  addresses = ["192.0.2.1"]
+}`, summary: "Two services on one address", detail: []string{"web.w", "server.other.imap"}},
+		"a web server by Postfix": {
+			hcl: `
+web "w" {
+  hostname = "web.example.com"
+  provider = postfix
+}`, summary: "Role without a provider", detail: []string{"web.w", "postfix cannot", "embedded can"}, at: `postfix`},
 		"a domain without mail that has an MX": {
 			hcl: `
 domain "parked" {

@@ -90,6 +90,7 @@ func Expand(cfg *config.Config, opts Options) (*Result, hcl.Diagnostics) {
 	e := newExpander(cfg, opts)
 	e.readDirectories()
 	e.readServers()
+	e.readWebs()
 	e.readNameservers()
 	e.readZones()
 	e.readDomains()
@@ -154,6 +155,7 @@ type expander struct {
 	servers     map[*block]*server
 	directories map[*block]*directory
 	nameservers map[*block]*nameserver
+	webs        map[*block]*web
 	domains     map[*block]*domain
 	domainList  []*domain
 	byDomain    map[string]*domain // by name without trailing dot
@@ -201,7 +203,7 @@ func newExpander(cfg *config.Config, opts Options) *expander {
 		cfg: cfg, opts: opts,
 		blocks: make(map[string]*block, n), byType: map[string][]*block{},
 		out: make([]schema.Resource, 0, n+n/4+16), owner: make([]*block, 0, n+n/4+16),
-		servers: map[*block]*server{}, directories: map[*block]*directory{}, nameservers: map[*block]*nameserver{},
+		servers: map[*block]*server{}, directories: map[*block]*directory{}, nameservers: map[*block]*nameserver{}, webs: map[*block]*web{},
 		domains: map[*block]*domain{}, byDomain: map[string]*domain{},
 		zones: map[*block]*zone{}, byZone: map[rdata.Name]*zone{},
 		ports: map[[2]string]*portUse{}, mail: make(map[string]*mailEntry, n), closed: map[mailAddress]bool{},

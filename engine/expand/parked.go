@@ -23,7 +23,7 @@ func (e *expander) checkParked(d *domain) {
 	if !d.parked() {
 		return
 	}
-	for _, name := range []string{"alias_of", "server", "directory", "postmaster", "catch_all", "mx", "spf", "dkim", "tls_rpt", "bimi", "autoconfig"} {
+	for _, name := range []string{"alias_of", "server", "directory", "postmaster", "catch_all", "mx", "spf", "dkim", "tls_rpt", "mta_sts", "web", "bimi", "autoconfig"} {
 		a := d.section.attr(name)
 		if f := a.fact(); f == absent || f == known && a.v.CanIterateElements() && a.v.LengthInt() == 0 {
 			continue

@@ -15,6 +15,7 @@ const (
 	roleStore  role = "store"  // keeps mail: mailboxes, imap and pop3
 	roleSigner role = "signer" // signs mail: DKIM keys
 	roleDNS    role = "dns"    // answers: zones, record sets, dns
+	roleWeb    role = "web"    // tells mail programs and other servers what they ask the web for
 	// roleDirectory holds users and aliases for servers that look there.
 	roleDirectory role = "directory"
 )
@@ -23,7 +24,7 @@ const embedded = "embedded"
 
 // providerRoles says what each provider can be.
 var providerRoles = map[string][]role{
-	embedded:   {roleMTA, roleStore, roleSigner, roleDNS},
+	embedded:   {roleMTA, roleStore, roleSigner, roleDNS, roleWeb},
 	"rfc2136":  {roleDNS},
 	"bind":     {roleDNS},
 	"knot":     {roleDNS},

@@ -391,7 +391,7 @@ func (s section) reachedAt() ([]netip.Addr, fact) {
 // addHostRecords makes the address records of the servers whose names lie in
 // our zones. Two servers may share a name: it then has the addresses of both.
 func (e *expander) addHostRecords() {
-	for _, typ := range []string{"server", "nameserver"} {
+	for _, typ := range []string{"server", "nameserver", "web"} {
 		for _, b := range e.byType[typ] {
 			s := e.section(b)
 			var host rdata.Name
@@ -399,6 +399,9 @@ func (e *expander) addHostRecords() {
 			var f fact
 			if srv := e.servers[b]; srv != nil {
 				host = srv.host
+				addresses, f = s.addresses()
+			} else if w := e.webs[b]; w != nil {
+				host = w.host
 				addresses, f = s.addresses()
 			} else if ns := e.nameservers[b]; ns != nil {
 				host = ns.host

@@ -36,6 +36,11 @@ func (r *runner) door(ctx context.Context, d *door) {
 		offer, err = l.pop3Offer()
 	case "managesieve":
 		offer, err = l.sieveOffer()
+	case "web":
+		if !d.tls {
+			r.pass(greeting, d.thing, subject, "answers")
+			return
+		}
 	default:
 		return
 	}

@@ -94,6 +94,9 @@ type world struct {
 	servers []*server
 	doors   []*door
 	users   map[string]*user
+	// webs are where the web servers of domains listen with TLS: the doors by the name of
+	// the domain.
+	webs map[string][]*door
 }
 
 // NameServers says where the zones of a target are asked for: host:port.
@@ -101,9 +104,10 @@ type NameServers map[string][]string
 
 // read takes resources apart.
 func read(rs []schema.Resource, ns NameServers) *world {
-	w := &world{users: map[string]*user{}}
-	zones := map[string]*zone{}  // by target and name
-	addrs := map[string]string{} // an address of a target, for doors at all addresses
+	w := &world{users: map[string]*user{}, webs: map[string][]*door{}}
+	sites := map[string][]*door{} // by target and label
+	zones := map[string]*zone{}   // by target and name
+	addrs := map[string]string{}  // an address of a target, for doors at all addresses
 	signed := map[schema.ID]bool{}
 	asked := map[string][]string{} // where the embedded name servers listen, by target
 	for i := range rs {
@@ -153,9 +157,18 @@ func read(rs []schema.Resource, ns NameServers) *world {
 			w.keys = append(w.keys, &key{of(r, text(r, "domain")), text(r, "domain"), text(r, "selector"), text(r, "txt")})
 		case schema.KindListener:
 			w.addDoors(r, addrs[r.Target])
+			if text(r, "service") == "web" {
+				site := r.Target + " " + text(r, "owner")
+				sites[site] = slices.DeleteFunc(doorsOf(r, addrs[r.Target]), func(d *door) bool { return !d.tls })
+			}
 		case schema.KindMailbox:
 			a := text(r, "address")
 			w.users[a] = &user{of(r, a), a, r.Target, list(r, "protocols"), text(r, "mail")}
+		}
+	}
+	for i := range rs {
+		if r := &rs[i]; r.Kind == schema.KindWebDomain {
+			w.webs[text(r, "domain")] = sites[r.Target+" "+text(r, "owner")]
 		}
 	}
 	w.addRecipients(rs)

@@ -56,6 +56,8 @@ func samples(t *testing.T) map[string]providertest.Sample {
 		schema.KindOAuth:       oauths(),
 		schema.KindProxy:       proxies(),
 		schema.KindTimeZone:    timeZones(),
+		schema.KindWebsite:     websites(t),
+		schema.KindWebDomain:   webDomains(),
 		schema.KindSmarthost:   smarthosts(),
 		schema.KindSending:     sendings(),
 		schema.KindUpkeep:      upkeeps(),
@@ -120,13 +122,7 @@ func setting(key string, change attrs) schema.Resource {
 }
 
 func settings(t *testing.T) providertest.Sample {
-	cert, key := pemFiles(t)
-	sameCert, sameKey := cert+".copy", key+".copy"
-	for from, to := range map[string]string{cert: sameCert, key: sameKey} {
-		if err := os.Link(from, to); err != nil {
-			t.Fatal(err)
-		}
-	}
+	cert, key, sameCert, sameKey := pemFilesTwice(t)
 	return providertest.Sample{
 		Good: setting("main", attrs{"tls_certificate": str(cert), "tls_key": str(key)}),
 		Changed: attrs{
@@ -152,6 +148,19 @@ func settings(t *testing.T) providertest.Sample {
 		},
 		Many: many(20, func(i int) schema.Resource { return setting(fmt.Sprint("s", i), nil) }),
 	}
+}
+
+// pemFilesTwice is pemFiles, with each file also under another name.
+func pemFilesTwice(t *testing.T) (cert, key, sameCert, sameKey string) {
+	t.Helper()
+	cert, key = pemFiles(t)
+	sameCert, sameKey = cert+".copy", key+".copy"
+	for from, to := range map[string]string{cert: sameCert, key: sameKey} {
+		if err := os.Link(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key, sameCert, sameKey
 }
 
 // pemFiles writes a certificate for mail.example.com and its key.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Door is one place where mail programs get in.
@@ -19,6 +20,29 @@ type Door struct {
 	TLS bool
 	// Local is set where only programs on the machine of the server get there.
 	Local bool
+}
+
+// Text is a door as [ParseDoor] reads it: "imap tls mail.example.com 993". It leaves out
+// Local.
+func (d Door) Text() string {
+	tls := "starttls"
+	if d.TLS {
+		tls = "tls"
+	}
+	return fmt.Sprintf("%s %s %s %d", d.Service, tls, d.Host, d.Port)
+}
+
+// ParseDoor reads what [Door.Text] writes.
+func ParseDoor(s string) (Door, error) {
+	f := strings.Split(s, " ")
+	if len(f) != 4 || !slices.Contains(Services, f[0]) || f[1] != "tls" && f[1] != "starttls" || f[2] == "" {
+		return Door{}, fmt.Errorf("%q is no service with \"tls\" or \"starttls\", a host and a port", s)
+	}
+	port, err := strconv.ParseUint(f[3], 10, 16)
+	if err != nil || port == 0 {
+		return Door{}, fmt.Errorf("%q ends in no port", s)
+	}
+	return Door{Service: f[0], Host: f[2], Port: uint16(port), TLS: f[1] == "tls"}, nil
 }
 
 // Services are those that mail programs use, in the order in which people are told

@@ -86,6 +86,7 @@ type daemon struct {
 	proxies  proxies
 	clocks   clocks
 	bearers  bearers
+	websites websites
 	inbound  inbound
 	// clientLimits are those of all services but the name server.
 	clientLimits clientLimits
@@ -247,7 +248,7 @@ func (d *daemon) setUp(ctx context.Context) error {
 
 // loadDeclared takes over all that the store declares for the services.
 func (d *daemon) loadDeclared(ctx context.Context) error {
-	return errors.Join(d.loadSettings(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadProxies(ctx), d.loadClocks(ctx), d.loadBearers(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
+	return errors.Join(d.loadSettings(ctx), d.loadWeb(ctx), d.loadFilters(ctx), d.loadLookups(ctx), d.loadLimits(ctx), d.loadClientLimits(ctx), d.loadProxies(ctx), d.loadClocks(ctx), d.loadBearers(ctx), d.loadInbound(ctx), d.loadSmarthosts(ctx), d.loadSending(ctx), d.loadUpkeep(ctx))
 }
 
 // loadSettings takes over the servers' settings and certificates.
@@ -261,7 +262,11 @@ func (d *daemon) loadSettings(ctx context.Context) error {
 	for _, s := range settings {
 		names = append(names, certs.Name{Hostname: s.Hostname, Addresses: s.Addresses, CertificateFile: s.TLSCertificate, KeyFile: s.TLSKey})
 	}
-	if err := d.certs.Set(names); err != nil {
+	more, err := d.webNames(ctx)
+	if err != nil {
+		return fmt.Errorf("load the names of web servers: %w", err)
+	}
+	if err := d.certs.Set(append(names, more...)); err != nil {
 		// The servers go on with other certificates: a bad file must not stop the mail.
 		d.log.Error("load the certificates", "error", err)
 	}

@@ -94,7 +94,7 @@ func (d *daemon) Prepare(ctx context.Context, changes []admin.Change) (commit fu
 // now. What becomes of them later does not stop the mail.
 func checkCertificates(changes []admin.Change) error {
 	for _, c := range changes {
-		if c.Kind != schema.KindSetting || c.Action == "delete" {
+		if c.Kind != schema.KindSetting && c.Kind != schema.KindWebsite || c.Action == "delete" {
 			continue
 		}
 		var attrs struct {
@@ -158,8 +158,10 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
-		case schema.KindSetting, schema.KindListener:
+		case schema.KindSetting, schema.KindListener, schema.KindWebsite:
 			settings = true
+		case schema.KindWebDomain:
+			settings = true // its names need certificates
 		case schema.KindLookup:
 			lookups = true
 		case schema.KindFilter:
@@ -193,6 +195,11 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	if settings {
 		if err := d.loadSettings(ctx); err != nil {
 			d.log.Error("load settings", "error", err)
+		}
+	}
+	if settings {
+		if err := d.loadWeb(ctx); err != nil {
+			d.log.Error("load what the web servers tell", "error", err)
 		}
 	}
 	if lookups {

@@ -61,6 +61,8 @@ func (d *daemon) makeService(l store.Listener) (service, error) {
 		})}, l.Owner, log), nil
 	case "metrics":
 		return d.newMetricsService(log), nil
+	case "web":
+		return d.newWebService(l, log), nil
 	case "dns":
 		return dnsService{d.dns, d.limiters.of(l.Owner)}, nil
 	default:

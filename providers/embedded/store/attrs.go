@@ -89,6 +89,10 @@ func newAttributes(kind string) attributes {
 		return &proxyAttrs{}
 	case schema.KindTimeZone:
 		return &timeZoneAttrs{}
+	case schema.KindWebsite:
+		return &websiteAttrs{}
+	case schema.KindWebDomain:
+		return &webDomainAttrs{}
 	case schema.KindSmarthost:
 		return &smarthostAttrs{}
 	case schema.KindSecondary:
@@ -316,8 +320,8 @@ func (a *listenerAttrs) check() error {
 	if a.Owner == "" {
 		return errors.New("owner is empty")
 	}
-	if !slices.Contains([]string{"smtp", "submission", "imap", "pop3", "managesieve", "dns", "metrics"}, a.Service) {
-		return fmt.Errorf("service is %q: expected smtp, submission, imap, pop3, managesieve, dns or metrics", a.Service)
+	if !slices.Contains([]string{"smtp", "submission", "imap", "pop3", "managesieve", "dns", "metrics", "web"}, a.Service) {
+		return fmt.Errorf("service is %q: expected smtp, submission, imap, pop3, managesieve, dns, metrics or web", a.Service)
 	}
 	if err := checkHost("hostname", a.Hostname); err != nil {
 		return err
