@@ -14,6 +14,7 @@ import (
 	"github.com/mailform/mailform/providers/authd"
 	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/providers/host/move"
+	"github.com/mailform/mailform/providers/host/service"
 	"github.com/mailform/mailform/schema"
 )
 
@@ -241,16 +242,23 @@ func (p *Provider) accept(ctx context.Context) error {
 	if pidFile == "" {
 		pidFile = "/var/run/sendmail.pid"
 	}
-	return p.renew(ctx, pidFile)
+	queueOnly, err := p.runsQueueOnly(ctx, pidFile)
+	if err != nil {
+		return err
+	}
+	if queueOnly {
+		return p.renew(ctx, pidFile, p.runner(pidFile))
+	}
+	return p.renew(ctx, pidFile, p.daemon(pidFile))
 }
 
-// renewing is how long Sendmail may take to read its configuration again.
-const renewing = 15 * time.Second
+// comingBack is how long Sendmail may take to read its configuration again.
+const comingBack = 30 * time.Second
 
 // renew has Sendmail read its configuration again, if it runs: it begins anew, as
 // another process, and what is under way goes on in others.
-func (p *Provider) renew(ctx context.Context, pidFile string) error {
-	running, err := p.daemon(pidFile).Running(ctx)
+func (p *Provider) renew(ctx context.Context, pidFile string, s *service.Service) error {
+	running, err := s.Running(ctx)
 	if err != nil || !running {
 		return err
 	}
@@ -258,10 +266,10 @@ func (p *Provider) renew(ctx context.Context, pidFile string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.daemon(pidFile).Renew(ctx); err != nil || p.unit != "" {
+	if err := s.Renew(ctx); err != nil || s.Unit != "" {
 		return err
 	}
-	for deadline := time.Now().Add(renewing); ; {
+	for deadline := time.Now().Add(comingBack); ; {
 		now, err := p.on.Read(ctx, pidFile)
 		if err != nil {
 			return err
@@ -270,7 +278,7 @@ func (p *Provider) renew(ctx context.Context, pidFile string) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("within %s Sendmail did not come back after it was told to read its configuration again; its log says why", renewing)
+			return fmt.Errorf("within %s Sendmail did not come back after it was told to read its configuration again; its log says why", comingBack)
 		}
 		select {
 		case <-ctx.Done():

@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/host"
@@ -189,46 +188,6 @@ func (p *Provider) relocate(ctx context.Context, was, next *world, to string, se
 		return errors.Join(err, p.finishMove(ctx))
 	}
 	return p.finishMove(ctx)
-}
-
-// How long processes of Sendmail may go on with what they have begun once it was
-// stopped, and how long they may take when they were told to end.
-const (
-	ending   = 10 * time.Second
-	leaving  = 20 * time.Second
-	lingerer = `for d in /proc/[0-9]*; do
-  at=$(readlink "$d/cwd") 2>/dev/null || continue
-  case "$at/" in "$1"/*) ;; *) continue ;; esac
-  tr '\0' ' ' 2>/dev/null <"$d/cmdline" | grep -q sendmail || continue
-  echo "${d#/proc/}"
-done`
-)
-
-// still waits until no process of Sendmail works in a queue: those that take or send a
-// message finish it, for some time.
-func (p *Provider) still(ctx context.Context, queue string) error {
-	told := false
-	for begun := time.Now(); ; {
-		out, err := host.Must(ctx, p.on, host.Cmd("sh", "-c", lingerer, "sh", queue))
-		if err != nil {
-			return err
-		}
-		pids := strings.Fields(string(out.Stdout))
-		since := time.Since(begun)
-		switch {
-		case len(pids) == 0:
-			return nil
-		case since > ending+leaving:
-			return fmt.Errorf("processes of Sendmail do not leave %s: %s", queue, strings.Join(pids, ", "))
-		case since > ending && !told:
-			told = true
-			// Sendmail has nothing on it but what it has on the disk. One may have ended by now.
-			if _, err := p.on.Run(ctx, host.Cmd(append([]string{"kill", "-TERM"}, pids...)...)); err != nil {
-				return err
-			}
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }
 
 // parts are files of messages, which are copied before what names them: bodies, and

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/mailform/mailform/providers"
@@ -28,6 +29,9 @@ type Provider struct {
 	unit     string
 	lineage  string
 	on       host.Host
+	// How long processes of a Sendmail that is stopped may take to finish what they are
+	// at, and how long after that those may take that a move of the queue waits for.
+	finishing, leaving time.Duration
 }
 
 // Configure implements providers.Provider. It asks Sendmail nothing.
@@ -42,7 +46,7 @@ func (p *Provider) Configure(_ context.Context, cfg providers.Config) hcl.Diagno
 		}
 		return filepath.Join(from, path)
 	}
-	*p = Provider{Executable: p.Executable, value: value, base: cfg.Dir, lineage: cfg.Lineage, on: p.on, unit: text(value, "unit")}
+	*p = Provider{Executable: p.Executable, value: value, base: cfg.Dir, lineage: cfg.Lineage, on: p.on, unit: text(value, "unit"), finishing: finishing, leaving: leaving}
 	p.dir = filepath.Clean(absolute(cmp.Or(text(value, "config_dir"), "/etc/mail"), cfg.Dir))
 	p.mc = absolute(cmp.Or(text(value, "mc"), filepath.Join(p.dir, "sendmail.mc")), cfg.Dir)
 	p.cf = absolute(cmp.Or(text(value, "cf"), filepath.Join(p.dir, "sendmail.cf")), cfg.Dir)
@@ -96,29 +100,12 @@ func (p *Provider) program(name string) string {
 
 // daemon is Sendmail as a service.
 func (p *Provider) daemon(pidFile string) *service.Service {
-	signal := func(sig string) host.Command {
-		return host.Cmd("sh", "-c", `kill -"$1" "$(head -n 1 "$2")"`, "sh", sig, pidFile)
-	}
+	start := host.Cmd(p.program("sendmail"), "-C", p.cf, "-bd", "-q1m")
 	return &service.Service{
-		Host: p.on, Unit: p.unit,
-		Start: host.Cmd(p.program("sendmail"), "-C", p.cf, "-bd", "-q1m"), Stop: host.Cmd("sh", "-c", stopScript, "sh", pidFile), Reload: signal("HUP"),
+		Host: p.on, Unit: p.unit, Start: start, Stop: p.stopping(pidFile), Reload: p.renewing(pidFile, start),
 		Alive: func(ctx context.Context) (bool, error) { return p.alive(ctx, pidFile) },
 	}
 }
-
-// stopScript stops Sendmail. The daemon would end with it those of its children that run
-// the queue, and one that is cut off after the other server has said yes sends its
-// message once more. So the daemon is held until they have done what they are at, for
-// ten seconds at most. It is one program, which goes on if mailform is killed.
-const stopScript = `pid=$(head -n 1 "$1") && kill -STOP "$pid" || exit 1
-n=0
-while [ "$n" -lt 100 ] && for f in $(grep -ls "^PPid:[[:space:]]*$pid\$" /proc/[0-9]*/status); do
-    tr '\0' ' ' 2>/dev/null <"${f%status}cmdline"; done | grep -q -e queue -e client; do
-  sleep 0.1
-  n=$((n + 1))
-done
-kill -TERM "$pid"
-kill -CONT "$pid"`
 
 // alive reports whether the process that a pid file names is a Sendmail.
 func (p *Provider) alive(ctx context.Context, pidFile string) (bool, error) {

@@ -41,6 +41,7 @@ var totalRequests = regexp.MustCompile(`Total requests: (\d+)`)
 func (p *Provider) runner(pidFile string) *service.Service {
 	s := p.daemon(pidFile)
 	s.Unit, s.Start = "", host.Cmd(p.program("sendmail"), "-C", p.cf, "-q1m")
+	s.Reload = p.renewing(pidFile, s.Start)
 	return s
 }
 

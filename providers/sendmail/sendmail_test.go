@@ -17,6 +17,7 @@ import (
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
+	"github.com/mailform/mailform/providers/sendmail"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -24,9 +25,13 @@ import (
 // apply creates resources one phase after the other, as their ranks say.
 func apply(t testing.TB, s *mailtest.SendmailInstance, action providers.Action, rs ...schema.Resource) {
 	t.Helper()
+	applyBy(t, s, provider(t, s, "L"), action, rs...)
+}
+
+func applyBy(t testing.TB, s *mailtest.SendmailInstance, p *sendmail.Provider, action providers.Action, rs ...schema.Resource) {
+	t.Helper()
 	rank := func(r schema.Resource) int { return schema.KindByName(r.Kind).Rank }
 	slices.SortStableFunc(rs, func(a, b schema.Resource) int { return rank(a) - rank(b) })
-	p := provider(t, s, "L")
 	for len(rs) > 0 {
 		n := 1
 		for n < len(rs) && rs[n].Kind == rs[0].Kind {
@@ -73,6 +78,39 @@ type keeper struct {
 	got  []string
 	// subjects of all messages.
 	subjects []string
+	// hold, if it is not nil, is closed when messages may be answered; held counts those
+	// that wait for that.
+	hold chan struct{}
+	held int
+}
+
+// waitHeld waits until some messages are here and not answered.
+func (k *keeper) waitHeld(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		k.mu.Lock()
+		held := k.held
+		k.mu.Unlock()
+		if held >= n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d messages have come, want %d", held, n)
+		}
+	}
+}
+
+// dialog is a connection to a server that has greeted.
+func dialog(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func newKeeper(t *testing.T) *keeper {
@@ -96,7 +134,7 @@ func newKeeper(t *testing.T) *keeper {
 
 func (k *keeper) serve(c net.Conn) {
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	_ = c.SetDeadline(time.Now().Add(5 * time.Minute))
 	fmt.Fprint(c, "220 keeper LMTP\r\n")
 	var to []string
 	in := bufio.NewScanner(c)
@@ -117,7 +155,11 @@ func (k *keeper) serve(c net.Conn) {
 			k.mu.Lock()
 			k.subjects = append(k.subjects, subject)
 			k.got = append(k.got, to...)
+			k.held++
 			k.mu.Unlock()
+			if k.hold != nil {
+				<-k.hold
+			}
 			fmt.Fprint(c, strings.Repeat("250 ok\r\n", len(to)))
 			to = nil
 		case "QUIT":
