@@ -93,6 +93,7 @@ func TestSubmittedMailIsSigned(t *testing.T) {
 		t.Skip("SKIPPED: python3-dkim is not installed")
 	}
 	need(t, "dig")
+	opendkim := need(t, "opendkim")
 	w := newHouse(t, "1MiB")
 	sink := w.sink(nil)
 	for user, signatures := range map[string][]string{
@@ -155,7 +156,22 @@ except dkim.DKIMException as e:
 			if err != nil || strings.Count(string(out), " True ") != len(signatures) || !strings.Contains(string(out), "tampered False") {
 				t.Errorf("dkimpy says %v:\n%s\nof\n%s", err, out, m)
 			}
+			w.judgedByOpenDKIM(opendkim, m, len(signatures))
 		})
+	}
+}
+
+// judgedByOpenDKIM has OpenDKIM verify a message with the keys that our name server
+// publishes, and find that another one is not what was signed.
+func (w *world) judgedByOpenDKIM(opendkim, message string, signatures int) {
+	w.t.Helper()
+	message = strings.TrimLeft(regexp.MustCompile(`(?m)^X-[A-Za-z]+-[A-Za-z]+: .*\n`).ReplaceAllString(message, ""), "\n")
+	w.write("opendkim.conf", "Mode v\nNameservers 127.0.0.1@"+strconv.Itoa(w.port["dns"])+"\nInternalHosts 192.0.2.1\nRequireSafeKeys no\n")
+	for verdict, text := range map[string]string{"dkim=pass": message, "dkim=fail": strings.Replace(message, "Hello", "Hallo", 1)} {
+		w.write("judged", text)
+		if r := w.run(opendkim, "-x", "opendkim.conf", "-v", "-v", "-t", "judged"); strings.Count(r.stdout, "\t"+verdict) != signatures {
+			w.t.Errorf("OpenDKIM does not say %s of %d signatures: %v\nof\n%s", verdict, signatures, r, text)
+		}
 	}
 }
 

@@ -126,7 +126,7 @@ func (w *wreck) say(t *testing.T, said string) (answers []byte, cut bool) {
 }
 
 var (
-	taggedLine    = regexp.MustCompile(`^[^\x00-\x20\x7f-\xff(){%*"\\\]+]+ (OK|NO|BAD)( [^\x00\r\n]*)?$`)
+	taggedLine    = regexp.MustCompile(`^[^\x00-\x20\x7f-\xff(){%*"\\+]+ (OK|NO|BAD)( [^\x00\r\n]*)?$`)
 	untaggedLine  = regexp.MustCompile(`^(\* |\+ ?)[^\x00\r\n]*$`)
 	continuedLine = regexp.MustCompile(`^[^\x00\r\n]*$`)
 )

@@ -130,7 +130,11 @@ func readArgument(r source) (argument, error) {
 	case '{':
 		return readLiteral(r)
 	}
-	for b.WriteByte(c); b.Len() <= maxAtom; b.WriteByte(c) {
+	for b.Len() <= maxAtom {
+		if c <= ' ' || c > '~' {
+			return argument{}, syntaxError("A word is of printable ASCII")
+		}
+		b.WriteByte(c)
 		if c, err = r.ReadByte(); err != nil {
 			return argument{}, err
 		}

@@ -162,6 +162,7 @@ func TestAConversation(t *testing.T) {
 		{fmt.Sprintf("PUTSCRIPT \"d\" {%d+}\r\n%s", sieve.MaxScript+2, strings.Repeat("#", sieve.MaxScript+2)), `NO (QUOTA/MAXSIZE) "This is longer than a script may be"`},
 		{`FOO`, `NO "Unknown command"`},
 		{`GETSCRIPT "a`, `NO "A quoted string has no end"`},
+		{"GETSCRIPT a\x00", `NO "A word is of printable ASCII"`},
 		{`GETSCRIPT`, `NO "Wrong number of arguments"`},
 		{`SETACTIVE ""`, `OK "Done"`},
 		{`DELETESCRIPT "c"`, `OK "Done"`},

@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	responseLine = regexp.MustCompile(`^(?:(?:OK|NO|BYE)(?: \([^\x00\r\n]*\))?(?: ("[^\x00\r\n]*"|\{[0-9]+\}))?|"[^\x00\r\n]*|\{[0-9]+\}|)$`)
-	literalAtEnd = regexp.MustCompile(`\{([0-9]+)\}$`)
+	responseLine  = regexp.MustCompile(`^(?:(?:OK|NO|BYE)(?: \([^\x00\r\n]*)?(?: ["{][^\x00\r\n]*)?|"[^\x00\r\n]*|\{[0-9]+\}|)$`)
+	continuedLine = regexp.MustCompile(`^[^\x00\r\n]*$`)
+	literalAtEnd  = regexp.MustCompile(`\{([0-9]+)\}$`)
 )
 
 // FuzzSession says anything, before a login and after one. The server answers in
@@ -24,7 +25,7 @@ var (
 // be read afterwards.
 func FuzzSession(f *testing.F) {
 	for _, said := range []string{
-		"CAPABILITY\r\nNOOP \"x\"\r\nSTARTTLS\r\nAUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\nAUTHENTICATE \"PLAIN\"\r\n\"*\"\r\nUNAUTHENTICATE\r\nLOGOUT\r\n",
+		"NOOP {4+}\r\na\x00\r\n\r\nNOOP d\x00\r\nCAPABILITY\r\nNOOP \"x\"\r\nSTARTTLS\r\nAUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\nAUTHENTICATE \"PLAIN\"\r\n\"*\"\r\nUNAUTHENTICATE\r\nLOGOUT\r\n",
 		"HAVESPACE \"a\" 100\r\nPUTSCRIPT \"a\" {5+}\r\nkeep;\r\nCHECKSCRIPT \"stop\"\r\nSETACTIVE \"a\"\r\nLISTSCRIPTS\r\nGETSCRIPT \"a\"\r\nRENAMESCRIPT \"a\" \"b\"\r\nDELETESCRIPT \"b\"\r\nSETACTIVE \"\"\r\n",
 		"PUTSCRIPT \"\xc3\xbc\" {99999999+}\r\nGETSCRIPT {3+}\r\na\r\n\r\nPUTSCRIPT \"a\\\"b\" \"if (\"\r\nHAVESPACE \"\" 99999999999999999999\r\n",
 		"\r\n\n\r\x00\xff\r\n" + strings.Repeat("x", 9000) + "\r\nCHECKSCRIPT \"" + strings.Repeat("if not ", 900) + "\"\r\n",
@@ -108,21 +109,24 @@ func whole(t *testing.T, address, said string) (answers []byte, cut bool) {
 // wellFormed expects lines of responses (RFC 5804 §1.2), with whole literals.
 func wellFormed(t *testing.T, answers []byte, cut bool) {
 	t.Helper()
+	within := false
 	for rest := string(answers); rest != ""; {
 		line, after, ok := strings.Cut(rest, "\r\n")
 		if !ok && cut {
 			return
 		}
-		if !ok || !responseLine.MatchString(line) {
+		if good := within && continuedLine.MatchString(line) || !within && responseLine.MatchString(line); !ok || !good {
 			t.Fatalf("a line is %q in\n%s", line, answers)
 		}
 		rest = after
-		if m := literalAtEnd.FindStringSubmatch(line); m != nil && line[0] != '"' {
-			n, err := strconv.Atoi(m[1])
-			if err != nil || n > len(rest) && !cut {
-				t.Fatalf("a literal of %s bytes, and %d are left", m[1], len(rest))
-			}
-			rest = rest[min(n, len(rest)):]
+		m := literalAtEnd.FindStringSubmatch(line)
+		if within = m != nil; !within {
+			continue
 		}
+		n, err := strconv.Atoi(m[1])
+		if err != nil || n > len(rest) && !cut {
+			t.Fatalf("a literal of %s bytes, and %d are left", m[1], len(rest))
+		}
+		rest = rest[min(n, len(rest)):]
 	}
 }
