@@ -112,7 +112,7 @@ func cyradm(t *testing.T, c *mailtest.CyrusInstance) func(commands ...string) st
 func TestDriftByCyradm(t *testing.T) {
 	t.Parallel()
 	cyrus := mailtest.Cyrus(t)
-	r := newReal(t, "postfix-cyrus", false, []mailtest.System{mailtest.Postfix(t), cyrus})
+	r := newReal(t, "postfix-cyrus", true, []mailtest.System{mailtest.Postfix(t), cyrus})
 	do := cyradm(t, cyrus)
 	r.delivered("pia@example.com")
 	messages := func() string {
@@ -168,7 +168,7 @@ func TestDriftByCyradm(t *testing.T) {
 func TestDriftByDoveadm(t *testing.T) {
 	t.Parallel()
 	dovecot := mailtest.Dovecot(t)
-	r := newReal(t, "postfix-dovecot", false, []mailtest.System{mailtest.Postfix(t), dovecot})
+	r := newReal(t, "postfix-dovecot", true, []mailtest.System{mailtest.Postfix(t), dovecot})
 	conf, users := filepath.Join(dovecot.ConfigDir, "dovecot.conf"), filepath.Join(dovecot.ConfigDir, "mailform/users")
 	doveadm := func(args ...string) result {
 		return r.run(dovecot.Program("doveadm"), append([]string{"-c", conf}, args...)...)

@@ -15,7 +15,7 @@ func TestHandOver(t *testing.T) {
 	t.Parallel()
 	postfix, sendmail := mailtest.Postfix(t), mailtest.Sendmail(t)
 	need(t, "smtp-sink")
-	r := newReal(t, "postfix-dovecot", false, []mailtest.System{postfix, mailtest.Dovecot(t), sendmail})
+	r := newReal(t, "postfix-dovecot", true, []mailtest.System{postfix, mailtest.Dovecot(t), sendmail})
 	r.port["relay"] = porttest.Port(t)
 	r.edit("main.mf.hcl", "  smtp { listen", "  relay { host = \""+r.addr("relay")+"\" }\n  smtp { listen")
 	r.apply()
@@ -78,7 +78,7 @@ func TestHandOverFromEmbedded(t *testing.T) {
 	t.Parallel()
 	postfix := mailtest.Postfix(t)
 	need(t, "smtp-sink")
-	r := newReal(t, "embedded", false, []mailtest.System{postfix, mailtest.Dovecot(t)})
+	r := newReal(t, "embedded", true, []mailtest.System{postfix, mailtest.Dovecot(t)})
 	r.port["relay"] = porttest.Port(t)
 	r.edit("main.mf.hcl", "  smtp { listen", "  relay { host = \""+r.addr("relay")+"\" }\n  smtp { listen")
 	r.apply()
@@ -87,7 +87,7 @@ func TestHandOverFromEmbedded(t *testing.T) {
 		t.Fatalf("mail for alice: %v", res)
 	}
 	r.found("alice", first)
-	embedded := func() bool { return r.mailform("status").code == 0 }
+	embedded := func() bool { return r.pid() != 0 }
 	for _, step := range []struct {
 		mail, from, greets string
 		stopped            func() bool

@@ -43,13 +43,16 @@ func sendmailDovecot(t *testing.T) []mailtest.System {
 }
 
 var setups = map[string]setup{
-	"embedded":               {"embedded", false, nobody},
-	"postfix-dovecot":        {"postfix-dovecot", false, postfixDovecot},
-	"postfix-dovecot by ssh": {"postfix-dovecot", true, postfixDovecot},
-	"postfix-cyrus":          {"postfix-cyrus", false, postfixCyrus},
-	"postfix-cyrus by ssh":   {"postfix-cyrus", true, postfixCyrus},
-	"sendmail-cyrus":         {"sendmail-cyrus", false, sendmailCyrus},
-	"sendmail-dovecot":       {"sendmail-dovecot", false, sendmailDovecot},
+	"embedded":                {"embedded", false, nobody},
+	"embedded by ssh":         {"embedded", true, nobody},
+	"postfix-dovecot":         {"postfix-dovecot", false, postfixDovecot},
+	"postfix-dovecot by ssh":  {"postfix-dovecot", true, postfixDovecot},
+	"postfix-cyrus":           {"postfix-cyrus", false, postfixCyrus},
+	"postfix-cyrus by ssh":    {"postfix-cyrus", true, postfixCyrus},
+	"sendmail-cyrus":          {"sendmail-cyrus", false, sendmailCyrus},
+	"sendmail-cyrus by ssh":   {"sendmail-cyrus", true, sendmailCyrus},
+	"sendmail-dovecot":        {"sendmail-dovecot", false, sendmailDovecot},
+	"sendmail-dovecot by ssh": {"sendmail-dovecot", true, sendmailDovecot},
 }
 
 // TestReal applies examples/real and asks of the mail service what everybody
@@ -89,6 +92,7 @@ type real struct {
 	t           *testing.T
 	parts       []mailtest.System
 	far         bool
+	sshd        *hosttest.Server // what they are reached by, where they are far
 	smallDisks  bool  // all that mailform writes lies on ones
 	noDisks     error // why it does not, where that is not meant
 	swaks, curl string
@@ -159,7 +163,10 @@ func layReal(t *testing.T, mail string, far bool, parts []mailtest.System, chang
 	}
 	providers := blocks.String()
 	if far {
-		providers = strings.ReplaceAll(providers, "\n}\n", "\n  "+hosttest.SSHD(t).Block()+"\n}\n")
+		if r.sshd = hosttest.SSHD(t); mail == "embedded" {
+			providers += fmt.Sprintf("provider \"embedded\" {\n  data_dir = %q\n  program = %q\n}\n", filepath.Join(r.dir, "mail"), r.program())
+		}
+		providers = strings.ReplaceAll(providers, "\n}\n", "\n  "+r.sshd.Block()+"\n}\n")
 	}
 	r.write("providers.mf.hcl", providers)
 	r.onSmallDisks()
