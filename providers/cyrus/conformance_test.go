@@ -10,6 +10,8 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/cyrus"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
@@ -47,13 +49,23 @@ func provider(t testing.TB, c *mailtest.CyrusInstance, lineage string) *cyrus.Pr
 }
 
 func TestConformance(t *testing.T) {
+	conformance(t, host.Local(), schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindLookup)
+}
+
+// Mailboxes are made over IMAP, which a bridge leads to; the rest are files.
+func TestConformanceBySSH(t *testing.T) {
+	conformance(t, hosttest.SSHD(t).Host(t), schema.KindMailbox)
+}
+
+func conformance(t *testing.T, on host.Host, kinds ...string) {
+	t.Helper()
 	untried := providertest.Others("Cyrus keeps mail and nothing else",
 		schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindLookup, schema.KindService)
 	untried[schema.KindService] = "there is one of a server, with tests of its own"
-	for _, kind := range []string{schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindLookup} {
+	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			h := providertest.Harness{Untried: maps.Clone(untried)}
+			h := providertest.Harness{Untried: maps.Clone(untried), Far: on != host.Local()}
 			for _, other := range []string{schema.KindMailStore, schema.KindParameter, schema.KindMailbox, schema.KindListener, schema.KindLookup} {
 				if other != kind {
 					h.Untried[other] = "it is tried beside"
@@ -62,8 +74,12 @@ func TestConformance(t *testing.T) {
 			h.New = func(t *testing.T) *providertest.System {
 				c := mailtest.Cyrus(t)
 				sys := &providertest.System{
-					Provider: func(lineage string) providers.Provider { return provider(t, c, lineage) },
-					Samples:  map[string]providertest.Sample{},
+					Provider: func(lineage string) providers.Provider {
+						p := provider(t, c, lineage)
+						p.Through(on)
+						return p
+					},
+					Samples: map[string]providertest.Sample{},
 				}
 				sys.Tamper = func(t *testing.T, r schema.Resource) { tamper(t, c, r) }
 				switch kind {

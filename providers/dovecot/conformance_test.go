@@ -13,6 +13,8 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/dovecot"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/providertest"
@@ -37,26 +39,40 @@ type attrs = map[string]cty.Value
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	conformance(t, mailtest.Dovecot)
+	conformance(t, host.Local(), mailtest.Dovecot)
 }
 
 // Dovecot 2.4, whose settings are called otherwise.
 func TestConformance24(t *testing.T) {
 	t.Parallel()
-	conformance(t, mailtest.Dovecot24)
+	conformance(t, host.Local(), mailtest.Dovecot24)
 }
 
-func conformance(t *testing.T, instance func(testing.TB) *mailtest.DovecotInstance) {
+func TestConformanceBySSH(t *testing.T) {
+	t.Parallel()
+	conformance(t, hosttest.SSHD(t).Host(t), mailtest.Dovecot24, schema.KindMailbox)
+}
+
+// conformance tries a host with kinds, or with all.
+func conformance(t *testing.T, on host.Host, instance func(testing.TB) *mailtest.DovecotInstance, kinds ...string) {
 	t.Helper()
+	if len(kinds) == 0 {
+		kinds = []string{schema.KindMailStore, schema.KindParameter, schema.KindListener, schema.KindMailbox, schema.KindLookup}
+	}
 	providertest.Run(t, providertest.Harness{
 		Atomic: true,
+		Far:    on != host.Local(),
 		// A service that is to run has no other state; see TestService.
-		Untried: providertest.Others("Dovecot has none", schema.KindMailStore, schema.KindParameter, schema.KindListener, schema.KindMailbox, schema.KindLookup),
+		Untried: providertest.Others("Dovecot has none, or it is tried on this machine", kinds...),
 		New: func(t *testing.T) *providertest.System {
 			d := instance(t)
 			sys := &providertest.System{
-				Provider: func(lineage string) providers.Provider { return configured(t, d, lineage) },
-				Samples:  samples(t, d),
+				Provider: func(lineage string) providers.Provider {
+					p := configured(t, d, lineage)
+					p.Through(on)
+					return p
+				},
+				Samples: samples(t, d),
 			}
 			sys.Tamper = func(t *testing.T, r schema.Resource) {
 				if r.Kind == schema.KindLookup && !r.Attrs.IsNull() {

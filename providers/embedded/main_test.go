@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/embedded/daemon"
 )
 
@@ -24,7 +25,24 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "serve" && os.Args[2] == "-data" {
 		os.Exit(serve(os.Args[3]))
 	}
+	if len(os.Args) == 4 && os.Args[1] == "admin-bridge" && os.Args[2] == "-data" {
+		os.Exit(bridge(os.Args[3]))
+	}
 	os.Exit(m.Run())
+}
+
+// bridge speaks for a directory, as on another machine.
+func bridge(dataDir string) int {
+	exe, err := os.Executable()
+	if err == nil {
+		b := embedded.Bridge{DataDir: dataDir, Executable: exe, Version: testVersion}
+		err = b.Run(context.Background(), os.Stdin, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 func serve(dataDir string) int {

@@ -13,6 +13,7 @@ import (
 	"github.com/mailform/mailform/providers/embedded"
 	"github.com/mailform/mailform/providers/embedded/admin"
 	"github.com/mailform/mailform/providers/embedded/store"
+	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
@@ -33,6 +34,20 @@ func TestConformance(t *testing.T) {
 				d := newDir(t)
 				d.start()
 				return &providertest.System{Provider: d.provider, Samples: samples(t), Tamper: d.tamper, Kill: d.restart}
+			},
+		})
+	})
+	t.Run("with a running daemon on another machine", func(t *testing.T) {
+		t.Parallel()
+		sshd := hosttest.SSHD(t)
+		providertest.Run(t, providertest.Harness{
+			Atomic: true, Untried: providertest.Others("it is tried on this machine, and goes the same way", schema.KindMailbox, schema.KindDKIMKey), Far: true,
+			New: func(t *testing.T) *providertest.System {
+				d := newDir(t)
+				d.start()
+				return &providertest.System{Samples: samples(t), Tamper: d.tamper, Kill: d.restart, Provider: func(lineage string) providers.Provider {
+					return d.far(sshd, lineage)
+				}}
 			},
 		})
 	})
@@ -86,6 +101,23 @@ func (d *dataDir) provider(lineage string) providers.Provider {
 		Lineage: lineage,
 	})
 	if diags.HasErrors() {
+		d.t.Fatal(diags)
+	}
+	return p
+}
+
+// far is a provider on another machine, where the binary of the test is already.
+func (d *dataDir) far(s *hosttest.Server, lineage string) providers.Provider {
+	d.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	block := s.Value(nil).AsValueMap()
+	block["data_dir"], block["program"] = cty.StringVal(d.path), cty.StringVal(exe)
+	block["read_connection"] = cty.NullVal(block["connection"].Type())
+	p := &embedded.Provider{Executable: exe, Version: d.version}
+	if diags := p.Configure(d.t.Context(), providers.Config{Value: cty.ObjectVal(block), Dir: "/nowhere", Lineage: lineage}); diags.HasErrors() {
 		d.t.Fatal(diags)
 	}
 	return p

@@ -11,22 +11,46 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/authd"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/hosttest"
+	"github.com/mailform/mailform/providers/postfix"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
 func TestConformance(t *testing.T) {
+	conformance(t, host.Local())
+}
+
+// Every kind goes the same few ways to another machine: these are files of Postfix's,
+// maps that are built, and authd, which is put there.
+func TestConformanceBySSH(t *testing.T) {
+	conformance(t, hosttest.SSHD(t).Host(t), schema.KindRecipient)
+}
+
+// conformance tries a host with kinds, or with all.
+func conformance(t *testing.T, on host.Host, kinds ...string) {
+	t.Parallel()
 	untried := providertest.Others("it is none of a server that takes mail", schema.KindSetting, schema.KindSmarthost, schema.KindDelivery, schema.KindListener, schema.KindFilter, schema.KindParameter, schema.KindLocation,
 		schema.KindMailDomain, schema.KindRecipient, schema.KindRoute, schema.KindLookup)
 	untried[schema.KindLocation] = "the queue is moved, with tests of its own"
 	untried[schema.KindService] = "there is one in an instance, with tests of its own"
+	far := len(kinds) > 0
+	if far {
+		untried = providertest.Others("it is tried on this machine", kinds...)
+	}
 	providertest.Run(t, providertest.Harness{
-		Atomic: true, Untried: untried,
+		Atomic: true, Untried: untried, Far: far,
 		New: func(t *testing.T) *providertest.System {
 			i := newInstance(t)
 			t.Cleanup(func() { i.endAuthd(t) })
-			return &providertest.System{Provider: i.provider, Samples: i.samples(), Tamper: i.tamper}
+			through := func(lineage string) providers.Provider {
+				p := i.provider(lineage)
+				p.(*postfix.Provider).Through(on)
+				return p
+			}
+			return &providertest.System{Provider: through, Samples: i.samples(), Tamper: i.tamper}
 		},
 	})
 }

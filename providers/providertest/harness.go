@@ -20,6 +20,9 @@ type Harness struct {
 	// does. It has no marks of owners, and what is the same as before is of the
 	// same revision.
 	Unmarked bool
+	// Far: the system is reached by SSH, as another harness tries it where it is. What
+	// differs is how things come there, so that the checks of values are left out.
+	Far bool
 	// Untried are kinds without samples, with the reason: other systems have
 	// them, or they have tests of their own.
 	Untried map[string]string

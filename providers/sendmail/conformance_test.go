@@ -1,13 +1,17 @@
 package sendmail_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/authd"
+	"github.com/mailform/mailform/providers/host"
+	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/mailtest"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/providers/sendmail"
@@ -147,7 +151,8 @@ func tamper(t *testing.T, s *mailtest.SendmailInstance, r schema.Resource) {
 }
 
 func TestConformance(t *testing.T) {
-	run := func(t *testing.T, change func(*testing.T, *mailtest.SendmailInstance), beside ...string) {
+	run := func(t *testing.T, on host.Host, change func(*testing.T, *mailtest.SendmailInstance), beside ...string) {
+		t.Helper()
 		t.Parallel()
 		all := samples()
 		tried := make([]string, 0, len(all))
@@ -159,18 +164,27 @@ func TestConformance(t *testing.T) {
 		for _, kind := range beside {
 			untried[kind] = "it is tried beside"
 		}
-		providertest.Run(t, providertest.Harness{Atomic: true, Untried: untried, New: func(t *testing.T) *providertest.System {
+		providertest.Run(t, providertest.Harness{Atomic: true, Untried: untried, Far: on != host.Local(), New: func(t *testing.T) *providertest.System {
 			s := mailtest.Sendmail(t)
 			change(t, s)
 			return &providertest.System{
-				Provider: func(lineage string) providers.Provider { return provider(t, s, lineage) }, Samples: all,
-				Tamper: func(t *testing.T, r schema.Resource) { tamper(t, s, r) },
+				Provider: func(lineage string) providers.Provider {
+					p := provider(t, s, lineage)
+					p.Through(on)
+					return p
+				},
+				Samples: all,
+				Tamper:  func(t *testing.T, r schema.Resource) { tamper(t, s, r) },
 			}
 		}})
 	}
-	t.Run("by m4", func(t *testing.T) { run(t, func(*testing.T, *mailtest.SendmailInstance) {}) })
+	t.Run("by m4", func(t *testing.T) { run(t, host.Local(), func(*testing.T, *mailtest.SendmailInstance) {}) })
+	t.Run("by SSH", func(t *testing.T) {
+		rest := slices.DeleteFunc(slices.Collect(maps.Keys(samples())), func(kind string) bool { return kind == schema.KindRecipient })
+		run(t, hosttest.SSHD(t).Host(t), func(*testing.T, *mailtest.SendmailInstance) {}, rest...)
+	})
 	t.Run("without a source for m4", func(t *testing.T) {
-		run(t, func(t *testing.T, s *mailtest.SendmailInstance) {
+		run(t, host.Local(), func(t *testing.T, s *mailtest.SendmailInstance) {
 			if err := os.Remove(s.ConfigDir + "/sendmail.mc"); err != nil {
 				t.Fatal(err)
 			}

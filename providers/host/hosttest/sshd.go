@@ -14,12 +14,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mailform/mailform/providers/host"
 	"github.com/mailform/mailform/providers/porttest"
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/crypto/ssh"
@@ -230,6 +232,47 @@ func newKey(t testing.TB, file string) ssh.PublicKey {
 func (s *Server) Block(arguments ...string) string {
 	return fmt.Sprintf("connection {\n    host = \"127.0.0.1\"\n    port = %d\n    user = %q\n    private_key_file = %q\n    known_hosts_file = %q\n    agent = false\n    %s\n  }",
 		s.Port, s.User, s.KeyFile, s.KnownHosts, strings.Join(arguments, "\n    "))
+}
+
+// ReadsAlone are options of a key that is let in to read everything and to write
+// nothing: what is run with it is nobody's, and has the one capability for that. See
+// docs/hosts.md.
+const ReadsAlone = `restrict,command="exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+dac_read_search ` +
+	`--ambient-caps=-all,+dac_read_search --bounding-set=-all,+dac_read_search --no-new-privs -- sh -c \"$SSH_ORIGINAL_COMMAND\""`
+
+// Unprivileged is a user other than root who can log in and be no more than others
+// are. A machine without one, or who is not let become one, skips the test.
+func Unprivileged(t testing.TB) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: only root can let others log in")
+	}
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(passwd)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 7 && f[2] != "0" && slices.Contains([]string{"/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/dash"}, f[6]) {
+			return f[0]
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("there is no user who can log in but root; the packages of .ci/peers make some")
+	}
+	t.Skip("SKIPPED: there is no user who can log in but root")
+	return ""
+}
+
+// Host is the machine by way of it, with one connection for all who act on it.
+func (s *Server) Host(t testing.TB) host.Host {
+	t.Helper()
+	h, err := host.Open(t.Context(), s.Value(nil), s.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() }) // it may have broken
+	return h
 }
 
 // Value is the value of a provider block with nothing but a connection to it.
