@@ -93,8 +93,8 @@ type real struct {
 	parts       []mailtest.System
 	far         bool
 	sshd        *hosttest.Server // what they are reached by, where they are far
-	smallDisks  bool  // all that mailform writes lies on ones
-	noDisks     error // why it does not, where that is not meant
+	smallDisks  bool             // all that mailform writes lies on ones
+	noDisks     error            // why it does not, where that is not meant
 	swaks, curl string
 	count       int
 }
