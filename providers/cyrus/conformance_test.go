@@ -73,13 +73,14 @@ func conformance(t *testing.T, on host.Host, kinds ...string) {
 			}
 			h.New = func(t *testing.T) *providertest.System {
 				c := mailtest.Cyrus(t)
+				through := func(lineage string) *cyrus.Provider {
+					p := provider(t, c, lineage)
+					p.Through(on)
+					return p
+				}
 				sys := &providertest.System{
-					Provider: func(lineage string) providers.Provider {
-						p := provider(t, c, lineage)
-						p.Through(on)
-						return p
-					},
-					Samples: map[string]providertest.Sample{},
+					Provider: func(lineage string) providers.Provider { return through(lineage) },
+					Samples:  map[string]providertest.Sample{},
 				}
 				sys.Tamper = func(t *testing.T, r schema.Resource) { tamper(t, c, r) }
 				switch kind {
@@ -90,10 +91,10 @@ func conformance(t *testing.T, on host.Host, kinds ...string) {
 				case schema.KindParameter:
 					sys.Samples[kind] = parameters()
 				case schema.KindListener:
-					begin(t, provider(t, c, "L"))
+					begin(t, through("L"))
 					sys.Samples[kind] = listeners(t)
 				case schema.KindMailbox:
-					begin(t, provider(t, c, "L"))
+					begin(t, through("L"))
 					sys.Samples[kind] = mailboxes()
 					sys.Kill = func(t *testing.T) { c.Kill(t); c.Start(t) }
 				}
