@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/smtp"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +30,7 @@ server "` + server + `" {
 domain "example" {
   name       = "example.com"
   nameserver = nameserver.ns1
-  ttl        = "3s"
+  ttl        = "15s"
   mx { server = server.` + server + ` }
   staging {
     mode   = "always" # also on loopback
@@ -92,7 +94,7 @@ func TestAnMXMovesUnderTheEyesOfDig(t *testing.T) {
 		t.Errorf("not both servers were asked: %v", sender.taken)
 	}
 	w.noChanges()
-	if out := w.dig("+noall", "+answer", "MX", "example.com"); !strings.Contains(out, "\t3\tIN\tMX\t10 new.example.com.") {
+	if out := w.dig("+noall", "+answer", "MX", "example.com"); !strings.Contains(out, "\t15\tIN\tMX\t10 new.example.com.") {
 		t.Errorf("the time to live is not what it was: %s", out)
 	}
 	if c, err := net.Dial("tcp", w.addr("smtp")); err == nil {
@@ -112,7 +114,28 @@ type sender struct {
 
 func (s *sender) send() {
 	s.w.t.Helper()
-	if !time.Now().Before(s.until) {
+	for range 100 {
+		s.ask()
+		err := s.offer()
+		if err == nil {
+			if s.taken == nil {
+				s.taken = map[string]int{}
+			}
+			s.taken[s.host]++
+			return
+		}
+		if time.Now().Before(s.until) {
+			s.w.t.Fatal(err)
+		}
+		// A machine that was busy has kept us longer than we may remember the host.
+	}
+	s.w.t.Fatal("nothing is sent in time")
+}
+
+// ask looks for the host anew where what is known is too old.
+func (s *sender) ask() {
+	s.w.t.Helper()
+	if asked := time.Now(); !asked.Before(s.until) { // before dig has begun: it may take its time
 		f := strings.Fields(s.w.dig("+noall", "+answer", "MX", "example.com"))
 		if len(f) != 6 {
 			s.w.t.Fatalf("dig says %q", f)
@@ -121,21 +144,24 @@ func (s *sender) send() {
 		if err != nil {
 			s.w.t.Fatal(err)
 		}
-		s.host, s.until = f[5], time.Now().Add(time.Duration(ttl)*time.Second)
+		s.host, s.until = f[5], asked.Add(time.Duration(ttl)*time.Second)
 		if s.host == "old.example.com." && s.w.dig("+short", "A", s.host) == "" {
 			s.w.t.Fatalf("%s has no address", s.host)
 		}
 	}
-	c := dial(s.w.t, net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port[s.host])))
-	defer c.c.Close()
-	c.until("220 ")
-	for _, cmd := range []string{"EHLO sender.example.net", "MAIL FROM:<bob@example.net>", "RCPT TO:<alice@example.com>"} {
-		if got := c.smtp(cmd); !strings.HasPrefix(got, "250") {
-			s.w.t.Fatalf("%s answers %s with %s", s.host, cmd, got)
+}
+
+// offer asks the host whether it takes mail for alice.
+func (s *sender) offer() error {
+	c, err := smtp.Dial(net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port[s.host])))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, err := range []error{c.Hello("sender.example.net"), c.Mail("bob@example.net"), c.Rcpt("alice@example.com")} {
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.host, err)
 		}
 	}
-	if s.taken == nil {
-		s.taken = map[string]int{}
-	}
-	s.taken[s.host]++
+	return nil
 }

@@ -260,7 +260,7 @@ func TestWaysToAServer(t *testing.T) {
 		"STARTTLS":    {"url": str(local), "start_tls": cty.True, "ca_file": str(s.CAFile)},
 		"a socket":    {"url": str(s.SocketURL), "bind_dn": cty.NullVal(cty.String), "bind_password": cty.NullVal(cty.String)},
 		"no base":     {"base": cty.NullVal(cty.String), "users": cty.NullVal(cty.DynamicPseudoType), "aliases": cty.NullVal(cty.DynamicPseudoType)},
-		"TLS and all": {"url": str(s.TLSURL), "ca_file": str(s.CAFile), "timeout": str("5s")},
+		"TLS and all": {"url": str(s.TLSURL), "ca_file": str(s.CAFile), "timeout": str("2m")},
 	} {
 		p := provider(t, s, lineage, more)
 		do(t, p, create(mailbox("a@example.com", nil)))

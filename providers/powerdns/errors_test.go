@@ -65,7 +65,11 @@ func TestErrorsTellWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			s := httptest.NewServer(c.handler)
 			defer s.Close()
-			_, err := provider(t, s.URL, attrs{"timeout": cty.StringVal("1s")}).Read(t.Context(), example)
+			timeout := "2m"
+			if strings.Contains(c.want, "within 1s") {
+				timeout = "1s"
+			}
+			_, err := provider(t, s.URL, attrs{"timeout": cty.StringVal(timeout)}).Read(t.Context(), example)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("the error is %v, want one that says %q", err, c.want)
 			}
@@ -175,7 +179,7 @@ func TestWhatBecameOfItIsLookedAt(t *testing.T) {
 		send().Body.Close()
 		<-r.Context().Done()
 	})
-	err = apply(t, provider(t, loses.URL, attrs{"timeout": cty.StringVal("1s")}), providers.Change{Action: providers.Create, Resource: www})[0]
+	err = apply(t, provider(t, loses.URL, attrs{"timeout": cty.StringVal("10s")}), providers.Change{Action: providers.Create, Resource: www})[0]
 	if err != nil {
 		t.Errorf("what was done is reported as: %v", err)
 	}

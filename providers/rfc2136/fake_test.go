@@ -1,6 +1,7 @@
 package rfc2136
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -29,7 +30,8 @@ type fake struct {
 	// axfr, query and update answer instead of the fake; nil: it does as a server
 	// should, but that updates change nothing. nil messages close the connection.
 	axfr, query, update func(f *fake, m *dns.Msg) []*dns.Msg
-	asked               int // messages received
+	asked               int    // messages received
+	timeout             string // of its provider; empty: none that is met
 }
 
 const fakeNS = "example.com. 300 IN NS ns1.example.net."
@@ -165,7 +167,7 @@ func refuse(code int) func(*fake, *dns.Msg) []*dns.Msg {
 func (f *fake) provider(signed bool) *Provider {
 	f.t.Helper()
 	null := cty.NullVal(nametest.TSIG("a", "hmac-sha256", "AAAA").Type())
-	attrs := map[string]cty.Value{"tsig": null, "read_tsig": null, "timeout": cty.StringVal("1s")}
+	attrs := map[string]cty.Value{"tsig": null, "read_tsig": null, "timeout": cty.StringVal(cmp.Or(f.timeout, "2m"))}
 	if signed {
 		attrs["tsig"] = nametest.TSIG(nametest.WriteKey, "hmac-sha256", nametest.WriteSecret)
 	}
@@ -213,7 +215,7 @@ func TestReadingFromServersThatDoNotDoAsTheyShould(t *testing.T) {
 		"a transfer that breaks off": {fake: &fake{axfr: func(f *fake, m *dns.Msg) []*dns.Msg {
 			return append(reply(m, dns.RcodeSuccess, append([]dns.RR{f.soa()}, f.records()...)...), nil)
 		}}, is: ErrGone, want: "it ended the connection before it had answered"},
-		"a transfer that stops": {fake: &fake{axfr: func(f *fake, m *dns.Msg) []*dns.Msg { return reply(m, dns.RcodeSuccess, f.soa()) }}, is: ErrGone, want: "it does not answer in time"},
+		"a transfer that stops": {fake: &fake{timeout: "1s", axfr: func(f *fake, m *dns.Msg) []*dns.Msg { return reply(m, dns.RcodeSuccess, f.soa()) }}, is: ErrGone, want: "it does not answer in time"},
 		"a truncated answer": {fake: &fake{axfr: func(f *fake, m *dns.Msg) []*dns.Msg {
 			r := reply(m, dns.RcodeSuccess, f.soa())
 			r[0].Truncated = true
