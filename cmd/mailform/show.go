@@ -13,6 +13,7 @@ import (
 	"github.com/mailform/mailform/engine"
 	"github.com/mailform/mailform/engine/config"
 	"github.com/mailform/mailform/engine/plan"
+	"github.com/mailform/mailform/engine/plan/html"
 	"github.com/mailform/mailform/engine/plan/markdown"
 	"github.com/mailform/mailform/engine/plan/planjson"
 	"github.com/mailform/mailform/engine/plan/text"
@@ -27,6 +28,7 @@ func (a *app) show(ctx context.Context, args []string) int {
 	asJSON := fs.Bool("json", false, "print JSON, in the form of Terraform's")
 	records := fs.Bool("records", false, "print the DNS records of domains without a nameserver, as a zone file")
 	asMarkdown := fs.Bool("markdown", false, "print a saved plan for a pull request: folded, and never too long for a comment")
+	asHTML := fs.Bool("html", false, "print a saved plan as one page for a browser, with the way of mail before and after")
 	changesOnly := fs.Bool("changes-only", false, "with -json and a saved plan: leave out what does not change")
 	a.uiFlag(fs)
 	varFlags(fs, &o.vars)
@@ -39,10 +41,14 @@ func (a *app) show(ctx context.Context, args []string) int {
 		return a.showRecords(ctx, &o)
 	case *changesOnly && (len(rest) == 0 || !*asJSON):
 		return a.fail(fmt.Errorf("-changes-only goes with -json and a saved plan: mailform show -json -changes-only PLAN"))
+	case *asHTML && (len(rest) == 0 || *asJSON || *asMarkdown):
+		return a.fail(fmt.Errorf("-html needs a saved plan, and excludes -json and -markdown: mailform show -html PLAN"))
+	case *asHTML:
+		return a.showNamed(rest[0], o.vars, html.Plan)
 	case *asMarkdown && (len(rest) == 0 || *asJSON):
 		return a.fail(fmt.Errorf("-markdown needs a saved plan, and excludes -json: mailform show -markdown PLAN"))
 	case *asMarkdown:
-		return a.showMarkdown(rest[0], o.vars)
+		return a.showNamed(rest[0], o.vars, markdown.Plan)
 	case *changesOnly:
 		return a.showPlanFile(rest[0], o.vars, changesAsJSON)
 	case len(rest) == 1 && *asJSON:
@@ -83,8 +89,8 @@ func (a *app) planForm(w io.Writer, p *plan.Plan) error { return text.Plan(w, p,
 func planAsJSON(w io.Writer, p *plan.Plan) error    { return planjson.Plan(w, p, version) }
 func changesAsJSON(w io.Writer, p *plan.Plan) error { return planjson.Changes(w, p, version) }
 
-// showMarkdown prints a saved plan for a pull request.
-func (a *app) showMarkdown(path string, vars []config.VarArg) int {
+// showNamed prints a saved plan in a form that names what it is the plan of.
+func (a *app) showNamed(path string, vars []config.VarArg, write func(io.Writer, *plan.Plan, string) error) int {
 	p, _, err := a.readPlan(path, vars)
 	if err != nil {
 		return a.failed(err)
@@ -93,7 +99,7 @@ func (a *app) showMarkdown(path string, vars []config.VarArg) int {
 	if err != nil {
 		return a.fail(err)
 	}
-	if err := markdown.Plan(a.stdout, p, nameOf(dir)); err != nil {
+	if err := write(a.stdout, p, nameOf(dir)); err != nil {
 		return a.fail(err)
 	}
 	return exitOK

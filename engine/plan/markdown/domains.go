@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/mailform/mailform/engine/plan"
-	"github.com/mailform/mailform/schema"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // counts are what a plan does to one domain.
@@ -22,7 +20,7 @@ func (d *document) domains(p *plan.Plan) {
 		if c.Action == plan.NoOp {
 			continue
 		}
-		name := domainOf(c)
+		name := c.Domain()
 		if by[name] == nil {
 			by[name] = &counts{}
 		}
@@ -76,26 +74,4 @@ func (n *counts) count(c *plan.Change) {
 	default:
 		n.other++
 	}
-}
-
-// domainAttribute is the attribute of a kind that tells the domain.
-var domainAttribute = map[string]string{
-	schema.KindDKIMKey: "domain", schema.KindMailDomain: "name", schema.KindMailbox: "address",
-	schema.KindRoute: "address", schema.KindZone: "name", schema.KindRRset: "zone",
-}
-
-// domainOf is the domain or zone that a change is about; empty for one that is
-// about a server.
-func domainOf(c *plan.Change) string {
-	name := domainAttribute[c.ID.Kind]
-	for _, v := range []cty.Value{c.After, c.Before} {
-		if name == "" || v == cty.NilVal || v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
-			continue
-		}
-		if a := v.GetAttr(name); a.Type() == cty.String && a.IsKnown() && !a.IsNull() {
-			text := a.AsString()
-			return strings.TrimSuffix(text[strings.LastIndexByte(text, '@')+1:], ".")
-		}
-	}
-	return ""
 }
