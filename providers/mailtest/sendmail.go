@@ -136,6 +136,36 @@ func (s *SendmailInstance) PID() int {
 	return pid
 }
 
+// Kill ends whatever runs of it as kill -9 does: the daemon with its children, and the
+// programs that somebody runs for it just now.
+func (s *SendmailInstance) Kill(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		for _, pid := range processes(t, filepath.Dir(s.ConfigDir)) {
+			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended by itself
+		}
+		if s.PID() == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("Sendmail, process %d, outlives a kill", s.PID())
+		}
+	}
+}
+
+// Start starts the daemon.
+func (s *SendmailInstance) Start(t testing.TB) {
+	t.Helper()
+	if out, err := s.Command("sendmail", "-C", filepath.Join(s.ConfigDir, "sendmail.cf"), "-bd", "-q1m").CombinedOutput(); err != nil {
+		t.Fatalf("start Sendmail: %v: %s", err, out)
+	}
+	for deadline := time.Now().Add(time.Minute); s.PID() == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("Sendmail does not start")
+		}
+	}
+}
+
 func (s *SendmailInstance) end(t testing.TB) {
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		pid := s.PID()

@@ -140,7 +140,9 @@ func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
 		if _, err := host.Must(ctx, p.on, c); err != nil {
 			return err
 		}
-		files = append(files, f.With(text))
+		file := f.With(text)
+		file.Backup = f.Exists && !bytes.HasPrefix(f.Content, []byte(mapHeader)) // it is none of ours
+		files = append(files, file)
 		moves = append(moves, p.file("new", name)+suffix)
 	}
 	if len(files) == 0 {
@@ -247,55 +249,91 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world, accept fu
 		return err
 	}
 	mc, cf, m4 := was.files[p.mc], was.files[p.cf], was.files[p.m4Path()]
-	before, have, after, _ := cutSection(string(cf.Content))
 	var files []host.File
-	byM4 := mc.Exists
-	if byM4 {
-		out, err := p.on.Run(ctx, host.Cmd("m4", "--version"))
-		if byM4 = err == nil && out.Code == 0; !byM4 && !cf.Exists {
+	source := "" // for m4; empty: the lines of others in sendmail.cf stay as they are
+	// What m4 has made once, it makes again where there is one, so that the source has to
+	// say the same.
+	if mc.Exists {
+		text := withInclude(string(mc.Content), p.m4Path(), section != "")
+		wanted := asM4(section)
+		if text != string(mc.Content) {
+			f := mc.With([]byte(text))
+			f.Backup = true
+			files = append(files, f)
+		}
+		if string(m4.Content) != wanted && (section != "" || m4.Exists) {
+			files = append(files, m4.With([]byte(wanted)))
+		}
+		byM4, err := p.hasM4(ctx)
+		if err != nil {
+			return err
+		}
+		if !byM4 && !cf.Exists {
 			return fmt.Errorf("there is %s, and neither m4 on %s to make %s of it nor that file", p.mc, p.on, p.cf)
 		}
-	}
-	if !byM4 {
-		text := putSection(string(cf.Content), section, ports)
-		if text == string(cf.Content) {
-			return nil
+		if byM4 {
+			source = strings.ReplaceAll(text, includeLine(p.m4Path()), wanted)
 		}
-		f := cf.With([]byte(text))
-		f.Backup = true
-		return p.try(ctx, accept, f)
 	}
-	text := withInclude(string(mc.Content), p.m4Path(), section != "")
-	wanted := asM4(section)
-	if text == string(mc.Content) && have == section && (section == "" || string(m4.Content) == wanted) &&
-		around(before, section, ports)+section+around(after, section, ports) == string(cf.Content) {
+	if len(files) == 0 && cf.Exists && putSection(string(cf.Content), section, ports) == string(cf.Content) {
 		return nil
 	}
-	if text != string(mc.Content) {
-		f := mc.With([]byte(text))
-		f.Backup = true
-		files = append(files, f)
+	text := string(cf.Content)
+	if source != "" {
+		if source, err = p.unlessEdited(ctx, was, source); err != nil {
+			return err
+		}
 	}
-	if string(m4.Content) != wanted {
-		files = append(files, m4.With([]byte(wanted)))
+	if source != "" {
+		if text, err = p.make(ctx, source); err != nil {
+			return err
+		}
 	}
-	c := host.Cmd("m4", "-")
-	c.Dir = p.dir
-	c.Stdin = []byte(strings.ReplaceAll(text, includeLine(p.m4Path()), wanted))
-	out, err := host.Must(ctx, p.on, c)
-	if err != nil {
-		return fmt.Errorf("make %s of %s: %w", p.cf, p.mc, err)
-	}
-	if !bytes.Contains(out.Stdout, []byte("\nSparse=0")) {
-		return fmt.Errorf("make %s of %s: m4 has made no configuration of Sendmail of it", p.cf, p.mc)
-	}
-	made := string(out.Stdout)
-	if before, _, after, ok := cutSection(made); ok {
-		made = around(before, section, ports) + section + around(after, section, ports)
-	}
-	f := cf.With([]byte(made))
+	f := cf.With([]byte(putSection(text, section, ports)))
 	f.Backup = true
 	return p.try(ctx, accept, append(files, f)...)
+}
+
+// unlessEdited is the source, or nothing where somebody has edited sendmail.cf after it
+// was made: what m4 makes of the source as it is is something else, and the source is no
+// younger. What has been done there stays then.
+func (p *Provider) unlessEdited(ctx context.Context, was *world, source string) (string, error) {
+	mc, cf, m4 := was.files[p.mc], was.files[p.cf], was.files[p.m4Path()]
+	if !cf.Exists {
+		return source, nil
+	}
+	out, err := p.on.Run(ctx, host.Cmd("sh", "-c", `[ "$1" -nt "$2" ]`, "sh", p.mc, p.cf))
+	if err != nil || out.Code == 0 {
+		return source, err
+	}
+	made, err := p.make(ctx, strings.ReplaceAll(string(mc.Content), includeLine(p.m4Path()), string(m4.Content)))
+	if err != nil {
+		return source, nil // a source that m4 does not take is an error where it is to be made
+	}
+	if ofOthers(made) == ofOthers(string(cf.Content)) {
+		return source, nil
+	}
+	return "", nil
+}
+
+// hasM4 reports whether there is an m4.
+func (p *Provider) hasM4(ctx context.Context) (bool, error) {
+	out, err := p.on.Run(ctx, host.Cmd("sh", "-c", "command -v m4"))
+	return err == nil && out.Code == 0, err
+}
+
+// make has m4 make sendmail.cf of a source.
+func (p *Provider) make(ctx context.Context, source string) (string, error) {
+	c := host.Cmd("m4", "-")
+	c.Dir, c.Stdin = p.dir, []byte(source)
+	out, err := host.Must(ctx, p.on, c)
+	if err != nil {
+		return "", fmt.Errorf("make %s of %s: %w", p.cf, p.mc, err)
+	}
+	if !bytes.Contains(out.Stdout, []byte("\nSparse=0")) {
+		return "", fmt.Errorf("make %s of %s: m4 has made no configuration of Sendmail of it", p.cf, p.mc)
+	}
+	return string(out.Stdout), nil
 }
 
 // vacant refuses to have a Sendmail that runs listen where somebody else does: told
@@ -310,7 +348,30 @@ func (p *Provider) vacant(ctx context.Context, was *world, ports map[string]bool
 			has[portOf(strings.TrimSpace(value))] = true
 		}
 	}
+	// Somebody may have made sendmail.cf anew without us, and the daemon still have ours.
+	if slices.ContainsFunc(slices.Collect(maps.Keys(ports)), func(port string) bool { return !has[port] }) {
+		if err := p.listensAt(ctx, was.pidFile, has); err != nil {
+			return err
+		}
+	}
 	return host.Vacant(ctx, p.on, slices.Sorted(maps.Keys(ports)), func(port string) bool { return has[port] })
+}
+
+// listensAt puts the ports at which the daemon of a pid file listens into has.
+func (p *Provider) listensAt(ctx context.Context, pidFile string, has map[string]bool) error {
+	const script = `for f in /proc/"$(head -n 1 "$1")"/fd/*; do readlink "$f"; done; :`
+	out, err := host.Must(ctx, p.on, host.Cmd("sh", "-c", script, "sh", pidFile))
+	if err != nil {
+		return err
+	}
+	open := strings.Fields(string(out.Stdout))
+	all, err := host.Listening(ctx, p.on)
+	for port, inodes := range all {
+		if slices.ContainsFunc(inodes, func(inode string) bool { return slices.Contains(open, "socket:["+inode+"]") }) {
+			has[port] = true
+		}
+	}
+	return err
 }
 
 // try writes files and has Sendmail accept them, or puts them back.

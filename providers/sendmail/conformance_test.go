@@ -167,7 +167,7 @@ func TestConformance(t *testing.T) {
 		providertest.Run(t, providertest.Harness{Atomic: true, Untried: untried, Far: on != host.Local(), New: func(t *testing.T) *providertest.System {
 			s := mailtest.Sendmail(t)
 			change(t, s)
-			return &providertest.System{
+			sys := &providertest.System{
 				Provider: func(lineage string) providers.Provider {
 					p := provider(t, s, lineage)
 					p.Through(on)
@@ -176,6 +176,10 @@ func TestConformance(t *testing.T) {
 				Samples: all,
 				Tamper:  func(t *testing.T, r schema.Resource) { tamper(t, s, r) },
 			}
+			if on == host.Local() { // what goes by SSH would lose its connection
+				sys.Kill = func(t *testing.T) { s.Kill(t); s.Start(t) }
+			}
+			return sys
 		}})
 	}
 	t.Run("by m4", func(t *testing.T) { run(t, host.Local(), func(*testing.T, *mailtest.SendmailInstance) {}) })

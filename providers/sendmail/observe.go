@@ -207,7 +207,7 @@ func (w *world) route(key, members, typ string) map[string]cty.Value {
 // follows from it, and reports whether it has it at all.
 func (w *world) setting(h *holding, cf native, vals map[string]cty.Value) bool {
 	want, err := settingOptions(h.attrs, w.p.own())
-	if err != nil || len(cf.lines) == 0 {
+	if err != nil || len(cf.lines) == 0 || !w.sourced() {
 		return false
 	}
 	have := func(name string) string {
@@ -243,6 +243,18 @@ func (w *world) setting(h *holding, cf native, vals map[string]cty.Value) bool {
 		}
 	}
 	return true
+}
+
+// sourced reports whether the source that m4 makes sendmail.cf of has our section, so
+// that it is there after the next making too. Where there is no source it does.
+func (w *world) sourced() bool {
+	mc := w.files[w.p.mc]
+	if !mc.Exists {
+		return true
+	}
+	section, _, err := w.section()
+	text := string(mc.Content)
+	return err == nil && withInclude(text, w.p.m4Path(), true) == text && string(w.files[w.p.m4Path()].Content) == asM4(section)
 }
 
 // seconds reads a time of sendmail.cf: 30m, 5d, 1h30m. A number alone are minutes, as

@@ -140,6 +140,8 @@ const (
 	refusedValue = authd.Refused
 )
 
+const mapHeader = "# Written by mailform, which makes the map anew with each change.\n"
+
 // mapText writes the rows of a map, sorted, as makemap reads them.
 func mapText(m map[string]string) []byte {
 	keys := make([]string, 0, len(m))
@@ -148,7 +150,7 @@ func mapText(m map[string]string) []byte {
 	}
 	sort.Strings(keys)
 	var b strings.Builder
-	b.WriteString("# Written by mailform, which makes the map anew with each change.\n")
+	b.WriteString(mapHeader)
 	for _, k := range keys {
 		b.WriteString(k + "\t" + m[k] + "\n")
 	}

@@ -291,6 +291,18 @@ func around(text, section string, ports map[string]bool) string {
 	return b.String()
 }
 
+// ofOthers is sendmail.cf without what is ours, and without the lines that say who made
+// it when.
+func ofOthers(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(putSection(text, "", nil)) {
+		if !strings.HasPrefix(line, "##### built by ") && !strings.HasPrefix(line, "##### in ") && !strings.HasPrefix(line, "##### using ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 // putSection puts our section into sendmail.cf, in the place of the one that is
 // there; an empty one takes it out.
 func putSection(text, section string, ports map[string]bool) string {
