@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailform/mailform/schema/clients"
+	"golang.org/x/net/netutil"
 )
 
 // A Domain is what is told about a domain.
@@ -38,7 +39,9 @@ type Options struct {
 	Certificate func() (*tls.Certificate, error)
 	// Port is the port with TLS that people without are sent to; 0: none.
 	Port func() uint16
-	Log  *slog.Logger
+	// Connections is how many there can be at once at one address; more wait. 0: 1000.
+	Connections int
+	Log         *slog.Logger
 }
 
 // Limits of what a client can take up.
@@ -46,6 +49,7 @@ const (
 	maxHeader   = 16 << 10
 	maxRequest  = 64 << 10
 	readTimeout = 10 * time.Second
+	idleTimeout = 15 * time.Second
 )
 
 // A Server answers. Its methods can be used by several goroutines.
@@ -61,6 +65,9 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Connections == 0 {
+		o.Connections = 1000
+	}
 	s := &Server{opts: o}
 	s.server, s.plain = s.make(s.Handler()), s.make(http.HandlerFunc(s.sendOn))
 	return s
@@ -69,7 +76,7 @@ func New(o Options) *Server {
 func (s *Server) make(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: logged{h, s.opts.Log}, MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: time.Minute, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug), // what strangers do wrong
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
@@ -84,11 +91,13 @@ func (s *Server) make(h http.Handler) *http.Server {
 
 // Serve answers without TLS until the listener is closed or the server is told to end; the
 // error is then [http.ErrServerClosed].
-func (s *Server) Serve(l net.Listener) error { return s.plain.Serve(l) }
+func (s *Server) Serve(l net.Listener) error {
+	return s.plain.Serve(netutil.LimitListener(l, s.opts.Connections))
+}
 
 // ServeTLS is Serve with TLS.
 func (s *Server) ServeTLS(l net.Listener) error {
-	return s.server.Serve(tls.NewListener(l, s.opts.TLS))
+	return s.server.Serve(tls.NewListener(netutil.LimitListener(l, s.opts.Connections), s.opts.TLS))
 }
 
 // Shutdown waits for what is being answered, and ends.

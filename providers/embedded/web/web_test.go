@@ -245,6 +245,57 @@ func TestWithoutTLSEverybodyIsSentOn(t *testing.T) {
 	}
 }
 
+// Who holds connections open holds up those behind him only until he goes.
+func TestConnectionsAreCounted(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := web.New(web.Options{Connections: 1, Port: func() uint16 { return 443 }})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	ask := func(c net.Conn) string {
+		t.Helper()
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: web.example.com\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		line := make([]byte, len("HTTP/1.1 308"))
+		if _, err := io.ReadFull(c, line); err != nil {
+			t.Fatal(err)
+		}
+		return string(line)
+	}
+	first, second := dial(), dial()
+	if got := ask(first); got != "HTTP/1.1 308" {
+		t.Errorf("the first is answered %q", got)
+	}
+	if n := s.Connections(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+	first.Close()
+	if got := ask(second); got != "HTTP/1.1 308" {
+		t.Errorf("the second is answered %q", got)
+	}
+	second.Close()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}
+
 // Any request gets an answer.
 func FuzzAutodiscover(f *testing.F) {
 	f.Add("autodiscover.example.com", "<Autodiscover><Request><EMailAddress>a@example.com</EMailAddress></Request></Autodiscover>", "a@example.com")
