@@ -124,7 +124,9 @@ func (p *Provider) commitTables(ctx context.Context, was, next *world) error {
 			continue
 		}
 		mode := fs.FileMode(0o644)
-		if f = f.With(text); i == passwords {
+		f.Backup = !bytes.HasPrefix(f.Content, []byte(tableHeader)) // somebody else's
+		f = f.With(text)
+		if i == passwords {
 			mode, f.Mode = 0o600, 0o600
 		}
 		fresh = append(fresh, host.File{Path: p.file("new", name), Content: text, Mode: mode})
@@ -135,6 +137,10 @@ func (p *Provider) commitTables(ctx context.Context, was, next *world) error {
 	}
 	if len(fresh) == 0 {
 		return nil
+	}
+	// What a postmap left that was killed another one cannot open.
+	if err := p.on.Remove(ctx, moves...); err != nil {
+		return err
 	}
 	if err := p.on.Write(ctx, fresh...); err != nil {
 		return err

@@ -42,6 +42,8 @@ func conformance(t *testing.T, on host.Host, kinds ...string) {
 	}
 	providertest.Run(t, providertest.Harness{
 		Atomic: true, Untried: untried, Far: far,
+		// Between them they have all: main.cf, master.cf, maps, and authd.
+		Killed: []string{schema.KindSetting, schema.KindListener, schema.KindSmarthost, schema.KindRecipient},
 		New: func(t *testing.T) *providertest.System {
 			i := newInstance(t)
 			t.Cleanup(func() { i.endAuthd(t) })
@@ -50,7 +52,12 @@ func conformance(t *testing.T, on host.Host, kinds ...string) {
 				p.(*postfix.Provider).Through(on)
 				return p
 			}
-			return &providertest.System{Provider: through, Samples: i.samples(), Tamper: i.tamper}
+			s := &providertest.System{Provider: through, Samples: i.samples(), Tamper: i.tamper}
+			if !far {
+				// It rests until it is killed for the first time, and runs from then on.
+				s.Kill = func(t *testing.T) { i.Kill(t); i.Start(t) }
+			}
+			return s
 		},
 	})
 }
@@ -83,7 +90,7 @@ func (i *instance) tamper(t *testing.T, r schema.Resource) {
 	case schema.KindParameter:
 		set(r.Key, "", "value")
 	case schema.KindListener:
-		for _, name := range []string{"127.0.0.1:2587", "127.0.0.1:2465"} {
+		for _, name := range i.listens {
 			if gone {
 				i.Tool(t, "postconf", "-MX", name+"/inet")
 			} else {
@@ -100,8 +107,8 @@ func (i *instance) tamper(t *testing.T, r schema.Resource) {
 		i.Tool(t, "postconf", "-e", "mailform_smtp_milters="+strings.Repeat("inet:192.0.2.1:1, ", int(position)-1)+
 			"{ inet:"+value("address")+", default_action="+value("on_failure")+", connect_timeout="+timeout+", command_timeout="+timeout+", content_timeout="+timeout+" }")
 	case schema.KindSmarthost:
-		if gone {
-			i.Tool(t, "postconf", "-X", "sender_dependent_default_transport_maps")
+		if gone { // as below
+			providertest.Tamper(t, i.provider("somebody"), r)
 			return
 		}
 		i.tamperSmarthost(t, r)

@@ -127,6 +127,9 @@ func (w *world) drop(id schema.ID) {
 		}
 		return
 	}
+	if id.Kind == schema.KindSmarthost {
+		w.leave(id)
+	}
 	w.ledger.remove(id.Kind, id.Key)
 	if id.Kind == schema.KindLocation {
 		delete(w.ledger.Main, queueParameter) // the queue stays where it is

@@ -30,6 +30,8 @@ type world struct {
 
 	// secrets are the passwords of smarthosts, by their hosts.
 	secrets map[string]string
+	// left are the ways to smarthosts that go.
+	left []string
 
 	// built is what is in a map as postmap has built it; nil: it was never built.
 	built [len(tableNames)]map[string]string

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailform/mailform/providers"
 	"github.com/mailform/mailform/providers/mailtest"
+	"github.com/mailform/mailform/providers/porttest"
 	"github.com/mailform/mailform/providers/postfix"
 	"github.com/mailform/mailform/providers/providertest"
 	"github.com/mailform/mailform/schema"
@@ -18,10 +19,12 @@ import (
 type instance struct {
 	*mailtest.PostfixInstance
 	t testing.TB
+	// listens are where the listener of the samples does: in clear text, and with TLS.
+	listens [2]string
 }
 
 func newInstance(t testing.TB) *instance {
-	return &instance{mailtest.Postfix(t), t}
+	return &instance{mailtest.Postfix(t), t, [2]string{porttest.Addr(t), porttest.Addr(t)}}
 }
 
 func (i *instance) provider(lineage string) providers.Provider {
@@ -167,7 +170,7 @@ func (i *instance) samples() map[string]providertest.Sample {
 			},
 		},
 		schema.KindListener: {
-			Good: listener("submission", strs("127.0.0.1:2587"), strs("127.0.0.1:2465")),
+			Good: listener("submission", strs(i.listens[0]), strs(i.listens[1])),
 			Changed: map[string]cty.Value{"hostname": cty.StringVal("mx.example.com"), "listen": strs("127.0.0.1:3587", "[::1]:3587"),
 				"listen_tls": strs(), "owner": cty.StringVal("other"), "service": cty.StringVal("smtp")},
 			Odd: map[string]schema.Resource{

@@ -126,7 +126,8 @@ func (w *world) settleSmarthosts(params, lists map[string]string, services *[]*e
 	all := w.ledger.declared(schema.KindSmarthost)
 	for _, i := range []int{transport, senderTransport, passwords} {
 		w.tables[i] = w.tables[i].foreign(func(r row) bool {
-			return slices.ContainsFunc(all, func(a attrs) bool { return r.value == way(a) }) // put in by hand, and ours to say
+			// Put in by hand, and ours to say.
+			return slices.Contains(w.left, r.value) || slices.ContainsFunc(all, func(a attrs) bool { return r.value == way(a) })
 		})
 	}
 	used, logins := map[string]bool{}, map[string]bool{}
@@ -187,6 +188,18 @@ func (t *table) foreign(but func(row) bool) *table {
 		}
 	}
 	return n
+}
+
+// leave notes the way to a smarthost that goes, so that no row leads there any more.
+func (w *world) leave(id schema.ID) {
+	if h := w.ledger.find(id.Kind, id.Key); h != nil {
+		if a, err := h.attrs(); err == nil {
+			hop, _ := nextHop(a.Str("host"))
+			w.left = append(w.left, way(a))
+			delete(w.secrets, a.Str("host"))
+			w.tables[passwords].remove(hop)
+		}
+	}
 }
 
 // loadSecrets reads the passwords of smarthosts, by their hosts.

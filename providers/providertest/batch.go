@@ -3,6 +3,7 @@ package providertest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -133,6 +134,9 @@ func cancelled(t *testing.T, w *world) {
 func kill(t *testing.T, w *world) {
 	if w.sys.Kill == nil {
 		t.Skip("the system is none to be killed")
+	}
+	if len(w.h.Killed) > 0 && !slices.Contains(w.h.Killed, w.kind.Name) {
+		t.Skip("other kinds go the same way")
 	}
 	rs := w.many()
 	for _, after := range []time.Duration{0, 2 * time.Millisecond, 10 * time.Millisecond, 40 * time.Millisecond} {

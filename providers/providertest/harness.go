@@ -23,6 +23,9 @@ type Harness struct {
 	// Far: the system is reached by SSH, as another harness tries it where it is. What
 	// differs is how things come there, so that the checks of values are left out.
 	Far bool
+	// Killed are the kinds in the middle of whose batches the system is killed, where
+	// those stand for others that go the same way; empty: all.
+	Killed []string
 	// Untried are kinds without samples, with the reason: other systems have
 	// them, or they have tests of their own.
 	Untried map[string]string

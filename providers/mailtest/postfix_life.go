@@ -8,7 +8,42 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// Kill ends whatever runs of it as kill -9 does: the master with its children, and the
+// programs that somebody runs for it just now.
+func (p *PostfixInstance) Kill(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		for _, pid := range processes(t, p.Dir) {
+			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended by itself
+		}
+		pid := p.PID()
+		if pid == 0 {
+			return
+		}
+		_ = unix.Kill(pid, unix.SIGKILL)
+		if time.Now().After(deadline) {
+			t.Fatalf("Postfix, process %d, outlives a kill", pid)
+		}
+	}
+}
+
+// Start starts it. Somebody else may do so at the same time.
+func (p *PostfixInstance) Start(t testing.TB) {
+	t.Helper()
+	var out []byte
+	var err error
+	for deadline := time.Now().Add(time.Minute); p.PID() == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("Postfix does not start: %v: %s", err, out)
+		}
+		out, err = exec.Command("/usr/sbin/postfix", "-c", p.ConfigDir, "start").CombinedOutput()
+	}
+}
 
 // Beside makes a second instance on the machine of the first, as "postmulti -e create"
 // does: with the files that Postfix comes with, nothing that listens, and left alone
