@@ -138,6 +138,13 @@ func (p *Provider) commitTables(ctx context.Context, was, next *world) error {
 	if len(fresh) == 0 {
 		return nil
 	}
+	if p.mapType == textType {
+		running, err := p.daemon().Running(ctx)
+		if err != nil {
+			return err
+		}
+		return p.trial(p.accept(running, false)).Run(ctx, final...)
+	}
 	// What a postmap left that was killed another one cannot open.
 	if err := p.on.Remove(ctx, moves...); err != nil {
 		return err

@@ -19,10 +19,11 @@ func (w *world) foreignMaps(name string) (others, plain []string) {
 		if typ == "proxy" {
 			typ, path, isMap = strings.Cut(path, ":")
 		}
+		_, listed := builtSuffixes[typ]
 		switch {
 		case !isMap && !strings.ContainsAny(el, "/$!"):
 			plain = append(plain, strings.ToLower(el))
-		case isMap && builtSuffixes[typ] != "" && !strings.HasPrefix(path, w.p.own()+"/") && !strings.Contains(path, "$"):
+		case isMap && listed && !strings.HasPrefix(path, w.p.own()+"/") && !strings.Contains(path, "$"):
 			others = append(others, typ+":"+path)
 		}
 	}

@@ -29,7 +29,7 @@ type Provider struct {
 	unit     string
 	lineage  string
 	on       host.Host
-	mapType  string // of maps that are built: hash, lmdb, cdb
+	mapType  string // of our maps: hash, lmdb, cdb, texthash
 	daemons  string // directory of the daemons
 	ldap     bool   // it can ask directories
 }
@@ -119,9 +119,13 @@ var tableNames = [...]string{domains: "domains", recipients: "recipients", alias
 // mapOf is a map of ours as main.cf names it.
 func (p *Provider) mapOf(table int) string { return p.mapType + ":" + p.file(tableNames[table]) }
 
+// textType is the type of maps that are not built: each process of Postfix reads the
+// text when it begins, and a change is one for those that begin after a reload.
+const textType = "texthash"
+
 // builtSuffixes are the ends of the names of files that postmap makes. All other
 // types of maps that it can build are no files of one name.
-var builtSuffixes = map[string]string{"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb"}
+var builtSuffixes = map[string]string{"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb", textType: ""}
 
 // program is a command of Postfix for this instance.
 func (p *Provider) program(name string, args ...string) host.Command {
@@ -132,8 +136,7 @@ func (p *Provider) program(name string, args ...string) host.Command {
 }
 
 // survey asks what does not change: where the programs are, and which type of map
-// the installation can build, the one that it prefers or the first of those that we
-// know.
+// the installation has, the one that it prefers or the first of those that we know.
 func (p *Provider) survey(ctx context.Context) error {
 	if p.mapType != "" {
 		return nil
@@ -152,13 +155,13 @@ func (p *Provider) survey(ctx context.Context) error {
 	}
 	has := strings.Fields(string(out.Stdout))
 	p.ldap = slices.Contains(has, "ldap")
-	for _, t := range []string{strings.TrimSpace(values[0]), "lmdb", "hash", "cdb", "btree"} {
-		if slices.Contains(has, t) && builtSuffixes[t] != "" {
+	for _, t := range []string{strings.TrimSpace(values[0]), "lmdb", "hash", "cdb", "btree", textType} {
+		if _, known := builtSuffixes[t]; known && slices.Contains(has, t) {
 			p.mapType = t
 			return nil
 		}
 	}
-	return errors.New("this Postfix can build none of the maps lmdb, hash, cdb and btree")
+	return errors.New("this Postfix has none of the maps lmdb, hash, cdb, btree and texthash")
 }
 
 // daemon is Postfix as a service.
