@@ -40,6 +40,9 @@ func (p *Provider) commit(ctx context.Context, was, next *world, serve, yields b
 	}
 	queueOnly := serve && (was.queueOnly || yields) && len(next.ledger.all(schema.KindListener)) == 0
 	if err := p.commitRest(ctx, was, next, serve, queueOnly); err != nil {
+		if errors.Is(err, errHalf) {
+			return conflict(err) // of what is there by now nothing is a stranger's
+		}
 		// What was put back is known as it was.
 		_, lerr := p.writeLedger(context.WithoutCancel(ctx), f, was.ledger)
 		return errors.Join(conflict(err), lerr)
@@ -61,11 +64,24 @@ func (p *Provider) writeLedger(ctx context.Context, f host.File, l ledger) (host
 	return f, nil
 }
 
-// commitRest writes maps, users and the configuration, and starts or stops Sendmail.
+// commitRest writes maps, users and the configuration, and starts or stops Sendmail. The
+// error is errHalf where maps are not as they were.
 func (p *Provider) commitRest(ctx context.Context, was, next *world, serve, queueOnly bool) error {
-	if err := p.commitMaps(ctx, was, next); err != nil {
-		return err
+	moved, err := p.commitMaps(ctx, was, next)
+	if err == nil {
+		err = p.commitService(ctx, was, next, serve, queueOnly)
 	}
+	if err != nil && moved {
+		return fmt.Errorf("%w (%w)", err, errHalf)
+	}
+	return err
+}
+
+// errHalf is the error where some maps may be new, and the rest is not.
+var errHalf = errors.New("some of the maps may be new by now; the next apply does the rest")
+
+// commitService writes users and the configuration, and starts or stops Sendmail.
+func (p *Provider) commitService(ctx context.Context, was, next *world, serve, queueOnly bool) error {
 	if err := p.commitJudge(ctx, was, next); err != nil {
 		return err
 	}
@@ -111,14 +127,14 @@ func (p *Provider) begin(ctx context.Context, was *world, queueOnly bool) error 
 }
 
 // commitMaps makes the maps that are different beside their places, and puts them
-// there.
-func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
+// there. It reports whether it has begun to do that.
+func (p *Provider) commitMaps(ctx context.Context, was, next *world) (moved bool, err error) {
 	want, err := next.declaredRows()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := was.keepForeign(want); err != nil {
-		return err
+		return false, err
 	}
 	suffix := suffixes[was.mapType]
 	var files []host.File
@@ -138,7 +154,7 @@ func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
 			c.Stdin = append(slices.Clone(text), "@\t@\n"...)
 		}
 		if _, err := host.Must(ctx, p.on, c); err != nil {
-			return err
+			return false, err
 		}
 		file := f.With(text)
 		file.Backup = f.Exists && !bytes.HasPrefix(f.Content, []byte(mapHeader)) // it is none of ours
@@ -146,16 +162,16 @@ func (p *Provider) commitMaps(ctx context.Context, was, next *world) error {
 		moves = append(moves, p.file("new", name)+suffix)
 	}
 	if len(files) == 0 {
-		return nil
+		return false, nil
 	}
 	if _, err := host.Must(ctx, p.on, host.Cmd(append([]string{"sync", "--"}, moves...)...)); err != nil {
-		return err
+		return false, err
 	}
 	if err := p.on.Write(ctx, files...); err != nil {
-		return err
+		return false, err
 	}
 	_, err = host.Must(ctx, p.on, host.Cmd(append(append([]string{"mv", "-f", "--"}, moves...), p.file())...))
-	return err
+	return true, err
 }
 
 // keepForeign leaves in our maps what somebody else has put there and a plan shows:
@@ -308,7 +324,7 @@ func (p *Provider) unlessEdited(ctx context.Context, was *world, source string) 
 	}
 	made, err := p.make(ctx, strings.ReplaceAll(string(mc.Content), includeLine(p.m4Path()), string(m4.Content)))
 	if err != nil {
-		return source, nil // a source that m4 does not take is an error where it is to be made
+		return "", err
 	}
 	if ofOthers(made) == ofOthers(string(cf.Content)) {
 		return source, nil
