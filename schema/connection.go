@@ -13,6 +13,14 @@ import (
 var ConnectionBlock = connectionBlock("connection",
 	"The machine that it is on, where that is another one than mailform runs on. See [hosts](../hosts.md).")
 
+// readConnectionBlock is the block `read_connection` of providers whose servers others
+// brought along.
+var readConnectionBlock = connectionBlock(ReadConnection,
+	"Credentials that can do no more than read, for that machine: a plan is made with them alone. See [hosts](../hosts.md#plans-that-can-only-read). Left out: `connection` is used.")
+
+// ReadConnection is the type of the block with credentials that can do no more than read.
+const ReadConnection = "read_connection"
+
 func connectionBlock(name, doc string) NestedBlock {
 	return NestedBlock{Type: name, Doc: doc, Attributes: []Attribute{
 		{Name: "type", Type: cty.String, Default: cty.StringVal("ssh"), Form: oneOf("ssh", "local"),

@@ -24,7 +24,7 @@ var embeddedProvider = &BlockType{
 	},
 	Blocks: []NestedBlock{
 		ConnectionBlock,
-		connectionBlock("read_connection", "Credentials that can do no more than read, for that machine: a plan is made with them alone. See [hosts](../hosts.md#plans-that-can-only-read). Left out: `connection` is used."),
+		readConnectionBlock,
 	},
 }
 

@@ -28,7 +28,7 @@ var cyrusProvider = &BlockType{
 		unitAttribute("master"),
 		parametersAttribute("Options of `imapd.conf`"),
 	},
-	Blocks: []NestedBlock{ConnectionBlock},
+	Blocks: []NestedBlock{ConnectionBlock, readConnectionBlock},
 	Holds: []Holding{
 		{Attribute: "location.content", As: "the mail of the partition that new mailboxes are made on, and the indexes of that"},
 		{Attribute: "location.path", As: "`partition-default`; of the indexes `metapartition-default` and `metapartition_files`. Cyrus stands still while the rest is copied", Refuses: cyrusPath},

@@ -28,7 +28,7 @@ var dovecotProvider = &BlockType{
 		unitAttribute("dovecot"),
 		parametersAttribute("Settings of Dovecot"),
 	},
-	Blocks: []NestedBlock{ConnectionBlock, {
+	Blocks: []NestedBlock{ConnectionBlock, readConnectionBlock, {
 		Type: "sql",
 		Doc: "A table of a database that has the users, where others can look too. Left out: they are in files. Dovecot needs its driver for it (`dovecot-sqlite`, `dovecot-pgsql`). " +
 			"mailform makes the table where there is none, keeps the columns and rows of others in it, and changes it in one transaction. See [mail servers](../mail-servers.md#users-in-sql).",

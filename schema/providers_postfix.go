@@ -28,7 +28,7 @@ var postfixProvider = &BlockType{
 		unitAttribute("postfix"),
 		parametersAttribute("Parameters of `main.cf`"),
 	},
-	Blocks: []NestedBlock{ConnectionBlock},
+	Blocks: []NestedBlock{ConnectionBlock, readConnectionBlock},
 	Holds: []Holding{
 		{Attribute: "parameter.name", As: "parameter of `main.cf`", Refuses: postfixParameter},
 		{Attribute: "parameter.value", As: "its value, on one line"},

@@ -28,7 +28,7 @@ var sendmailProvider = &BlockType{
 		unitAttribute("sendmail"),
 		parametersAttribute("Options of `sendmail.cf`, as `Timeout.ident`,"),
 	},
-	Blocks: []NestedBlock{ConnectionBlock},
+	Blocks: []NestedBlock{ConnectionBlock, readConnectionBlock},
 	Holds: []Holding{
 		{Attribute: "parameter.name", As: "an option of `sendmail.cf`"},
 		{Attribute: "parameter.value", As: "its value; `` ` ' # \\ `` are refused"},

@@ -284,6 +284,7 @@ func (w *world) writeUsers(ctx context.Context) error {
 // Count implements providers.Counter, over one connection. Nothing is known of
 // mailboxes of a server that does not run.
 func (p *Provider) Count(ctx context.Context, keys []string) (map[string]providers.Held, error) {
+	p = p.reader()
 	running, err := p.service().Running(ctx)
 	if err != nil || !running || len(keys) == 0 {
 		return nil, err

@@ -25,8 +25,10 @@ type Provider struct {
 	Executable string
 
 	host      host.Host
-	dir       string // of imapd.conf and cyrus.conf
-	programs  string // directory of Cyrus's programs; empty: not looked for yet
+	reads     host.Host // with the credentials for reading alone; nil: there are none
+	reading   bool      // it acts with these
+	dir       string    // of imapd.conf and cyrus.conf
+	programs  string    // directory of Cyrus's programs; empty: not looked for yet
 	pidFile   string
 	unit      string
 	partition string
@@ -42,9 +44,15 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 	if p.host != nil {
 		p.host.Close() // of a former Configure; nothing is on its way
 	}
+	if p.reads != nil {
+		p.reads.Close()
+	}
 	*p = Provider{Executable: p.Executable, lineage: cfg.Lineage}
 	var err error
 	if p.host, err = host.Open(ctx, value, cfg.Dir); err != nil {
+		return fault(err)
+	}
+	if p.reads, err = host.OpenReading(ctx, value, cfg.Dir); err != nil {
 		return fault(err)
 	}
 	p.dir = cmp.Or(text(value, "config_dir"), "/etc")
@@ -96,6 +104,17 @@ const adminName = "mailform-admin"
 
 // programDirs are where packages put Cyrus's programs: Debian, Fedora, FreeBSD.
 var programDirs = []string{"/usr/lib/cyrus/bin", "/usr/libexec/cyrus-imapd", "/usr/lib/cyrus-imapd", "/usr/local/cyrus/libexec", "/usr/cyrus/bin"}
+
+// reader is the provider for what only looks, with the credentials of read_connection
+// where there are any.
+func (p *Provider) reader() *Provider {
+	if p.reads == nil {
+		return p
+	}
+	r := *p
+	r.host, r.reading = p.reads, true
+	return &r
+}
 
 // findPrograms looks for the directory of Cyrus's programs.
 func (p *Provider) findPrograms(ctx context.Context) error {

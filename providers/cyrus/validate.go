@@ -15,6 +15,7 @@ import (
 // Validate implements providers.Validator: what Cyrus cannot hold, and what its
 // files hold already that would be in the way.
 func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]providers.Problem, error) {
+	p = p.reader()
 	w, err := p.load(ctx, false)
 	if err != nil {
 		return nil, err

@@ -97,22 +97,57 @@ func (w *world) loadBoxes(ctx context.Context) error {
 	if err := w.p.findPrograms(ctx); err != nil {
 		return err
 	}
-	out, err := w.p.tool(ctx, "ctl_mboxlist", "-d")
+	ask := w.p.tool
+	if w.p.reading {
+		dir, _ := w.options.get("configdirectory")
+		quotas, ok := w.options.get("quota_db_path")
+		if !ok {
+			quotas = filepath.Join(dir, "quotas.db")
+		}
+		ask = func(ctx context.Context, name string, args ...string) (host.Output, error) {
+			c := append([]string{"sh", "-c", onCopies, "sh", w.p.optionsPath(), dir, database, quotas, w.p.program(name)}, args...)
+			return host.Must(ctx, w.p.host, host.Cmd(c...))
+		}
+	}
+	out, err := ask(ctx, "ctl_mboxlist", "-d")
 	if err != nil {
 		return fmt.Errorf("list the mailboxes: %w", err)
 	}
 	if w.boxes, err = parseMailboxes(out.Stdout); err != nil {
 		return err
 	}
-	if out, err = w.p.tool(ctx, "quota"); err != nil {
+	if out, err = ask(ctx, "quota"); err != nil {
 		return fmt.Errorf("list the quotas: %w", err)
 	}
 	w.boxes.addLimits(out.Stdout)
 	return nil
 }
 
+// onCopies runs one of Cyrus's tools on copies of what it asks, for who may not write:
+// the tools open all of it to write, and lock it. A copy that was taken in the middle of a
+// change is one that a crash has left, which the databases are made for.
+const onCopies = `t=$(mktemp -d) || exit
+trap 'rm -rf "$t"' EXIT
+mkdir "$t/db" "$t/lock" "$t/proc" || exit
+grep -vE '^[[:space:]]*(configdirectory|mboxlist_db_path|quota_db_path|mboxname_lockpath|proc_path|temp_path)[[:space:]]*:' "$1" >"$t/imapd.conf"
+cat >>"$t/imapd.conf" <<END
+configdirectory: $t
+mboxlist_db_path: $t/mailboxes.db
+quota_db_path: $t/quotas.db
+mboxname_lockpath: $t/lock
+proc_path: $t/proc
+temp_path: $t
+END
+cp -- "$3" "$t/mailboxes.db" || exit
+if [ -f "$4" ]; then cp -- "$4" "$t/quotas.db" || exit; fi
+(cd "$2" && find quota domain -type f -path '*quota/*' 2>/dev/null | tar -cf - -T -) | tar -xf - -C "$t" || exit # each in a file
+program=$5
+shift 5
+"$program" -C "$t/imapd.conf" "$@"`
+
 // Read implements providers.Provider.
 func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
+	p = p.reader()
 	withBoxes := !scope.Part || slices.ContainsFunc(scope.Wanted, func(r schema.Resource) bool { return r.Kind == schema.KindMailbox })
 	w, err := p.load(ctx, withBoxes)
 	if err != nil {

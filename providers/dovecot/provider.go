@@ -26,7 +26,8 @@ type Provider struct {
 	Now func() time.Time
 
 	host     host.Host
-	config   string // the directory of dovecot.conf
+	reads    host.Host // with the credentials for reading alone; nil: there are none
+	config   string    // the directory of dovecot.conf
 	mailDir  string
 	mailUser string
 	unit     string
@@ -84,7 +85,21 @@ func (p *Provider) Configure(ctx context.Context, cfg providers.Config) hcl.Diag
 		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot reach the host of Dovecot", Detail: err.Error()}}
 	}
 	p.host = h
+	if p.reads, err = host.OpenReading(ctx, cfg.Value, cfg.Dir); err != nil {
+		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot reach the host of Dovecot", Detail: err.Error()}}
+	}
 	return nil
+}
+
+// reader is the provider for what only looks, with the credentials of read_connection
+// where there are any.
+func (p *Provider) reader() *Provider {
+	if p.reads == nil {
+		return p
+	}
+	r := *p
+	r.host = p.reads
+	return &r
 }
 
 // blockOf is a block of the provider's; null where there is none.
@@ -260,6 +275,7 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 
 // Read implements providers.Provider.
 func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
+	p = p.reader()
 	st, err := p.load(ctx)
 	if err != nil {
 		return nil, err
@@ -269,6 +285,9 @@ func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers
 
 // Count implements providers.Counter.
 func (p *Provider) Count(ctx context.Context, keys []string) (map[string]providers.Held, error) {
+	if p.reads != nil {
+		return p.reader().countFiles(ctx, keys)
+	}
 	// Its list of users has to be a file that it can read from several times.
 	c := host.Cmd("sh", "-c", `list=$(mktemp) && trap 'rm -f "$list"' EXIT && cat >"$list" && "$2" -c "$1" -f tab mailbox status -F "$list" "messages vsize" "*"`, "sh", p.mainFile(), p.program("doveadm"))
 	c.Stdin = []byte(strings.Join(keys, "\n") + "\n")

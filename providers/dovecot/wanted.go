@@ -333,6 +333,7 @@ func checkParameter(name, value string) error {
 
 // Validate implements providers.Validator.
 func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([]providers.Problem, error) {
+	p = p.reader()
 	var problems []providers.Problem
 	stores := ""
 	mail := p.mailDir

@@ -41,16 +41,13 @@ func (p *Provider) settle(ctx context.Context, cfg providers.Config, at schema.D
 		return err
 	}
 	p.place, p.reading = place, place
-	if v := cfg.Value.GetAttr(readConnection); !v.IsNull() {
-		if p.reading, err = p.far(ctx, cfg, at, readConnection); err != nil {
+	if v := cfg.Value.GetAttr(schema.ReadConnection); !v.IsNull() {
+		if p.reading, err = p.far(ctx, cfg, at, schema.ReadConnection); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// readConnection is the block with credentials for reading alone.
-const readConnection = "read_connection"
 
 func (p *Provider) far(ctx context.Context, cfg providers.Config, at schema.DataDir, block string) (*far, error) {
 	h, err := host.OpenBlock(ctx, cfg.Value, block, cfg.Dir)

@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +26,18 @@ type local struct{}
 func (local) String() string { return "this machine" }
 
 func (local) Close() error { return nil }
+
+// denied says what is needed where this process may not do something.
+func denied(err error) error {
+	if !errors.Is(err, fs.ErrPermission) || os.Geteuid() == 0 {
+		return err
+	}
+	who := strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(who); err == nil {
+		who = u.Username
+	}
+	return fmt.Errorf("%w: %s, who runs mailform, may not do that, but root may", err, who)
+}
 
 // sbin are where programs of administrators lie that a PATH may not have.
 var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
@@ -87,7 +101,7 @@ func (local) Read(ctx context.Context, paths ...string) ([]File, error) {
 		}
 		f, err := readFile(path)
 		if err != nil {
-			return nil, err
+			return nil, denied(err)
 		}
 		files[i] = f
 	}
@@ -129,7 +143,7 @@ func (local) List(_ context.Context, dir string) ([]Entry, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, denied(err)
 	}
 	entries := make([]Entry, 0, len(list))
 	for _, e := range list {
@@ -146,7 +160,8 @@ func (local) List(_ context.Context, dir string) ([]Entry, error) {
 }
 
 // Mkdir implements Host.
-func (local) Mkdir(_ context.Context, dirs ...Dir) error {
+func (local) Mkdir(_ context.Context, dirs ...Dir) (err error) {
+	defer func() { err = denied(err) }()
 	for _, d := range dirs {
 		if info, err := os.Stat(d.Path); err == nil && info.IsDir() {
 			continue
@@ -186,7 +201,7 @@ func (local) Remove(_ context.Context, paths ...string) error {
 	dirs := map[string]bool{}
 	for _, path := range paths {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return denied(err)
 		}
 		dirs[filepath.Dir(path)] = true
 	}

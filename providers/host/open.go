@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mailform/mailform/schema"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -12,6 +13,18 @@ import (
 // Another machine is connected to by what is first asked of it.
 func Open(ctx context.Context, value cty.Value, dir string) (Host, error) {
 	return OpenBlock(ctx, value, "connection", dir)
+}
+
+// OpenReading is the same machine for those who only look, with the credentials of the
+// block read_connection; nil where there is none.
+func OpenReading(ctx context.Context, value cty.Value, dir string) (Host, error) {
+	if value == cty.NilVal || value.IsNull() || !value.IsKnown() || !value.Type().HasAttribute(schema.ReadConnection) {
+		return nil, nil
+	}
+	if b, _ := value.GetAttr(schema.ReadConnection).Unmark(); b.IsNull() {
+		return nil, nil
+	}
+	return OpenBlock(ctx, value, schema.ReadConnection, dir)
 }
 
 // OpenBlock is Open for a block of another name.
@@ -27,5 +40,5 @@ func OpenBlock(_ context.Context, value cty.Value, block, dir string) (Host, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", block, err)
 	}
-	return newSSH(s), nil
+	return newSSH(s, block), nil
 }

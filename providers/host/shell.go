@@ -25,6 +25,8 @@ type shell struct {
 	name  string
 	// root has commands run by sudo.
 	root bool
+	// block is the block of the language that names it; empty: none does.
+	block string
 }
 
 // A stream is a command that runs.
@@ -192,7 +194,7 @@ func (s *shell) Run(ctx context.Context, c Command) (Output, error) {
 	r, err := s.do(ctx, b.String(), true, c.Stdin)
 	name := c.Args[0][strings.LastIndexByte(c.Args[0], '/')+1:]
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil, errors.Is(err, ErrLost):
 		return r.Output, fmt.Errorf("%s: %w", name, err)
 	case err != nil:
 		return r.Output, err

@@ -12,12 +12,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mailform/mailform/schema"
 	"golang.org/x/sys/unix"
 )
 
 // fails is what scripts have to say that something went wrong: the line
-// "! NUMBER REASON", with the number of the file.
-const fails = `fail() { printf '! %s ' "$i"; printf '%s' "$1" | tr '\n' ' '; echo; exit 1; }
+// "! NUMBER USER REASON", with the number of the file and who did not manage.
+const fails = `fail() { printf '! %s %s ' "$i" "$(id -un 2>/dev/null || id -u)"; printf '%s' "$1" | tr '\n' ' '; echo; exit 1; }
 `
 
 // reading says of each file a line "=MODE SIZE OWNER" and its content in base64,
@@ -49,7 +50,7 @@ func (s *shell) Read(ctx context.Context, paths ...string) ([]File, error) {
 	}
 	out, err := s.files(ctx, b.String())
 	if err != nil {
-		return nil, err
+		return nil, underWay("read", paths, err)
 	}
 	files := make([]File, len(paths))
 	for i, p := range paths {
@@ -89,18 +90,38 @@ func readReply(out []byte, f *File) (rest []byte, err error) {
 	return rest, err
 }
 
-// failed is the error that a script's "! NUMBER REASON" stands for.
+// failed is the error that a script's "! NUMBER USER REASON" stands for.
 func (s *shell) failed(verb string, paths []string, out []byte, err error) error {
 	line, _, _ := bytes.Cut(out, []byte("\n"))
-	words := strings.SplitN(string(line), " ", 3)
+	words := strings.SplitN(string(line), " ", 4)
 	i := -1
-	if len(words) == 3 && words[0] == "!" {
+	if len(words) == 4 && words[0] == "!" {
 		i, _ = strconv.Atoi(words[1])
 	}
 	if i < 0 || i >= len(paths) {
 		return fmt.Errorf("%s: %s files: the answer is not to be understood: %.100q, %w", s.name, verb, line, err)
 	}
-	return fmt.Errorf("%s %s on %s: %w", verb, paths[i], s.name, reason(words[2]))
+	user := words[2]
+	err = reason(words[3])
+	switch {
+	case !errors.Is(err, fs.ErrPermission) || user == "root" || s.block == "":
+	case s.block == schema.ReadConnection:
+		err = fmt.Errorf("%w: %s, who comes by read_connection, has to be able to %s it", err, user, verb)
+	default:
+		err = fmt.Errorf("%w: %s may not do that, but root may: sudo = true in %s has it done by sudo", err, user, s.block)
+	}
+	return fmt.Errorf("%s %s on %s: %w", verb, paths[i], s.name, err)
+}
+
+// underWay says what was being done when a connection broke off.
+func underWay(verb string, paths []string, err error) error {
+	switch {
+	case !errors.Is(err, ErrLost):
+		return err
+	case len(paths) == 1:
+		return fmt.Errorf("%s %s: %w", verb, paths[0], err)
+	}
+	return fmt.Errorf("%s %s and %d more: %w", verb, paths[0], len(paths)-1, err)
 }
 
 // reasons are the texts of errors that other packages ask for.
@@ -140,7 +161,7 @@ func (s *shell) List(ctx context.Context, dir string) ([]Entry, error) {
 	}
 	out, err := s.files(ctx, "d="+quote(slashed(dir))+"\n"+listing)
 	if err != nil {
-		return nil, err
+		return nil, underWay("list", []string{dir}, err)
 	}
 	if bytes.HasPrefix(out, []byte("! ")) {
 		return nil, s.failed("list", []string{dir}, out, errFailed)
@@ -258,7 +279,7 @@ func (s *shell) change(ctx context.Context, verb string, paths []string, script 
 	}
 	out, err := s.files(ctx, script+"echo done\n", stdin...)
 	if err != nil {
-		return err
+		return underWay(verb, paths, err)
 	}
 	if string(out) == "done\n" {
 		return nil

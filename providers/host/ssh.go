@@ -44,9 +44,9 @@ type sshHost struct {
 	alive  sync.WaitGroup // the keepers of connections
 }
 
-func newSSH(s *settings) *sshHost {
+func newSSH(s *settings, block string) *sshHost {
 	h := &sshHost{settings: s, sessions: make(chan struct{}, maxSessions)}
-	h.shell = shell{name: s.name, root: s.sudo, start: h.exec}
+	h.shell = shell{name: s.name, root: s.sudo, start: h.exec, block: block}
 	return h
 }
 

@@ -25,6 +25,7 @@ type staged struct {
 
 // Write implements Host.
 func (local) Write(ctx context.Context, files ...File) (err error) {
+	defer func() { err = denied(err) }()
 	ready := make([]staged, 0, len(files))
 	defer func() {
 		for _, s := range ready {

@@ -20,6 +20,10 @@ import (
 
 // Read implements providers.Provider.
 func (p *Provider) Read(ctx context.Context, scope providers.Scope) ([]providers.Observed, error) {
+	p, err := p.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w, err := p.load(ctx)
 	if errors.Is(err, errNoPostfix) {
 		return nil, nil

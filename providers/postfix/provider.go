@@ -29,9 +29,10 @@ type Provider struct {
 	unit     string
 	lineage  string
 	on       host.Host
-	mapType  string // of our maps: hash, lmdb, cdb, texthash
-	daemons  string // directory of the daemons
-	ldap     bool   // it can ask directories
+	reads    *Provider // with the credentials for reading alone; nil: not looked for yet
+	mapType  string    // of our maps: hash, lmdb, cdb, texthash
+	daemons  string    // directory of the daemons
+	ldap     bool      // it can ask directories
 }
 
 // Configure implements providers.Provider. It asks Postfix nothing.
@@ -79,6 +80,24 @@ func (p *Provider) connect(ctx context.Context) error {
 	}
 	p.on = h
 	return nil
+}
+
+// reader is the provider for what only looks, with the credentials of read_connection
+// where there are any.
+func (p *Provider) reader(ctx context.Context) (*Provider, error) {
+	if p.reads != nil {
+		return p.reads, nil
+	}
+	h, err := host.OpenReading(ctx, p.value, p.base)
+	if err != nil {
+		return nil, err
+	}
+	if p.reads = p; h != nil {
+		r := *p
+		r.on, r.reads = h, &r
+		p.reads = &r
+	}
+	return p.reads, nil
 }
 
 // own is our directory.
@@ -173,13 +192,31 @@ func (p *Provider) daemon() *service.Service {
 			if err := p.survey(ctx); err != nil {
 				return false, err
 			}
-			// Whether it could be started is what "postfix status" asks too. The shell is
-			// there to make it a process that can begin a session, without which it ends.
-			out, err := p.on.Run(ctx, host.Cmd("sh", "-c", `"$0" -t -c "$1"; exit $?`, filepath.Join(p.daemons, "master"), p.dir))
+			c := host.Cmd(append([]string{"sh", "-c", alive, filepath.Join(p.daemons, "master"), p.dir}, p.program("postconf", "-x", "-h", "queue_directory").Args...)...)
+			out, err := p.on.Run(ctx, c)
+			if err == nil && out.Code == unseen {
+				err = fmt.Errorf("whether Postfix runs is not to be seen on %s: %w", p.on, out.Err(c))
+			}
 			return err == nil && out.Code != 0, err
 		},
 	}
 }
+
+// alive ends with another exit status than 0 where Postfix runs. Whether it could be
+// started is what "postfix status" asks too; the shell is there to make it a process
+// that can begin a session, without which it ends. Only root may ask that: who is not
+// looks for the process.
+const alive = `if [ "$(id -u)" = 0 ]; then "$0" -t -c "$1"; exit $?; fi
+shift
+at=$("$@") || exit 77
+[ -d "$at/pid" ] && [ -x "$at/pid" ] || exit 77
+[ -e "$at/pid/master.pid" ] || exit 0
+pid=$(tr -d ' ' <"$at/pid/master.pid") || exit 77
+[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = master ] && exit 1
+exit 0`
+
+// unseen is the exit status where that is not to be told.
+const unseen = 77
 
 // judge is the daemon that says whether users who submit mail are who they say they
 // are.

@@ -28,6 +28,10 @@ const (
 
 // Queued implements providers.Queuer.
 func (p *Provider) Queued(ctx context.Context) (int64, error) {
+	p, err := p.reader(ctx)
+	if err != nil {
+		return 0, err
+	}
 	if err := p.connect(ctx); err != nil {
 		return 0, err
 	}

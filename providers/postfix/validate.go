@@ -18,6 +18,10 @@ import (
 // Validate implements providers.Validator: what Postfix cannot hold, and what stands
 // against it in its configuration.
 func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]providers.Problem, error) {
+	p, err := p.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w, err := p.load(ctx)
 	if errors.Is(err, errNoPostfix) {
 		return nil, err

@@ -37,7 +37,7 @@ func (w *world) tableRows(ctx context.Context, name string) (map[string]string, 
 		if err != nil || !slices.ContainsFunc(entries, func(e host.Entry) bool { return e.Name == file }) {
 			return nil, err
 		}
-		out, err := host.Must(ctx, w.p.on, host.Cmd(w.p.program("makemap"), "-C", w.p.cf, "-u", typ, path))
+		out, err := w.p.dump(ctx, typ, path)
 		if err != nil {
 			return nil, err
 		}

@@ -32,6 +32,7 @@ type Provider struct {
 	// How long processes of a Sendmail that is stopped may take to finish what they are
 	// at, and how long after that those may take that a move of the queue waits for.
 	finishing, leaving time.Duration
+	reads              *Provider // with the credentials for reading alone; nil: not looked for yet
 }
 
 // Configure implements providers.Provider. It asks Sendmail nothing.
@@ -88,6 +89,24 @@ func (p *Provider) connect(ctx context.Context) error {
 // file is a path in our directory.
 func (p *Provider) file(names ...string) string {
 	return filepath.Join(append([]string{p.dir, "mailform"}, names...)...)
+}
+
+// reader is the provider for what only looks, with the credentials of read_connection
+// where there are any.
+func (p *Provider) reader(ctx context.Context) (*Provider, error) {
+	if p.reads != nil {
+		return p.reads, nil
+	}
+	h, err := host.OpenReading(ctx, p.value, p.base)
+	if err != nil {
+		return nil, err
+	}
+	if p.reads = p; h != nil {
+		r := *p
+		r.on, r.reads = h, &r
+		p.reads = &r
+	}
+	return p.reads, nil
 }
 
 // program is the path of one of Sendmail's programs.

@@ -20,6 +20,14 @@ const draining = 10 * time.Second
 
 // Queued implements providers.Queuer.
 func (p *Provider) Queued(ctx context.Context) (int64, error) {
+	p, err := p.reader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return p.queued(ctx)
+}
+
+func (p *Provider) queued(ctx context.Context) (int64, error) {
 	if err := p.connect(ctx); err != nil {
 		return 0, err
 	}
@@ -55,7 +63,7 @@ func (p *Provider) runsQueueOnly(ctx context.Context, pidFile string) (bool, err
 // drain has Sendmail deliver what is in its queue, and stops it. The error is
 // a providers.QueuedError where messages are left; then a runner goes on with them.
 func (p *Provider) drain(ctx context.Context, w *world) error {
-	left, err := p.Queued(ctx)
+	left, err := p.queued(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,7 +76,7 @@ func (p *Provider) drain(ctx context.Context, w *world) error {
 	if err := p.end(ctx, w); err != nil {
 		return err
 	}
-	if left, err = p.Queued(ctx); err != nil || left == 0 {
+	if left, err = p.queued(ctx); err != nil || left == 0 {
 		return err
 	}
 	if err := p.runner(w.pidFile).Begin(ctx); err != nil {
@@ -94,7 +102,7 @@ func (p *Provider) flush(ctx context.Context) error {
 		return err
 	}
 	for begun := time.Now(); time.Since(begun) < draining; {
-		if left, err := p.Queued(ctx); err != nil || left == 0 {
+		if left, err := p.queued(ctx); err != nil || left == 0 {
 			return err
 		}
 		select {

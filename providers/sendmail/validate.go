@@ -16,6 +16,10 @@ import (
 // Validate implements providers.Validator: what Sendmail cannot hold, and whether its
 // configuration would let anybody send mail anywhere.
 func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]providers.Problem, error) {
+	p, err := p.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w, err := p.load(ctx)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func (w *world) readMaps(ctx context.Context) error {
 		if !slices.ContainsFunc(entries, func(e host.Entry) bool { return e.Name == name+suffixes[w.mapType] }) {
 			continue
 		}
-		out, err := host.Must(ctx, p.on, host.Cmd(p.program("makemap"), "-C", p.cf, "-u", w.mapType, p.file(name)))
+		out, err := p.dump(ctx, w.mapType, p.file(name))
 		if err != nil {
 			return err
 		}
@@ -134,6 +134,17 @@ func (w *world) readMaps(ctx context.Context) error {
 	delete(w.live[aliases], "@") // Sendmail's sign that it is complete
 	return nil
 }
+
+// dump has makemap tell what a map holds. It opens maps to write, so that who may not is
+// given a copy.
+func (p *Provider) dump(ctx context.Context, typ, path string) (host.Output, error) {
+	return host.Must(ctx, p.on, host.Cmd("sh", "-c", dumpScript, "sh", p.program("makemap"), p.cf, typ, path, suffixes[typ]))
+}
+
+const dumpScript = `[ -w "$4$5" ] && exec "$1" -C "$2" -u "$3" "$4"
+t=$(mktemp -d) || exit
+trap 'rm -rf "$t"' EXIT
+cp -- "$4$5" "$t/map$5" && "$1" -C "$2" -u "$3" "$t/map"`
 
 // clone is the world to be changed into what is wanted.
 func (w *world) clone() *world {

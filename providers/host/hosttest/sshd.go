@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -166,13 +165,18 @@ func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 func (s *Server) Log() string { return filepath.Join(s.Dir, "sshd.log") }
 
 // Connections is how many times somebody has logged in.
-func (s *Server) Connections(t testing.TB) int {
+func (s *Server) Connections(t testing.TB) int { return s.told(t, "Accepted publickey") }
+
+// Sessions is how many commands were begun.
+func (s *Server) Sessions(t testing.TB) int { return s.told(t, "Starting session") }
+
+func (s *Server) told(t testing.TB, what string) int {
 	t.Helper()
 	log, err := os.ReadFile(s.Log())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Count(string(log), "Accepted publickey")
+	return strings.Count(string(log), what)
 }
 
 // WriteKnownHosts has the known hosts know it by a key.
@@ -240,29 +244,8 @@ func (s *Server) Block(arguments ...string) string {
 const ReadsAlone = `restrict,command="exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+dac_read_search ` +
 	`--ambient-caps=-all,+dac_read_search --bounding-set=-all,+dac_read_search --no-new-privs -- sh -c \"$SSH_ORIGINAL_COMMAND\""`
 
-// Unprivileged is a user other than root who can log in and be no more than others
-// are. A machine without one, or who is not let become one, skips the test.
-func Unprivileged(t testing.TB) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: only root can let others log in")
-	}
-	passwd, err := os.ReadFile("/etc/passwd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(passwd)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) == 7 && f[2] != "0" && slices.Contains([]string{"/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/dash"}, f[6]) {
-			return f[0]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("there is no user who can log in but root; the packages of .ci/peers make some")
-	}
-	t.Skip("SKIPPED: there is no user who can log in but root")
-	return ""
-}
+// MayNothing are options of a key with which everything is done as a user who owns nothing.
+const MayNothing = `restrict,command="exec setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --no-new-privs -- sh -c \"$SSH_ORIGINAL_COMMAND\""`
 
 // Host is the machine by way of it, with one connection for all who act on it.
 func (s *Server) Host(t testing.TB) host.Host {
