@@ -18,7 +18,7 @@ import (
 
 // fails is what scripts have to say that something went wrong: the line
 // "! NUMBER USER REASON", with the number of the file and who did not manage.
-const fails = `fail() { printf '! %s %s ' "$i" "$(id -un 2>/dev/null || id -u)"; printf '%s' "$1" | tr '\n' ' '; echo; exit 1; }
+const fails = `fail() { u=$(id -un 2>/dev/null) || u=$(id -u); printf '! %s %s ' "$i" "$u"; printf '%s' "$1" | tr '\n' ' '; echo; exit 1; }
 `
 
 // reading says of each file a line "=MODE SIZE OWNER" and its content in base64,
