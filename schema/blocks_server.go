@@ -39,11 +39,12 @@ var serverBlock = &BlockType{
 	},
 	Blocks: []NestedBlock{
 		filtered(service("smtp", "Mail from other servers (RFC 5321).", "[\":25\"]", "")),
-		filtered(service("submission", "Mail from users, who have to log in (RFC 6409).", "[\":587\"]", "[\":465\"]")),
+		filtered(submissionBlock),
 		service("imap", "Access to mailboxes (RFC 9051, RFC 3501).", "[\":143\"]", "[\":993\"]"),
 		service("pop3", "Access to the inbox (RFC 1939).", "[\":110\"]", "[\":995\"]"),
 		service("managesieve", "Where users look after their Sieve scripts (RFC 5804). It is there only with this block. See [Sieve](../sieve.md#scripts-of-their-own).", "[\":4190\"]", ""),
 		inner("lmtp", "Where the server that keeps mail takes it from the one that receives it (RFC 2033), where two providers share the work. It has no log-in: only the other server may reach it. Without effect where one provider does both.", "127.0.0.1:24"),
+		inner("submitted", "Where the server that takes mail has what users have submitted to the one that keeps it, with `offered_by = \"store\"` in `submission`. It believes whoever gets there who the user is: loopback addresses alone. Without effect otherwise.", "127.0.0.1:10587"),
 		inner("auth", "Where the server that keeps mail tells the one that receives it whether a user who submits mail is who he says he is, where the providers are Postfix and Dovecot. Only the other server may reach it. Without effect with other providers.", "127.0.0.1:12345"),
 		{Type: "metrics", Doc: "Where the embedded server tells Prometheus how it is (`/metrics`) and others whether all is well (`/health`: 200, or 503 with what is not). It is plain HTTP without a log-in: for loopback, or a network of one's own. See [running it](../operation.md#metrics).",
 			Attributes: []Attribute{
@@ -91,6 +92,15 @@ func service(name, doc, listen, listenTLS string) NestedBlock {
 		{Name: "enabled", Type: cty.Bool, Default: cty.True, Doc: "Whether the service runs. `false` stops it and keeps the block."},
 	}}
 }
+
+// submissionBlock is the block of submission, which either of two servers can offer.
+var submissionBlock = func() NestedBlock {
+	b := service("submission", "Mail from users, who have to log in (RFC 6409).", "[\":587\"]", "[\":465\"]")
+	b.Attributes = append(b.Attributes, Attribute{Name: "offered_by", Type: cty.String, Default: cty.StringVal("mta"), Form: oneOf("mta", "store"),
+		Doc: "Which of two providers that share the work users submit mail to: `\"mta\"`, the one that takes mail, or `\"store\"`, the one that keeps it and hands on what they submit, as Dovecot does to Postfix. " +
+			"See [mail servers](../mail-servers.md#submission-at-dovecot). Without effect where one provider does both."})
+	return b
+}()
 
 // filtered is the block of a service that takes mail.
 func filtered(b NestedBlock) NestedBlock {

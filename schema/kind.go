@@ -48,6 +48,7 @@ const (
 	KindMailStore   = "mailstore"
 	KindDelivery    = "delivery"
 	KindLookup      = "lookup"
+	KindSubmission  = "submission"
 	KindService     = "service"
 	KindMailDomain  = "maildomain"
 	KindMailbox     = "mailbox"
@@ -267,7 +268,7 @@ var kinds = append([]*Kind{
 		Doc: "A service that listens on the network.",
 		Attributes: []KindAttribute{
 			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server, nameserver or web block."},
-			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\", \"managesieve\", \"lmtp\", \"auth\", \"metrics\", \"web\" or \"dns\"."},
+			{Name: "service", Type: cty.String, Immutable: true, Doc: "\"smtp\", \"submission\", \"imap\", \"pop3\", \"managesieve\", \"lmtp\", \"auth\", \"submitted\", \"metrics\", \"web\" or \"dns\"."},
 			{Name: "hostname", Type: cty.String, Doc: "Name of the server."},
 			{Name: "listen", Type: cty.List(cty.String), Doc: "host:port, plain or with STARTTLS; dns: UDP and TCP. Sorted."},
 			{Name: "listen_tls", Type: cty.List(cty.String), Doc: "host:port with TLS from the first byte. Sorted."},

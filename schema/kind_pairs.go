@@ -70,6 +70,14 @@ var pairKinds = []*Kind{
 		},
 	},
 	{
+		Name: KindSubmission, Rank: 23, // before it listens for users
+		Doc: "Where a server that keeps mail hands on what users submit to it.",
+		Attributes: []KindAttribute{
+			{Name: "owner", Type: cty.String, Immutable: true, Doc: "Label of the server block."},
+			{Name: "relay", Type: cty.String, Doc: "host:port at which the server that takes mail believes it who the user is."},
+		},
+	},
+	{
 		Name: KindService, Rank: 25, // with its settings, and before what is made through it
 		Doc: "A server that the machine has, running.",
 		Attributes: []KindAttribute{

@@ -93,7 +93,7 @@ var postfixProvider = &BlockType{
 		{Attribute: "filter.timeout", As: "`connect_timeout`, `command_timeout`, `content_timeout`"},
 		{Attribute: "filter.junk", As: "nowhere: the field stays in the message, for the server that keeps it"},
 		{Attribute: "listener.owner", As: "services of `master.cf`"},
-		{Attribute: "listener.service", As: "`smtpd` with its options: submission needs TLS, a login and an address of one's own, and relays nothing else"},
+		{Attribute: "listener.service", As: "`smtpd` with its options: submission needs TLS, a login and an address of one's own, and relays nothing else. The same of what users have submitted to Dovecot, which says who they are (`-o smtpd_authorized_xclient_hosts`)"},
 		{Attribute: "listener.hostname", As: "`-o myhostname`"},
 		{Attribute: "listener.listen", As: "service of `master.cf`; for all addresses `inet_interfaces = all`"},
 		{Attribute: "listener.listen_tls", As: "the same with `-o smtpd_tls_wrappermode=yes`"},

@@ -368,6 +368,51 @@ server "b" {
   queue { concurrency_per_destination = 2 }
 }`, summary: "Setting that the provider does not have", detail: []string{"sendmail decides by its own configuration", "Leave it out."}, at: "2",
 		},
+		"submission at Cyrus, which has none": {
+			hcl: `!provider "postfix" {}
+provider "cyrus" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, cyrus]
+  smtp { listen = ["127.0.0.1:2525"] }
+  submission { offered_by = "store" }
+}`, summary: "Submission where there is none", detail: []string{"cyrus cannot offer submission for server.b", "dovecot alone", "Leave out offered_by, and postfix offers it."}, at: `"store"`,
+		},
+		"submission at Dovecot before Sendmail, which would not know the user": {
+			hcl: `!provider "sendmail" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [sendmail, dovecot]
+  smtp { listen = ["127.0.0.1:2525"] }
+  submission { offered_by = "store" }
+}`, summary: "Submission without the user's name", detail: []string{"sendmail cannot be told by dovecot who has logged in", "anybody could send in anybody's name"}, at: `"store"`,
+		},
+		"submission at Dovecot on another machine": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {
+  connection {
+    host = "store.example.com"
+  }
+}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  smtp { listen = ["127.0.0.1:2525"] }
+  submission { offered_by = "store" }
+}`, summary: "Submission across machines", detail: []string{"dovecot has to be on the same machine"}, at: `"store"`,
+		},
+		"what users have submitted within reach of others": {
+			hcl: `!provider "postfix" {}
+provider "dovecot" {}
+server "b" {
+  hostname = "mail.example.com"
+  provider = [postfix, dovecot]
+  smtp { listen = ["127.0.0.1:2525"] }
+  submission { offered_by = "store" }
+  submitted { listen = ["192.0.2.1:10587"] }
+}`, summary: "Unsuitable value", detail: []string{"no loopback address", "in anybody's name"}, at: `"192.0.2.1:10587"`,
+		},
 		"upkeep at another server": {
 			hcl: `!provider "postfix" {}
 provider "dovecot" {}

@@ -34,12 +34,12 @@ func (e *expander) addPair(s section, srv *server) {
 	})
 	delivery := map[string]cty.Value{
 		"owner": cty.StringVal(srv.label()),
-		"lmtp":  e.addInner(srv, "lmtp", lmtp, lmtpWritten),
+		"lmtp":  e.addInner(srv, roleStore, "lmtp", schema.ParseListen, lmtp, lmtpWritten),
 		"auth":  cty.StringVal(""),
 	}
 	switch {
 	case asks:
-		at := e.addInner(srv, "auth", auth, authWritten)
+		at := e.addInner(srv, roleStore, "auth", schema.ParseListen, auth, authWritten)
 		delivery["auth"] = cty.UnknownVal(cty.String)
 		if at.IsKnown() {
 			delivery["auth"] = cty.StringVal("dovecot:" + at.AsString())
@@ -49,11 +49,14 @@ func (e *expander) addPair(s section, srv *server) {
 		delivery["auth"] = cty.StringVal("authd")
 	}
 	e.add(srv.block, ".delivery", schema.KindDelivery, srv.roles[roleMTA], srv.label(), delivery)
+	if srv.front {
+		e.addSubmitted(s, srv)
+	}
 }
 
-// addInner makes the listener of a service between two servers, and says where
-// it is reached.
-func (e *expander) addInner(srv *server, service string, s section, written bool) cty.Value {
+// addInner makes the listener of a service between two servers, at one of them, and
+// says where it is reached. parse reads the addresses that it may have.
+func (e *expander) addInner(srv *server, at role, service string, parse func(string) (string, error), s section, written bool) cty.Value {
 	standard := schema.BlockByType("server").Block(service).Attribute("listen").Default
 	var listen []string
 	f := absent
@@ -61,18 +64,18 @@ func (e *expander) addInner(srv *server, service string, s section, written bool
 	first := orUnknown("", unknown)
 	if written {
 		on = s.attr("listen")
-		listen, f = readList(on, schema.ParseListen)
-		if elems, ef := on.list(); ef == known && len(elems) > 0 {
-			first = orUnknown(read(elems[0], schema.ParseListen))
+		listen, f = readList(on, parse)
+		if elems, ef := on.list(); f == known && ef == known && len(elems) > 0 {
+			first = orUnknown(read(elems[0], parse))
 		}
 	}
 	if f == absent {
 		first = standard.Index(cty.NumberIntVal(0))
 		listen, f = []string{first.AsString()}, known
 	}
-	e.addListener(srv.block, service, srv.roles[roleStore], srv.host, listen, f, nil, known)
+	e.addListener(srv.block, service, srv.roles[at], srv.host, listen, f, nil, known)
 	for _, l := range listen {
-		e.claimPort(l, srv.addr+"."+service, srv.roles[roleStore], on)
+		e.claimPort(l, srv.addr+"."+service, srv.roles[at], on)
 	}
 	if !first.IsKnown() {
 		return first

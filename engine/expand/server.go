@@ -18,7 +18,9 @@ type server struct {
 	roles map[role]string // the target of each role
 	// submits is set where users hand in mail.
 	submits bool
-	offers  []string // services that it has, in the order of their ports
+	// front is set where the server that keeps mail has them before it.
+	front  bool
+	offers []string // services that it has, in the order of their ports
 	// doors are where mail programs get in; undecided where some could not be told.
 	doors     []clients.Door
 	undecided bool
@@ -221,7 +223,14 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 			"The service %s of %s has neither a listen address nor a listen_tls address. To stop it, write enabled = false.", service, srv.addr)
 		return
 	}
-	e.addListener(srv.block, service, srv.roles[serviceRoles[service]], srv.host, listen, lf, listenTLS, tf)
+	target := srv.roles[serviceRoles[service]]
+	if service == "submission" && written {
+		var ok bool
+		if target, ok = e.submissionAt(sub, srv); !ok {
+			return
+		}
+	}
+	e.addListener(srv.block, service, target, srv.host, listen, lf, listenTLS, tf)
 	srv.offers = append(srv.offers, service)
 	if slices.Contains(clients.Services, service) {
 		srv.undecided = srv.undecided || lf == unknown || tf == unknown
@@ -232,7 +241,7 @@ func (e *expander) addService(s section, srv *server, service, plain, tls string
 		e.addFilters(s, sub, written, srv, service)
 	}
 	for _, l := range slices.Concat(listen, listenTLS) {
-		e.claimPort(l, srv.addr+"."+service, srv.roles[serviceRoles[service]], on)
+		e.claimPort(l, srv.addr+"."+service, target, on)
 	}
 }
 

@@ -254,7 +254,7 @@ func (w ways) closed(address string, depth int) bool {
 }
 
 func (w *world) addDoors(r *schema.Resource, address string) {
-	if s := text(r, "service"); s != "dns" && s != "lmtp" && s != "auth" {
+	if s := text(r, "service"); s != "dns" && s != "lmtp" && s != "auth" && s != "submitted" {
 		w.doors = append(w.doors, doorsOf(r, address)...)
 	}
 }

@@ -195,6 +195,13 @@ func (e *edit) put(w *wanted, owner string) error {
 			}
 		}
 		e.st.settings.lookup, m.Lookup = w.lookup, declared(*w.lookup)
+	case schema.KindSubmission:
+		for other := range e.st.settings.marks {
+			if other.Kind == w.kind && other.Key != w.key {
+				return fmt.Errorf("this Dovecot hands on what users of the server %s submit already; each server needs a Dovecot of its own", other.Key)
+			}
+		}
+		e.st.settings.relay, m.Relay = w.relay, w.relay
 	case schema.KindParameter:
 		m.Value = w.value
 	case schema.KindLocation:
@@ -271,6 +278,8 @@ func (e *edit) remove(id schema.ID) error {
 		e.st.settings.store = mailstore{}
 	case schema.KindLookup:
 		e.st.settings.lookup = nil
+	case schema.KindSubmission:
+		e.st.settings.relay = ""
 	case schema.KindListener:
 		_, service := splitListener(id.Key)
 		e.st.settings.listeners[service] = listener{}

@@ -57,7 +57,7 @@ func TestConformanceBySSH(t *testing.T) {
 func conformance(t *testing.T, on host.Host, instance func(testing.TB) *mailtest.DovecotInstance, kinds ...string) {
 	t.Helper()
 	if len(kinds) == 0 {
-		kinds = []string{schema.KindMailStore, schema.KindParameter, schema.KindListener, schema.KindMailbox, schema.KindLookup}
+		kinds = []string{schema.KindMailStore, schema.KindParameter, schema.KindListener, schema.KindMailbox, schema.KindLookup, schema.KindSubmission}
 	}
 	providertest.Run(t, providertest.Harness{
 		Atomic: true,
@@ -147,6 +147,12 @@ func samples(t *testing.T, d *mailtest.DovecotInstance) map[string]providertest.
 		schema.KindListener: listeners(t),
 		schema.KindMailbox:  mailboxes(),
 		schema.KindLookup:   providertest.LookupSample(store()),
+		schema.KindSubmission: {
+			Needs: []schema.Resource{store()},
+			Good:  handing("127.0.0.1:10587"), Changed: attrs{"relay": str("127.0.0.2:10588")},
+			Odd:     map[string]schema.Resource{"IPv6": handing("[::1]:10587")},
+			Refused: map[string][]cty.Value{"relay": {str(""), str("127.0.0.1"), str("127.0.0.1:25\nssl = no")}},
+		},
 	}
 }
 
@@ -160,6 +166,10 @@ func listener(t *testing.T, service string, plain, tls []string) schema.Resource
 	return providertest.Resource(schema.KindListener, "main/"+service, attrs{
 		"owner": str("main"), "service": str(service), "hostname": str("mail.example.com"), "listen": list(plain...), "listen_tls": list(tls...),
 	})
+}
+
+func handing(relay string) schema.Resource {
+	return providertest.Resource(schema.KindSubmission, "main", attrs{"owner": str("main"), "relay": str(relay)})
 }
 
 func listeners(t *testing.T) providertest.Sample {
@@ -176,6 +186,7 @@ func listeners(t *testing.T) providertest.Sample {
 			"TLS alone":       listener(t, "pop3", nil, []string{at()}),
 			"every address":   listener(t, "pop3", []string{":" + port}, nil),
 			"LMTP":            listener(t, "lmtp", []string{at()}, nil),
+			"submission":      listener(t, "submission", []string{at()}, []string{at()}),
 			"what others ask": listener(t, "auth", []string{at()}, nil),
 		},
 		Refused: map[string][]cty.Value{"service": {str("smtp")}, "listen": {list("nowhere"), list("127.0.0.1:143\nssl = no")}},

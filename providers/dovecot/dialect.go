@@ -112,7 +112,7 @@ func writeUsers23(b *strings.Builder, e environment) {
 		lookup23.named(b, e, path.Join(e.dir, lookupName))
 		return
 	}
-	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  deny = yes\n  args = username_format=%%u %s.%%s\n}\n", path.Join(e.dir, "deny"))
+	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  deny = yes\n  args = username_format=%%u %s.%s\n}\n", path.Join(e.dir, "deny"), service23)
 	users := path.Join(e.dir, "users")
 	fmt.Fprintf(b, "passdb {\n  driver = passwd-file\n  args = scheme=CRYPT username_format=%%u %s\n}\n", users)
 	fmt.Fprintf(b, "userdb {\n  driver = passwd-file\n  args = username_format=%%u %s\n  default_fields = uid=%s gid=%s home=%s mail=%s\n}\n\n",
@@ -138,7 +138,7 @@ func writeUsers24(b *strings.Builder, e environment) {
 	file := func(block, name, path, more string) {
 		fmt.Fprintf(b, "%s %s {\n  driver = passwd-file\n  auth_username_format = %%{user}\n  passwd_file_path = %s\n%s}\n", block, name, path, more)
 	}
-	file("passdb", "mailform-deny", path.Join(e.dir, "deny.%{protocol}"), "  deny = yes\n")
+	file("passdb", "mailform-deny", path.Join(e.dir, "deny."+service24), "  deny = yes\n")
 	file("passdb", "mailform", users, "  default_password_scheme = CRYPT\n")
 	file("userdb", "mailform", users, userFields24(e))
 	b.WriteString("\n")

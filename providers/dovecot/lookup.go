@@ -71,7 +71,7 @@ func writeLookup23(b *strings.Builder, d *lookupDialect, l schema.Lookup) {
 	when := func(service, attribute string) string {
 		return "%{if;%s;eq;" + service + ";" + attribute + ";mailformNone}"
 	}
-	fmt.Fprintf(b, "pass_filter = %s\npass_attrs =\n", quote(l.Users(is, protocols(l, "%s", when))))
+	fmt.Fprintf(b, "pass_filter = %s\npass_attrs =\n", quote(l.Users(is, protocols(l, service23, when))))
 	fmt.Fprintf(b, "user_filter = %s\n", quote("(&"+l.UsersFilter+is+")"))
 	if l.UserQuota != "" {
 		fmt.Fprintf(b, "user_attrs = %s=quota_rule=*:bytes=%%$\n", l.UserQuota)
@@ -113,7 +113,7 @@ func writeLookup24(b *strings.Builder, d *lookupDialect, l schema.Lookup) {
 	when := func(service, attribute string) string {
 		return "%{protocol | if('eq', '" + service + "', '" + attribute + "', 'mailformNone')}"
 	}
-	fmt.Fprintf(b, "  passdb_ldap_bind = yes\n  passdb_ldap_filter = %s\n}\n", quote(l.Users(is, protocols(l, "%{protocol}", when))))
+	fmt.Fprintf(b, "  passdb_ldap_bind = yes\n  passdb_ldap_filter = %s\n}\n", quote(l.Users(is, protocols(l, service24, when))))
 	begin("userdb")
 	fmt.Fprintf(b, "  userdb_ldap_filter = %s\n", quote("(&"+l.UsersFilter+is+")"))
 	fmt.Fprintf(b, "  userdb_ldap_iterate_filter = %s\n", quote("(&"+l.UsersFilter+"("+l.UserAddress+"=*))"))
@@ -149,7 +149,7 @@ func protocols(l schema.Lookup, service string, when func(service, attribute str
 		return ""
 	}
 	p := l.UserProtocols
-	return "(|(!(" + p + "=*))(" + p + "=" + service + ")(" + when("smtp", "objectClass") + "=*)(&(" + p + "=imap)(" + when("sieve", "objectClass") + "=*)))"
+	return "(|(!(" + p + "=*))(" + p + "=" + service + ")(" + when("smtp", "objectClass") + "=*)(" + when("submission", "objectClass") + "=*)(&(" + p + "=imap)(" + when("sieve", "objectClass") + "=*)))"
 }
 
 // file is the text of the file.

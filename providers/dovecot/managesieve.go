@@ -21,29 +21,46 @@ grep '^[[:space:]]*dovecot_config_version' "$2" >"$f" || true
 printf '!include %s\n%s\n' "$2" "$3" >>"$f"
 "$1" -c "$f" -n`
 
-// validateManageSieve asks a Dovecot that is to serve ManageSieve whether it has it:
+// packaged are the services that packages of their own bring along.
+var packaged = map[string]struct{ name, bring string }{
+	"managesieve": {"ManageSieve", "Pigeonhole's part for it there (dovecot-managesieved), or leave out the block"},
+	"submission":  {"submission", "its part for it there (dovecot-submissiond), or leave out offered_by"},
+}
+
+// validateProtocols asks a Dovecot that is to serve one of those whether it has it:
 // told of a protocol that it does not know, it would refuse all that it is told.
-func (p *Provider) validateManageSieve(ctx context.Context, resources []schema.Resource) ([]providers.Problem, error) {
-	i := slices.IndexFunc(resources, func(r schema.Resource) bool {
+func (p *Provider) validateProtocols(ctx context.Context, resources []schema.Resource) ([]providers.Problem, error) {
+	var problems []providers.Problem
+	for i := range resources {
+		r := &resources[i]
 		_, service := splitListener(r.Key)
-		return r.Kind == schema.KindListener && service == "managesieve"
-	})
-	if i < 0 {
-		return nil, nil
+		if _, asked := packaged[service]; !asked || r.Kind != schema.KindListener {
+			continue
+		}
+		more, err := p.validateProtocol(ctx, r.Address, service)
+		if err != nil {
+			return problems, err
+		}
+		problems = append(problems, more...)
 	}
+	return problems, nil
+}
+
+func (p *Provider) validateProtocol(ctx context.Context, address, service string) ([]providers.Problem, error) {
 	main, err := p.host.Read(ctx, p.mainFile())
 	if err != nil || !main[0].Exists {
 		return nil, err
 	}
-	out, err := p.host.Run(ctx, host.Cmd("sh", "-c", trySetting, "sh", p.program("doveconf"), p.mainFile(), "protocols = "+services["managesieve"].protocol))
+	out, err := p.host.Run(ctx, host.Cmd("sh", "-c", trySetting, "sh", p.program("doveconf"), p.mainFile(), "protocols = "+services[service].protocol))
 	if err != nil {
 		return nil, err
 	}
 	if out.Code == 0 || !strings.Contains(string(out.Stderr), "Unknown protocol") {
 		return nil, nil // what else is wrong is said where it matters
 	}
-	return []providers.Problem{{Address: resources[i].Address, Attribute: "service",
-		Detail: fmt.Sprintf("Dovecot on %s does not know ManageSieve: install Pigeonhole's part for it there (dovecot-managesieved), or leave out the block.", p.host)}}, nil
+	what := packaged[service]
+	return []providers.Problem{{Address: address, Attribute: "service",
+		Detail: fmt.Sprintf("Dovecot on %s does not know %s: install %s.", p.host, what.name, what.bring)}}, nil
 }
 
 // othersProtocols are the protocols that Dovecot serves by what others say: none

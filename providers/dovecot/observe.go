@@ -64,6 +64,8 @@ func (p *Provider) observeMarked(st *state, m mark) (providers.Observed, bool) {
 		}), true
 	case schema.KindLookup:
 		return p.observeLookup(st, m)
+	case schema.KindSubmission:
+		return p.seen(m, map[string]cty.Value{"owner": cty.StringVal(m.Key), "relay": cty.StringVal(relayInForce(st.tree))}), true
 	case schema.KindListener:
 		owner, service := splitListener(m.Key)
 		l := st.settings.listeners[service]

@@ -257,6 +257,9 @@ func (p *Provider) load(ctx context.Context) (*state, error) {
 	st.was, st.runs = maps.Clone(listeners), runsScripts(st.tree, st.dialect)
 	st.settings.store = store
 	for _, m := range st.settings.marks {
+		if m.Kind == schema.KindSubmission {
+			st.settings.relay = relayInForce(st.tree)
+		}
 		if m.Kind != schema.KindLookup {
 			continue
 		}

@@ -27,6 +27,8 @@ type mark struct {
 	Effective string `json:"effective,omitempty"`
 	// Lookup is what was declared of where users are found, as JSON.
 	Lookup string `json:"lookup,omitempty"`
+	// Relay is where what users submit was declared to go.
+	Relay string `json:"relay,omitempty"`
 	// Retention of a mail store, in seconds. Dovecot 2.4 has no place for it among its settings.
 	Retention int64 `json:"retention,omitempty"`
 }
@@ -35,10 +37,12 @@ type mark struct {
 type settings struct {
 	marks map[schema.ID]mark // without targets
 	store mailstore
-	// listeners by service: "imap", "pop3", "managesieve", "lmtp", "auth".
+	// listeners by service: "imap", "pop3", "managesieve", "submission", "lmtp", "auth".
 	listeners map[string]listener
 	// lookup is where users are found; nil: in a file of ours.
 	lookup *schema.Lookup
+	// relay is where what users submit goes; empty: nowhere.
+	relay string
 	// place is where the mail lies, if that is not where the provider's block says.
 	place string
 	// index is where the indexes lie; empty: with the mail.
@@ -83,7 +87,7 @@ func parseMarks(text []byte) (marks map[schema.ID]mark, gen int, err error) {
 
 // served are the services that Dovecot listens with, in the order in which they are
 // written.
-var served = []string{"imap", "pop3", "managesieve", "lmtp", "auth"}
+var served = []string{"imap", "pop3", "managesieve", "submission", "lmtp", "auth"}
 
 // services are those that Dovecot listens with, by what we call them.
 var services = map[string]struct {
@@ -101,6 +105,7 @@ var services = map[string]struct {
 	"imap":        {name: "imap-login", protocol: "imap", standard: []string{"imap", "imaps"}, sockets: []string{"imap-login", "imap", "imap-hibernate"}},
 	"pop3":        {name: "pop3-login", protocol: "pop3", standard: []string{"pop3", "pop3s"}, sockets: []string{"pop3-login", "pop3"}},
 	"managesieve": {name: "managesieve-login", protocol: "sieve", standard: []string{"sieve"}, sockets: []string{"managesieve-login", "managesieve"}, left: true},
+	"submission":  {name: "submission-login", protocol: "submission", standard: []string{"submission", "submissions"}, sockets: []string{"submission-login", "submission"}, left: true},
 	"lmtp":        {name: "lmtp", protocol: "lmtp"},
 	"auth":        {name: "auth"},
 }
@@ -240,6 +245,7 @@ func (s *settings) format(e environment) (text, table []byte) {
 	if e.sieve {
 		e.dialect.sieve(&b, e)
 	}
+	s.writeRelay(&b)
 	s.writeListeners(&b, e)
 	for _, id := range ids {
 		if m := s.marks[id]; m.Kind == schema.KindParameter {

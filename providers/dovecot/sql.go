@@ -212,7 +212,7 @@ func writeTable23(b *strings.Builder, e environment) string {
 	fmt.Fprintf(b, "passdb {\n  driver = sql\n  args = %s\n}\n", e.sqlFile)
 	fmt.Fprintf(b, "userdb {\n  driver = sql\n  args = %s\n  default_fields = uid=%s gid=%s home=%s mail=%s\n}\n\n",
 		e.sqlFile, e.uid, e.gid, path.Join(e.mailDir, "%d", "%n"), e.maildir23())
-	password, user, iterate := queries(e.table, "%u", "%s", "CASE WHEN %[1]s > 0 THEN '*:bytes=' || %[1]s END AS quota_rule")
+	password, user, iterate := queries(e.table, "%u", service23, "CASE WHEN %[1]s > 0 THEN '*:bytes=' || %[1]s END AS quota_rule")
 	return fmt.Sprintf("%s\ndriver = %s\nconnect = %s\ndefault_pass_scheme = CRYPT\npassword_query = %s\nuser_query = %s\niterate_query = %s\n",
 		sqlHeader, e.table.Driver, e.table.Connect, password, user, iterate)
 }
@@ -235,7 +235,7 @@ func writeTable24(b *strings.Builder, e environment) string {
 		}
 		connection += "    }\n  }\n"
 	}
-	password, user, iterate := queries(e.table, "%{user}", "%{protocol}", "NULLIF(%s, 0) AS quota_storage_size")
+	password, user, iterate := queries(e.table, "%{user}", service24, "NULLIF(%s, 0) AS quota_storage_size")
 	return fmt.Sprintf("%s\npassdb mailform {\n%s  default_password_scheme = CRYPT\n  passdb_sql_query = %s\n}\nuserdb mailform {\n%s  userdb_sql_query = %s\n  userdb_sql_iterate_query = %s\n%s}\n",
 		sqlHeader, connection, password, connection, user, iterate, userFields24(e))
 }

@@ -23,6 +23,8 @@ type wanted struct {
 	// of a listener
 	service, hostname string
 	listener          listener
+	// of submission
+	relay string
 	// of a parameter
 	value string
 	// of a location
@@ -143,6 +145,8 @@ func read(res *schema.Resource) (*wanted, error) {
 		if r.err == nil {
 			r.err = checkPlace(w.place)
 		}
+	case schema.KindSubmission:
+		w.readRelay(r)
 	case schema.KindParameter:
 		w.value = r.text("value")
 		if name := r.text("name"); r.err == nil {
@@ -165,7 +169,7 @@ func unknownKind(kind string) error {
 
 func handles(kind string) bool {
 	switch kind {
-	case schema.KindMailStore, schema.KindLookup, schema.KindListener, schema.KindParameter, schema.KindLocation, schema.KindService, schema.KindMailbox:
+	case schema.KindMailStore, schema.KindLookup, schema.KindSubmission, schema.KindListener, schema.KindParameter, schema.KindLocation, schema.KindService, schema.KindMailbox:
 		return true
 	}
 	return false
@@ -196,7 +200,7 @@ func (w *wanted) readListener(r *reader) {
 		return
 	}
 	if _, ok := services[w.service]; !ok {
-		r.err = fmt.Errorf("service is %q: Dovecot listens for imap, pop3, managesieve, lmtp and auth", w.service)
+		r.err = fmt.Errorf("service is %q: Dovecot listens for imap, pop3, managesieve, submission, lmtp and auth", w.service)
 		return
 	}
 	if written != owner || w.service != service {
@@ -311,6 +315,7 @@ func plainName(address string) bool {
 
 // derived are the settings that follow from blocks.
 var derived = []string{
+	"submission_relay_host", "submission_relay_port", "submission_relay_trusted", "submission_relay_ssl",
 	"hostname", "protocols", "ssl", "ssl_cert", "ssl_key", "ssl_server_cert_file", "ssl_server_key_file", "mail_plugins", "auth_mechanisms", "auth_username_format", "auth_username_chars",
 	"first_valid_uid", "first_valid_gid", "passdb", "userdb", "plugin/quota", "plugin/quota_vsizes", "plugin/quota_grace", "plugin/mailform_retention",
 	"protocol imap/mail_plugins", "protocol lmtp/mail_plugins", "protocol lmtp/mail_plugins/sieve", "mail_plugins/quota", "protocol imap/mail_plugins/imap_quota", "quota User quota/driver", "quota_storage_grace",
@@ -369,7 +374,7 @@ func (p *Provider) Validate(ctx context.Context, resources []schema.Resource) ([
 			problems = append(problems, providers.Problem{Address: r.Address, Attribute: strings.TrimSuffix(attribute, ":"), Detail: "Dovecot cannot hold it: " + err.Error() + "."})
 		}
 	}
-	for _, judge := range []func(context.Context, []schema.Resource) ([]providers.Problem, error){p.validateManageSieve, p.validateScripts} {
+	for _, judge := range []func(context.Context, []schema.Resource) ([]providers.Problem, error){p.validateProtocols, p.validateScripts} {
 		more, err := judge(ctx, resources)
 		if err != nil {
 			return problems, err

@@ -141,7 +141,7 @@ func unpacked(t testing.TB, root string) int {
 // is missing already.
 func dovecot(t testing.TB, root string, err error) *DovecotInstance {
 	t.Helper()
-	for _, part := range []string{"imap", "pop3", "lmtp", "managesieve"} {
+	for _, part := range []string{"imap", "pop3", "lmtp", "managesieve", "submission"} {
 		if _, lerr := os.Stat(filepath.Join(root, "usr/lib/dovecot", part)); lerr != nil {
 			err = errors.Join(err, lerr)
 		}

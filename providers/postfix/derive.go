@@ -1,6 +1,7 @@
 package postfix
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -246,6 +247,21 @@ var submissionOptions = []option{
 	{"milter_macro_daemon_name", "ORIGINATING"},
 }
 
+// handed is mail that users have submitted to a server beside, which says by XCLIENT
+// who has logged in there. What only it may reach is not asked for TLS; with
+// smtpd_tls_auth_only and no TLS, Postfix would not heed the user either.
+const handed = "submitted"
+
+var handedOptions = func() []option {
+	options := append(slices.Clone(submissionOptions), option{"smtpd_authorized_xclient_hosts", "127.0.0.0/8,[::1]"})
+	for i := range options {
+		if options[i].name == "smtpd_tls_auth_only" {
+			options[i].value = "no"
+		}
+	}
+	return options
+}()
+
 func (p *Provider) deriveListener(a attrs) (native, error) {
 	n := native{params: map[string]string{}}
 	host, err := schema.ParseHostName(a.Str("hostname"))
@@ -258,6 +274,11 @@ func (p *Provider) deriveListener(a attrs) (native, error) {
 		options = []option{{"smtpd_sasl_auth_enable", "no"}}
 	case "submission":
 		options = submissionOptions
+	case handed:
+		options = handedOptions
+		if err := nobodyElse(a); err != nil {
+			return n, err
+		}
 	default:
 		return n, fmt.Errorf("service: Postfix has no service %q", a.Str("service"))
 	}
@@ -281,10 +302,31 @@ func (p *Provider) deriveListener(a attrs) (native, error) {
 				n.params["inet_interfaces"] = "all"
 			}
 			n.services = append(n.services, &entry{name: name, typ: "inet", columns: [5]string{"n", "-", "n", "-", "-"},
-				command: "smtpd", options: slices.Concat(tls, options), service: a.Str("service")})
+				command: "smtpd", options: slices.Concat(tls, options), service: filteredAs(a.Str("service"))})
 		}
 	}
 	return n, nil
+}
+
+// filteredAs is the service whose filters judge what a service takes.
+func filteredAs(service string) string {
+	if service == handed {
+		return "submission"
+	}
+	return service
+}
+
+// nobodyElse refuses addresses that others than this machine reach.
+func nobodyElse(a attrs) error {
+	for _, at := range a.Strings("listen") {
+		if ap, err := netip.ParseAddrPort(at); err != nil || !ap.Addr().IsLoopback() {
+			return fmt.Errorf("listen: %q is no loopback address, and whoever reaches it could send in anybody's name", at)
+		}
+	}
+	if len(a.Strings("listen_tls")) > 0 {
+		return errors.New("listen_tls: what only a server beside may reach has no TLS")
+	}
+	return nil
 }
 
 // services of /etc/services that master.cf uses.

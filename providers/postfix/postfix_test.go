@@ -177,6 +177,7 @@ func (i *instance) samples() map[string]providertest.Sample {
 				"smtp at all addresses": listener("smtp", strs(":25"), strs()),
 				"TLS alone":             listener("submission", strs(), strs(":465")),
 				"where another listens": listener("smtp", strs(i.Foreign), strs()),
+				"for a server beside":   listener("submitted", strs("127.0.0.1:10587", "[::1]:10587"), strs()),
 			},
 			Refused: map[string][]cty.Value{
 				"hostname": {cty.StringVal("a b"), cty.StringVal("a\n-o x=y")},
