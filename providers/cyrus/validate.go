@@ -71,7 +71,8 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			}
 		}
 	}
-	return problems, nil
+	more, err := w.validateScripts(ctx, wanted)
+	return append(problems, more...), err
 }
 
 // onlyComputed reports whether nothing is unknown but what the server decides.

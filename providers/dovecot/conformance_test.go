@@ -73,6 +73,8 @@ func conformance(t *testing.T, on host.Host, instance func(testing.TB) *mailtest
 					return p
 				},
 				Samples: samples(t, d),
+				// It rests until it is killed for the first time, and runs from then on.
+				Kill: func(t *testing.T) { d.Kill(t); d.Start(t) },
 			}
 			sys.Tamper = func(t *testing.T, r schema.Resource) {
 				if r.Kind == schema.KindLookup && !r.Attrs.IsNull() {

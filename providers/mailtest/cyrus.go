@@ -29,7 +29,7 @@ const cyrusPrograms = "/usr/lib/cyrus/bin"
 func Cyrus(t testing.TB) *CyrusInstance {
 	t.Helper()
 	programs := map[string]string{}
-	for _, name := range []string{"master", "lmtpd", "timsieved", "ctl_cyrusdb", "ctl_mboxlist", "quota", "cyr_info", "cyr_expire"} {
+	for _, name := range []string{"master", "lmtpd", "timsieved", "ctl_cyrusdb", "ctl_mboxlist", "quota", "cyr_info", "cyr_expire", "sievec"} {
 		programs[name] = filepath.Join(cyrusPrograms, name)
 	}
 	cache, err := os.UserCacheDir()

@@ -234,7 +234,14 @@ func (d *DovecotInstance) Kill(t testing.TB) { d.end(t, unix.SIGKILL) }
 // Start starts it as it is configured.
 func (d *DovecotInstance) Start(t testing.TB) {
 	t.Helper()
-	if out, err := exec.Command(d.Program("dovecot"), "-c", filepath.Join(d.ConfigDir, "dovecot.conf")).CombinedOutput(); err != nil {
+	// Not a pipe: some of its processes may keep the other end of it.
+	said, err := os.CreateTemp(t.TempDir(), "said")
+	must(t, err)
+	defer said.Close()
+	cmd := exec.Command(d.Program("dovecot"), "-c", filepath.Join(d.ConfigDir, "dovecot.conf"))
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Run(); err != nil {
+		out, _ := os.ReadFile(said.Name())
 		t.Fatalf("start Dovecot: %v: %s", err, out)
 	}
 }
