@@ -166,9 +166,24 @@ func TestDriftByCyradm(t *testing.T) {
 // What is done to Dovecot's users and their mail with doveadm and an editor is shown as
 // what it is and put back; what is not mailform's stays.
 func TestDriftByDoveadm(t *testing.T) {
-	t.Parallel()
-	dovecot := mailtest.Dovecot(t)
-	r := newReal(t, "postfix-dovecot", true, []mailtest.System{mailtest.Postfix(t), dovecot})
+	for name, version := range map[string]struct {
+		instance func(testing.TB) *mailtest.DovecotInstance
+		quota    string // what a user's entry calls it
+		far      bool
+	}{
+		"2.3": {mailtest.Dovecot, "userdb_quota_rule=*:bytes=", true},
+		"2.4": {mailtest.Dovecot24, "userdb_quota_storage_size=", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			driftByDoveadm(t, version.instance(t), version.quota, version.far)
+		})
+	}
+}
+
+func driftByDoveadm(t *testing.T, dovecot *mailtest.DovecotInstance, quota string, far bool) {
+	t.Helper()
+	r := newReal(t, "postfix-dovecot", far, []mailtest.System{mailtest.Postfix(t), dovecot})
 	conf, users := filepath.Join(dovecot.ConfigDir, "dovecot.conf"), filepath.Join(dovecot.ConfigDir, "mailform/users")
 	doveadm := func(args ...string) result {
 		return r.run(dovecot.Program("doveadm"), append([]string{"-c", conf}, args...)...)
@@ -199,8 +214,8 @@ func TestDriftByDoveadm(t *testing.T) {
 	}
 	edit(conf, "login_greeting = Ready, at last\n", "# by hand,  with  blanks\nlogin_greeting =  Ready, by hand\n")
 	settings := readFile(t, conf)
-	byhand := "byhand@example.com:" + hash("byhand") + "::::::userdb_quota_rule=*:bytes=77000\n"
-	r.driftsAway(t, "Plan: 1 to add, 3 to change, 0 to destroy.", map[string]drift{
+	byhand := "byhand@example.com:" + hash("byhand") + "::::::" + quota + "77000\n"
+	r.driftsAway(t, "Plan: 1 to add, 4 to change, 0 to destroy.", map[string]drift{
 		"a password of doveadm pw": {
 			by:    func() { edit(users, entry("alice"), "alice@example.com:"+hash("another")+"::::::\n") },
 			shown: []string{"user.alice.mailbox has changed", "user.alice.mailbox will be updated in-place", "~ password_hash = (sensitive value)"},
@@ -209,12 +224,21 @@ func TestDriftByDoveadm(t *testing.T) {
 			},
 		},
 		"a quota, as doveadm quota has it": {
-			by:    func() { edit(users, "bytes=16384", "bytes=5120") },
+			by:    func() { edit(users, quota+"16384", quota+"5120") },
 			shown: []string{"user.tiny.mailbox has changed", `~ quota = "5KiB" -> "16KiB"`},
 			after: func(t *testing.T) {
 				eventually(t, "doveadm quota shows the limit of before", func() bool {
 					return slices.Contains(strings.Fields(doveadm("quota", "get", "-u", "tiny@example.com").stdout), "16")
 				})
+			},
+		},
+		"the name of the server, in mailform's own file": {
+			by: func() {
+				edit(filepath.Join(dovecot.ConfigDir, "mailform/mailform.conf"), "\nhostname = mail.example.com\n", "\nhostname = other.example.com\n")
+			},
+			shown: []string{"server.main.mailstore has changed", `~ hostname = "other.example.com" -> "mail.example.com"`},
+			after: func(t *testing.T) {
+				contains(t, r.run(dovecot.Program("doveconf"), "-c", conf, "hostname").stdout, "hostname = mail.example.com")
 			},
 		},
 		"a protocol that a user is denied": {

@@ -75,10 +75,24 @@ func TestHandOver(t *testing.T) {
 // of the one that goes is delivered before it is stopped, and what it keeps stays: on
 // the way back, the mailboxes are as they were.
 func TestHandOverFromEmbedded(t *testing.T) {
-	t.Parallel()
-	postfix := mailtest.Postfix(t)
+	for _, pair := range []struct{ mail, mta string }{{"postfix-dovecot", "Postfix"}, {"sendmail-cyrus", "Sendmail"}} {
+		t.Run(pair.mail, func(t *testing.T) {
+			t.Parallel()
+			if pair.mail == "postfix-dovecot" {
+				postfix := mailtest.Postfix(t)
+				handOverFromEmbedded(t, pair.mail, pair.mta, postfix.PID, postfix, mailtest.Dovecot(t))
+			} else {
+				sendmail := mailtest.Sendmail(t)
+				handOverFromEmbedded(t, pair.mail, pair.mta, sendmail.PID, sendmail, mailtest.Cyrus(t))
+			}
+		})
+	}
+}
+
+func handOverFromEmbedded(t *testing.T, mail, mta string, pid func() int, parts ...mailtest.System) {
+	t.Helper()
 	need(t, "smtp-sink")
-	r := newReal(t, "embedded", true, []mailtest.System{postfix, mailtest.Dovecot(t)})
+	r := newReal(t, "embedded", mail == "postfix-dovecot", parts) // the one by SSH, the other on this machine
 	r.port["relay"] = porttest.Port(t)
 	r.edit("main.mf.hcl", "  smtp { listen", "  relay { host = \""+r.addr("relay")+"\" }\n  smtp { listen")
 	r.apply()
@@ -87,14 +101,31 @@ func TestHandOverFromEmbedded(t *testing.T) {
 		t.Fatalf("mail for alice: %v", res)
 	}
 	r.found("alice", first)
+	// What each of the two has of alice's mail, with its numbers and flags.
+	holds := func() string {
+		t.Helper()
+		out := r.run(r.curl, "-sS", "-u", "alice@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "UID FETCH 1:* (UID FLAGS RFC822.SIZE)")
+		state := r.run(r.curl, "-sS", "-u", "alice@example.com:quickstart", "imap://"+r.addr("imap")+"/", "-X", "STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY)")
+		if out.code != 0 || state.code != 0 {
+			t.Errorf("alice's mail cannot be read: %v, %v", out, state)
+		}
+		return strings.ReplaceAll(out.stdout+state.stdout, ` \Recent`, "")
+	}
+	if res := r.run(r.curl, "-sS", "-u", "alice@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", `UID STORE 1 +FLAGS.SILENT (\Seen \Flagged Kept)`); res.code != 0 {
+		t.Errorf("flags of the message: %v", res)
+	}
+	left := map[bool]string{} // whether the embedded server has it, as it was left
 	embedded := func() bool { return r.pid() != 0 }
 	for _, step := range []struct {
 		mail, from, greets string
 		stopped            func() bool
 	}{
-		{"postfix-dovecot", "the embedded server", "Postfix", func() bool { return !embedded() && postfix.PID() != 0 }},
-		{"embedded", "Postfix", "ESMTP Service Ready", func() bool { return embedded() && postfix.PID() == 0 }},
+		{mail, "the embedded server", mta, func() bool { return !embedded() && pid() != 0 }},
+		{"embedded", mta, "ESMTP Service Ready", func() bool { return embedded() && pid() == 0 }},
+		{mail, "the embedded server", mta, func() bool { return !embedded() && pid() != 0 }},
 	} {
+		ours := step.mail == "embedded"
+		left[!ours] = holds()
 		subject := r.submitElsewhere() // nobody is there to take it
 		r.env = append(r.env, "MF_VAR_mail="+step.mail)
 		if plan := r.mailform("plan"); plan.code != 0 || !strings.Contains(plan.stdout, "1 message waits in its queue: it goes on to deliver") {
@@ -112,6 +143,9 @@ func TestHandOverFromEmbedded(t *testing.T) {
 			t.Errorf("with %s the server greets with %q", step.mail, got)
 		}
 		_ = s.c.Close()
+		if was, before := left[ours]; before && holds() != was {
+			t.Errorf("with %s alice has\n%s\nand had\n%s", step.mail, holds(), was)
+		}
 		r.delivered("al@example.com", "alice")
 
 		relay := r.sink(nil)
@@ -124,7 +158,6 @@ func TestHandOverFromEmbedded(t *testing.T) {
 		eventually(t, step.from+" is stopped", step.stopped)
 		r.delivered("al@example.com", "alice")
 	}
-	r.found("alice", first)
 }
 
 // goesOn applies until nothing is left to do: a queue is given some seconds, and the
