@@ -6,9 +6,9 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mailform/mailform/providers/host/hosttest"
 	"github.com/mailform/mailform/providers/mailtest"
@@ -272,17 +272,55 @@ func (r *real) submission() {
 	}
 }
 
+// quota fills a mailbox. What does not fit is refused while it comes in, or comes back
+// to its sender, who is told why; with more room mail is taken again.
 func (r *real) quota() {
-	r.write("large.eml", "Subject: large\r\n\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 300))
-	_, res := r.send("tiny@example.com", "--data", "@large.eml", "--suppress-data", "--hide-all")
-	if res.code == 0 { // taken by the one server, refused by the other
-		time.Sleep(2 * time.Second)
+	r.t.Helper()
+	r.write("half.eml", "Subject: half of it\r\n\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 140))
+	send := func() result {
+		_, res := r.send("tiny@example.com", "--server", r.addr("submission"), "-tls", "--auth", "PLAIN", "--auth-user", "bob@example.com", "--auth-password", "quickstart",
+			"--from", "bob@example.com", "--data", "@half.eml", "--suppress-data")
+		return res
 	}
-	out := r.run(r.curl, "-sS", "-u", "tiny@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "STATUS INBOX (MESSAGES)")
-	if !strings.Contains(out.stdout, "MESSAGES 0") {
-		r.t.Errorf("the mailbox of tiny has more than its quota: %v", out)
+	status := func(messages int) bool {
+		out := r.run(r.curl, "-sS", "-u", "tiny@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "STATUS INBOX (MESSAGES)")
+		return strings.Contains(out.stdout, fmt.Sprintf("MESSAGES %d)", messages))
 	}
+	if res := send(); res.code != 0 {
+		r.t.Errorf("mail that fits: %v", res)
+	}
+	eventually(r.t, "tiny has the message that fits", func() bool { return status(1) })
+	if res := send(); res.code != 0 {
+		contains(r.t, res.stdout, " 452 4.2.2 Mailbox is full") // there may be room before the sender gives up
+	} else { // taken by the one server, refused by the other
+		bounce := ""
+		eventually(r.t, "the second message comes back to bob", func() bool {
+			out := r.run(r.curl, "-sS", "-u", "bob@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX", "-X", "SEARCH BODY tiny@example.com")
+			numbers := strings.Fields(strings.TrimPrefix(strings.TrimSpace(out.stdout), "* SEARCH"))
+			if len(numbers) > 0 {
+				bounce = r.run(r.curl, "-sS", "-u", "bob@example.com:quickstart", "imap://"+r.addr("imap")+"/INBOX;MAILINDEX="+numbers[len(numbers)-1]).stdout
+			}
+			return bounce != ""
+		})
+		contains(r.t, bounce, "tiny@example.com", "5.2.2", "uota")
+	}
+	if !status(1) {
+		r.t.Error("the mailbox of tiny has more than its quota")
+	}
+
+	r.edit("main.mf.hcl", "\"16KiB\"", "\"64KiB\"")
+	r.apply()
+	eventually(r.t, "tiny has more room", func() bool {
+		out := r.run(r.curl, "-sS", "-u", "tiny@example.com:quickstart", "imap://"+r.addr("imap")+"/", "-X", "GETQUOTAROOT INBOX")
+		return moreRoom.MatchString(out.stdout)
+	})
+	if res := send(); res.code != 0 {
+		r.t.Errorf("with more room, mail is refused: %v", res)
+	}
+	eventually(r.t, "tiny has the message that fits now", func() bool { return status(2) })
 }
+
+var moreRoom = regexp.MustCompile(`STORAGE \d+ 64\b`)
 
 // ownScripts has a user put a Sieve script there herself, by a client that people use
 // for it, and expects her mail to be sorted by it. All her mailboxes may be below the
