@@ -176,9 +176,7 @@ func TestTheShortWaySaysWhatTheLongWaySays(t *testing.T) {
 	deep := emptyZone("d.d.")
 	deep.RRsets = append(deep.RRsets, set("d.d.", "DNAME", "e.d.d.e."))
 	forms := slices.Sorted(maps.Keys(manyQueries))
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
+	rnd := rand.New(rand.NewPCG(1, 2)) // the same each time: what goes wrong by chance is for FuzzTwoWays
 	for _, zs := range [][]store.Zone{{parent, child, deep}, {parent, child, top}, {top}, {}} {
 		s := newServer(t, zs...)
 		names := manyNames(parent, child, top, deep)
