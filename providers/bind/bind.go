@@ -134,6 +134,11 @@ func (c *control) Remove(ctx context.Context, zone rdata.Name) error {
 	if _, err := c.rndc.Run(ctx, "delzone", "-clean", zone.Host()); err != nil {
 		return fmt.Errorf("remove it: %w", err)
 	}
+	// BIND answers first and removes the files then, in its turn: before the next
+	// command. Who made the zone anew without waiting would lose its new file.
+	if _, err := c.rndc.Run(ctx, "status"); err != nil {
+		return fmt.Errorf("wait until its files are removed: %w", err)
+	}
 	if c.directory == "" {
 		return nil
 	}

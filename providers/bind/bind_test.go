@@ -81,6 +81,28 @@ func TestZonesAreMadeAndRemoved(t *testing.T) {
 	}
 }
 
+// A zone that is taken away and made anew at once is there: BIND answers before it
+// has removed the files of the old one.
+func TestAZoneIsMadeAnewAtOnce(t *testing.T) {
+	t.Parallel()
+	s := nametest.BIND(t, nametest.Options{})
+	p := provider(t, s, map[string]string{"directory": ".", "options": options})
+	first, then := nametest.Content("example.org")
+	zone := append(first, then...)
+	for round := range 15 {
+		for _, err := range nametest.Try(t, p, nametest.Plan(nametest.Read(t, p, zone...), zone...)...) {
+			if err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
+		}
+		there := nametest.Read(t, p, zone...)
+		if len(there) != len(zone) {
+			t.Fatalf("round %d: there is %v", round, there)
+		}
+		nametest.Apply(t, p, nametest.RemoveAll(there, append(then, first...)...)...)
+	}
+}
+
 func isSigned(s *nametest.Server, t *testing.T, zone string) bool {
 	t.Helper()
 	return slices.ContainsFunc(s.Transfer(t, zone), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
