@@ -33,21 +33,21 @@ type credentials struct{ dn, password string }
 type client struct {
 	*server
 	who   credentials
-	conns []*goldap.Conn
-	next  chan *goldap.Conn // takes turns
+	conns []*ldapconn.Paged
+	next  chan *ldapconn.Paged // takes turns
 	stop  func() bool
 }
 
 // connect opens connections. They end with the context, which also ends what is
 // being waited for.
 func (s *server) connect(ctx context.Context, who credentials, count int) (*client, error) {
-	c := &client{server: s, who: who, next: make(chan *goldap.Conn, count)}
+	c := &client{server: s, who: who, next: make(chan *ldapconn.Paged, count)}
 	c.stop = func() bool { return true }
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	var wg sync.WaitGroup
-	conns, errs := make([]*goldap.Conn, count), make([]error, count)
+	conns, errs := make([]*ldapconn.Paged, count), make([]error, count)
 	for i := range count {
 		wg.Go(func() { conns[i], errs[i] = s.open(ctx, who) })
 	}
@@ -79,15 +79,15 @@ func (c *client) close() {
 }
 
 // conn is one of the connections, each in its turn.
-func (c *client) conn() *goldap.Conn {
+func (c *client) conn() *ldapconn.Paged {
 	conn := <-c.next
 	c.next <- conn
 	return conn
 }
 
 // open opens one connection and says who asks.
-func (s *server) open(ctx context.Context, who credentials) (*goldap.Conn, error) {
-	conn, err := ldapconn.Open(ctx, ldapconn.Options{Server: s.at, StartTLS: s.startTLS, CAFile: s.caFile, Timeout: s.timeout})
+func (s *server) open(ctx context.Context, who credentials) (*ldapconn.Paged, error) {
+	conn, err := ldapconn.OpenPaged(ctx, ldapconn.Options{Server: s.at, StartTLS: s.startTLS, CAFile: s.caFile, Timeout: s.timeout})
 	var noTLS *ldapconn.TLSError
 	switch {
 	case errors.As(err, &noTLS):
@@ -148,7 +148,7 @@ func (c *client) pages(ctx context.Context, s search, pages chan<- []*goldap.Ent
 	request := goldap.NewSearchRequest(s.base, s.scope, goldap.NeverDerefAliases, 0, 0, false, s.filter, s.attributes, []goldap.Control{paging})
 	conn := c.conn()
 	for {
-		result, err := conn.Search(request)
+		result, err := conn.Page(request)
 		if err != nil {
 			return c.explain(ctx, err, s.base)
 		}

@@ -3,6 +3,7 @@
 package ldapconn
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,7 +39,10 @@ func (e *TLSError) Unwrap() error { return e.Err }
 
 // Open opens a connection. The context is for that alone. The error is a
 // [TLSError], [ErrAuthorities], or what the operating system says.
-func Open(ctx context.Context, o Options) (*goldap.Conn, error) {
+func Open(ctx context.Context, o Options) (*goldap.Conn, error) { return open(ctx, o, nil) }
+
+// open puts what takes entries, if there is such, between the network and the library.
+func open(ctx context.Context, o Options, between *taker) (*goldap.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	conf, err := o.tls()
@@ -60,6 +64,10 @@ func Open(ctx context.Context, o Options) (*goldap.Conn, error) {
 			return nil, &TLSError{err}
 		}
 		raw = secure
+	}
+	if between != nil {
+		between.Conn, between.in = raw, bufio.NewReaderSize(raw, 64<<10)
+		raw = between
 	}
 	conn := goldap.NewConn(raw, o.Server.Scheme == "ldaps")
 	conn.Start()
