@@ -27,6 +27,17 @@ func TestOperation(t *testing.T) {
 	in := dial(t, w.addr("smtp"))
 	in.expect("", "220", "EHLO client.remote.test", "250", "MAIL FROM:<a@remote.test>", "250", "RCPT TO:<nosuch@example.com>", "550", "QUIT", "221")
 
+	for range 2 {
+		reader := dial(t, w.addr("imap"))
+		reader.until("* OK")
+		if got := reader.imap("a", "LOGIN alice@example.com wrong"); !strings.Contains(got, "a NO") {
+			t.Fatal(got)
+		}
+	}
+	secure := dial(t, w.addr("imaps"))
+	secure.secure(w.trust())
+	secure.until("* OK")
+
 	eventually(t, "the attempt in vain is in the log", func() bool {
 		return strings.Contains(w.ok("trace", "traced@example.com"), "delivery deferred")
 	})
@@ -58,6 +69,8 @@ func TestOperation(t *testing.T) {
 		`mailform_message_events_total{event="message accepted"} 1`,
 		`mailform_message_events_total{event="recipient refused"} 1`,
 		`mailform_logins_total{result="ok",service="submission"} 1`,
+		`mailform_logins_total{result="wrong",service="imap"} 2`,
+		`mailform_connections{server="main",service="imap"} 3`,
 		"mailform_queue_messages 1",
 		`mailform_listener_open{address="127.0.0.1:` + port + `",server="main",service="metrics"} 1`,
 		"mailform_certificate_expiry_seconds{host=",

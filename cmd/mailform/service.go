@@ -150,7 +150,7 @@ func (a *app) printStatus(st *admin.Status) {
 		if l.Error != "" {
 			tls = "not open: " + l.Error
 		}
-		fmt.Fprintf(tw, "  %s\t%s\t%s\t%d connections\t%s\n", l.Owner, l.Service, l.Address, l.Connections, tls)
+		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\n", l.Owner, l.Service, l.Address, plan.Count(int64(l.Connections), "connection"), tls)
 	}
 	tw.Flush()
 	waits := ""

@@ -144,17 +144,15 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	put(gaugeInfo, 1, st.Version)
 	put(gaugeStarted, float64(g.d.started.Unix()))
-	connections := map[[2]string]int{}
 	for _, l := range st.Listeners {
 		open := 1.0
 		if l.Error != "" {
 			open = 0
 		}
 		put(gaugeOpen, open, l.Owner, l.Service, l.Address)
-		connections[[2]string{l.Owner, l.Service}] = l.Connections
 	}
-	for of, n := range connections {
-		put(gaugeConnections, float64(n), of[0], of[1])
+	for of, n := range g.d.sockets.connections() {
+		put(gaugeConnections, float64(n), of.Owner, of.Service)
 	}
 	put(gaugeAccounts, float64(st.Accounts))
 	put(gaugeMessages, float64(st.Messages))
@@ -215,3 +213,4 @@ func (s *metricsService) serve(sock *socket) error {
 }
 func (s *metricsService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s *metricsService) connections() int                   { return 0 }
+func (s *metricsService) connectionsOf(*socket) int          { return 0 }

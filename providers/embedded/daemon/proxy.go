@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"github.com/mailform/mailform/providers/embedded/proxy"
@@ -43,15 +44,37 @@ type proxied struct {
 	service
 	from func(netip.Addr) bool
 	log  *slog.Logger
+
+	mu      sync.Mutex
+	through map[*socket]*socket // what it serves in the place of each
 }
 
-func (p proxied) serve(s *socket) error {
+func (p *proxied) serve(s *socket) error {
 	through := *s
 	through.stream = proxy.Listen(s.stream, p.from, p.log)
+	p.mu.Lock()
+	p.through[s] = &through
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.through, s)
+	}()
 	return p.service.serve(&through)
+}
+
+func (p *proxied) connectionsOf(s *socket) int {
+	p.mu.Lock()
+	through := p.through[s]
+	p.mu.Unlock()
+	if through == nil {
+		return 0
+	}
+	return p.service.connectionsOf(through)
 }
 
 // behindProxies is a service whose clients may come by way of a proxy.
 func (d *daemon) behindProxies(s service, owner string, log *slog.Logger) service {
-	return proxied{s, func(peer netip.Addr) bool { return d.proxies.may(owner, peer) }, log}
+	may := func(peer netip.Addr) bool { return d.proxies.may(owner, peer) }
+	return &proxied{service: s, from: may, log: log, through: map[*socket]*socket{}}
 }

@@ -80,6 +80,7 @@ func (s smtpService) serve(sock *socket) error {
 }
 func (s smtpService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s smtpService) connections() int                   { return s.Connections() }
+func (s smtpService) connectionsOf(sock *socket) int     { return s.ConnectionsOf(sock.stream) }
 
 type imapService struct{ *imap.Server }
 
@@ -88,6 +89,7 @@ func (s imapService) serve(sock *socket) error {
 }
 func (s imapService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s imapService) connections() int                   { return s.Connections() }
+func (s imapService) connectionsOf(sock *socket) int     { return s.ConnectionsOf(sock.stream) }
 
 type pop3Service struct{ *pop3.Server }
 
@@ -96,6 +98,7 @@ func (s pop3Service) serve(sock *socket) error {
 }
 func (s pop3Service) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s pop3Service) connections() int                   { return s.Connections() }
+func (s pop3Service) connectionsOf(sock *socket) int     { return s.ConnectionsOf(sock.stream) }
 
 type sieveService struct{ *managesieve.Server }
 
@@ -104,6 +107,7 @@ func (s sieveService) serve(sock *socket) error {
 }
 func (s sieveService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s sieveService) connections() int                   { return s.Connections() }
+func (s sieveService) connectionsOf(sock *socket) int     { return s.ConnectionsOf(sock.stream) }
 
 // dnsService is one listener's share of the name server, which all listeners
 // have in common: they serve the same zones.
@@ -120,6 +124,7 @@ func (s dnsService) serve(sock *socket) error {
 // came by TCP, for whichever listener, ends with the server.
 func (s dnsService) shutdown(context.Context) error { return nil }
 func (s dnsService) connections() int               { return 0 }
+func (s dnsService) connectionsOf(*socket) int      { return 0 }
 
 // unless is err, but nil for the error of a server that was told to end.
 func unless(closed, err error) error {

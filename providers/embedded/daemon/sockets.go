@@ -23,7 +23,9 @@ type service interface {
 	// shutdown ends all sessions: idle ones with a farewell, running
 	// transactions when they are done or when ctx ends.
 	shutdown(ctx context.Context) error
+	// connections are those that there are, connectionsOf those that came by a socket.
 	connections() int
+	connectionsOf(s *socket) int
 }
 
 // sockets keeps the open sockets in step with the declared listeners.
@@ -323,8 +325,8 @@ func (s *sockets) status() []admin.ListenerStatus {
 		l := s.declared[key]
 		for _, id := range ids(l) {
 			st := admin.ListenerStatus{Owner: l.Owner, Service: l.Service, Address: id.address, TLS: id.tls}
-			if srv := s.services[key]; srv != nil {
-				st.Connections = srv.connections()
+			if srv, sock := s.services[key], s.open[key][id]; srv != nil && sock != nil {
+				st.Connections = srv.connectionsOf(sock)
 			}
 			if err := s.failed[key][id]; err != nil {
 				st.Error = err.Error()
@@ -333,6 +335,21 @@ func (s *sockets) status() []admin.ListenerStatus {
 		}
 	}
 	return out
+}
+
+// A serviceOf names a service of a server.
+type serviceOf struct{ Owner, Service string }
+
+// connections are those of each service, by whichever of its sockets they came.
+func (s *sockets) connections() map[serviceOf]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := map[serviceOf]int{}
+	for key, srv := range s.services {
+		l := s.declared[key]
+		n[serviceOf{l.Owner, l.Service}] = srv.connections()
+	}
+	return n
 }
 
 // count is how many sockets are open, how many should be and are not, and how many

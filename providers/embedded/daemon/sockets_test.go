@@ -23,7 +23,7 @@ import (
 type namingService struct {
 	name string
 	mu   sync.Mutex
-	open map[net.Conn]struct{}
+	open map[net.Conn]*socket
 	down bool
 	fail chan error // makes serve give its socket up
 }
@@ -48,7 +48,7 @@ func (s *namingService) serve(sock *socket) error {
 			return err
 		}
 		s.mu.Lock()
-		s.open[c] = struct{}{}
+		s.open[c] = sock
 		if s.down {
 			c.Close()
 		}
@@ -73,6 +73,18 @@ func (s *namingService) connections() int {
 	return len(s.open)
 }
 
+func (s *namingService) connectionsOf(sock *socket) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, by := range s.open {
+		if by == sock {
+			n++
+		}
+	}
+	return n
+}
+
 // A rig is a set of sockets with services that say their names.
 type rig struct {
 	t *testing.T
@@ -87,7 +99,7 @@ func newRig(t *testing.T) *rig {
 		if l.Service == "none" {
 			return nil, errors.New("there is no such service")
 		}
-		s := &namingService{name: listenerKey(l) + " " + l.Hostname, open: map[net.Conn]struct{}{}, fail: r.fail}
+		s := &namingService{name: listenerKey(l) + " " + l.Hostname, open: map[net.Conn]*socket{}, fail: r.fail}
 		r.made = append(r.made, s)
 		return s, nil
 	})
@@ -183,8 +195,11 @@ func TestSocketsAreServedAfterTheCommit(t *testing.T) {
 	if plain, encrypted := r.isOpen("main/smtp"); !slices.Equal(plain, a[:1]) || !slices.Equal(encrypted, a[1:]) {
 		t.Errorf("open are %v and %v", plain, encrypted)
 	}
-	if st := r.status(); len(st) != 2 || st[0].Address != a[0] || st[0].Connections != 2 || !st[1].TLS || st[0].Error != "" {
+	if st := r.status(); len(st) != 2 || st[0].Address != a[0] || st[0].Connections != 1 || st[1].Connections != 1 || !st[1].TLS || st[0].Error != "" {
 		t.Errorf("status %+v", st)
+	}
+	if n := r.connections()[serviceOf{"main", "smtp"}]; n != 2 {
+		t.Errorf("%d connections", n)
 	}
 	r.take()
 	says(t, a[0], "")

@@ -215,3 +215,38 @@ func TestSearchResults(t *testing.T) {
 	c.refused("SEARCH RETURN (SAVE) CHARSET x ALL", "NO [BADCHARSET")
 	saved("")
 }
+
+// A client that speaks IMAP4rev2 gets what was found as one set, also where it asks for
+// nothing (RFC 9051 §6.4.4); one that has not said so gets the list of before.
+func TestSearchAnswersAsTheClientSpeaks(t *testing.T) {
+	w := newWorld(t)
+	w.deliver("INBOX", mail("one"), mail("two"), mail("three"))
+	for name, tt := range map[string]struct {
+		enable string
+		want   map[string]string
+	}{
+		"IMAP4rev1": {"", map[string]string{
+			"SEARCH ALL": "* SEARCH 1 2 3", "UID SEARCH 2:3": "* SEARCH 2 3", "SEARCH SUBJECT nothing": "* SEARCH",
+			"SEARCH RETURN (COUNT) ALL": `* ESEARCH (TAG "x") COUNT 3`,
+		}},
+		"IMAP4rev2": {"IMAP4rev2", map[string]string{
+			"SEARCH ALL": `* ESEARCH (TAG "x") ALL 1:3`, "UID SEARCH 2:3": `* ESEARCH (TAG "x") UID ALL 2:3`, "SEARCH SUBJECT nothing": `* ESEARCH (TAG "x")`,
+			"UID SEARCH SUBJECT nothing": `* ESEARCH (TAG "x") UID`, "SEARCH RETURN (COUNT) ALL": `* ESEARCH (TAG "x") COUNT 3`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := w.login("alice")
+			if tt.enable != "" {
+				c.ok("ENABLE " + tt.enable)
+			}
+			c.ok("SELECT INBOX")
+			for command, want := range tt.want {
+				c.send("x " + command + "\r\n")
+				lines := c.until("x OK")
+				if got := strings.Join(lines[:len(lines)-1], "|"); got != want {
+					t.Errorf("%s: %q, want %q", command, got, want)
+				}
+			}
+		})
+	}
+}

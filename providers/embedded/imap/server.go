@@ -234,6 +234,9 @@ func (s *Server) currentLimits() Limits {
 // Connections is the number of open connections.
 func (s *Server) Connections() int { return s.group.Len() }
 
+// ConnectionsOf is how many of them came by a listener.
+func (s *Server) ConnectionsOf(l net.Listener) int { return s.group.LenOf(l) }
+
 // Shutdown closes the listeners and asks every session to end: a command under
 // way is finished and answered, a message that is still arriving is not stored,
 // then the client reads BYE. Where ctx ends before, the rest is cut off and the

@@ -124,6 +124,9 @@ func refuse(nc net.Conn) {
 // Connections is the number of open connections.
 func (s *Server) Connections() int { return s.group.Len() }
 
+// ConnectionsOf is how many of them came by a listener.
+func (s *Server) ConnectionsOf(l net.Listener) int { return s.group.LenOf(l) }
+
 // Shutdown closes the listeners and asks every session to end. Where ctx ends
 // before, the rest is cut off and the error is that of ctx.
 func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }

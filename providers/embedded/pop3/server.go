@@ -69,6 +69,9 @@ func (s *Server) currentLimits() Limits {
 // Connections is the number of open connections.
 func (s *Server) Connections() int { return s.group.Len() }
 
+// ConnectionsOf is how many of them came by a listener.
+func (s *Server) ConnectionsOf(l net.Listener) int { return s.group.LenOf(l) }
+
 // Shutdown closes the listeners and asks every session to end: a command under
 // way is finished and answered, then the client reads a farewell. Messages that
 // it has marked for deletion stay, since it did not come to QUIT. Where ctx ends

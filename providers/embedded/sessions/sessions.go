@@ -44,6 +44,12 @@ type Options struct {
 	Log     *slog.Logger
 }
 
+// An accepted connection with the listener that it came by.
+type accepted struct {
+	net.Conn
+	by net.Listener
+}
+
 // A Group is all sessions of one server.
 type Group struct {
 	o      Options
@@ -53,7 +59,7 @@ type Group struct {
 	mu        sync.Mutex
 	closing   bool
 	listeners map[net.Listener]struct{}
-	sessions  map[Session]net.Conn
+	sessions  map[Session]accepted
 	perPeer   map[netip.Addr]int
 	running   sync.WaitGroup
 	begun     *rate.Counter // connections in a minute
@@ -64,7 +70,7 @@ func New(o Options) *Group {
 	g := &Group{
 		o:         o,
 		listeners: map[net.Listener]struct{}{},
-		sessions:  map[Session]net.Conn{},
+		sessions:  map[Session]accepted{},
 		perPeer:   map[netip.Addr]int{},
 		begun:     rate.New(time.Minute, nil),
 	}
@@ -83,6 +89,19 @@ func (g *Group) Len() int {
 	return len(g.sessions)
 }
 
+// LenOf returns how many of them came by a listener.
+func (g *Group) LenOf(l net.Listener) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for _, c := range g.sessions {
+		if c.by == l {
+			n++
+		}
+	}
+	return n
+}
+
 // Serve takes connections from l until l is closed or the group shuts down, and
 // runs a session for each in its own goroutine. It closes l; sessions go on. The
 // error is [ErrClosed], or net.ErrClosed where somebody else closed l.
@@ -99,7 +118,7 @@ func (g *Group) Serve(l net.Listener, begin func(net.Conn) Session) error {
 		c, err := l.Accept()
 		if err == nil {
 			pause = firstPause
-			g.start(c, begin)
+			g.start(accepted{c, l}, begin)
 			continue
 		}
 		if g.Closing() {
@@ -153,7 +172,7 @@ func (g *Group) limit(a net.Addr, peer netip.Addr) string {
 }
 
 // start runs a session, if there is room for it.
-func (g *Group) start(c net.Conn, begin func(net.Conn) Session) {
+func (g *Group) start(c accepted, begin func(net.Conn) Session) {
 	peer := Network(c.RemoteAddr())
 	g.mu.Lock()
 	limit := g.limit(c.RemoteAddr(), peer)
@@ -164,12 +183,12 @@ func (g *Group) start(c net.Conn, begin func(net.Conn) Session) {
 			if g.o.Limited != nil {
 				g.o.Limited(limit)
 			}
-			g.o.Refuse(c)
+			g.o.Refuse(c.Conn)
 		}
 		_ = c.Close() // nothing was said that could be lost
 		return
 	}
-	s := begin(c)
+	s := begin(c.Conn)
 	g.sessions[s] = c
 	g.perPeer[peer]++
 	g.running.Add(1)

@@ -57,6 +57,9 @@ func (s *Server) ServeTLS(l net.Listener) error { return s.serve(l, (*Server).se
 // Connections is the number of open connections.
 func (s *Server) Connections() int { return s.group.Len() }
 
+// ConnectionsOf is how many of them came by a listener.
+func (s *Server) ConnectionsOf(l net.Listener) int { return s.group.LenOf(l) }
+
 // Shutdown closes the listeners, tells idle clients 421, and waits for
 // transactions under way. When ctx ends first, it cuts them off and returns
 // ctx's error. No goroutine of the server is left when it returns.

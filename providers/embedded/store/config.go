@@ -182,7 +182,7 @@ func (s *Store) Totals(ctx context.Context) (t Totals, err error) {
 			return err
 		}
 		return v.rows(`SELECT address, bytes, quota FROM account WHERE closed_at = 0 AND quota > 0 AND bytes >= quota / 10 * 9
-			ORDER BY bytes - quota DESC LIMIT ?`, []any{few}, func(r *sql.Rows) error {
+			ORDER BY CAST(bytes AS REAL) / quota DESC, address LIMIT ?`, []any{few}, func(r *sql.Rows) error {
 			var u Fullness
 			if err := r.Scan(&u.Address, &u.Bytes, &u.Quota); err != nil {
 				return err
