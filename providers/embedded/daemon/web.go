@@ -160,3 +160,4 @@ func (s webService) serve(sock *socket) error {
 }
 func (s webService) shutdown(ctx context.Context) error { return s.Shutdown(ctx) }
 func (s webService) connections() int                   { return s.Connections() }
+func (s webService) connectionsOf(sock *socket) int     { return s.ConnectionsOver(sock.id.tls) }

@@ -57,7 +57,8 @@ type Server struct {
 	opts   Options
 	server *http.Server // with TLS
 	plain  *http.Server
-	open   atomic.Int64
+	// How many connections there are, with TLS and without.
+	openTLS, open atomic.Int64
 }
 
 // New makes a server that does not listen yet.
@@ -69,11 +70,11 @@ func New(o Options) *Server {
 		o.Connections = 1000
 	}
 	s := &Server{opts: o}
-	s.server, s.plain = s.make(s.Handler()), s.make(http.HandlerFunc(s.sendOn))
+	s.server, s.plain = s.make(s.Handler(), &s.openTLS), s.make(http.HandlerFunc(s.sendOn), &s.open)
 	return s
 }
 
-func (s *Server) make(h http.Handler) *http.Server {
+func (s *Server) make(h http.Handler, open *atomic.Int64) *http.Server {
 	return &http.Server{
 		Handler: logged{h, s.opts.Log}, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: time.Minute, IdleTimeout: idleTimeout,
@@ -81,9 +82,9 @@ func (s *Server) make(h http.Handler) *http.Server {
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
-				s.open.Add(1)
+				open.Add(1)
 			case http.StateClosed, http.StateHijacked:
-				s.open.Add(-1)
+				open.Add(-1)
 			}
 		},
 	}
@@ -110,7 +111,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Connections is how many there are now.
-func (s *Server) Connections() int { return int(s.open.Load()) }
+func (s *Server) Connections() int { return s.ConnectionsOver(true) + s.ConnectionsOver(false) }
+
+// ConnectionsOver is how many of them are over TLS, or are not.
+func (s *Server) ConnectionsOver(tls bool) int {
+	if tls {
+		return int(s.openTLS.Load())
+	}
+	return int(s.open.Load())
+}
 
 // Handler answers what comes with TLS. It knows the paths. Outlook writes those of Autodiscover in two ways.
 func (s *Server) Handler() http.Handler {
