@@ -311,14 +311,14 @@ func (p *Provider) commitConfig(ctx context.Context, was, next *world, accept fu
 }
 
 // unlessEdited is the source, or nothing where somebody has edited sendmail.cf after it
-// was made: what m4 makes of the source as it is is something else, and the source is no
-// younger. What has been done there stays then.
+// was made: what m4 makes of the source as it is is something else, and the source is
+// older. What has been done there stays then.
 func (p *Provider) unlessEdited(ctx context.Context, was *world, source string) (string, error) {
 	mc, cf, m4 := was.files[p.mc], was.files[p.cf], was.files[p.m4Path()]
 	if !cf.Exists {
 		return source, nil
 	}
-	out, err := p.on.Run(ctx, host.Cmd("sh", "-c", `[ "$1" -nt "$2" ]`, "sh", p.mc, p.cf))
+	out, err := p.on.Run(ctx, host.Cmd("sh", "-c", `[ -z "$(find "$2" -newer "$1")" ]`, "sh", p.mc, p.cf))
 	if err != nil || out.Code == 0 {
 		return source, err
 	}
