@@ -90,6 +90,9 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 		delete(w.users, address)
 		if k := w.model.mark(schema.KindMailbox, address); k != nil {
 			k.Pending = true
+			if k.Script != "" {
+				w.model.Scripted[address] = true
+			}
 		}
 		if w.lookup != nil { // the user has moved into the directory, with his mail
 			j.after = func(w *world) { w.model.drop(schema.KindMailbox, address) }
@@ -108,8 +111,8 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 	}
 	want := v.wish.mailbox
 	had := w.model.mark(schema.KindMailbox, address)
-	// A mailbox that comes back has the script that it had.
-	j.scripted = want.script != "" && w.scripts[address] != want.script || want.script == "" && (had != nil && had.Script != "" || len(b.deleted) > 0 && !b.there)
+	// A mailbox that comes back may have the script that it had.
+	j.scripted = want.script != "" && w.scripts[address] != want.script || want.script == "" && (had != nil && had.Script != "" || w.model.Scripted[address])
 	j.script = want.script
 	k := w.model.put(c.Resource, w.p.lineage, mark{Pending: true, Quota: want.quota, Protocols: want.protocols, Mail: want.mail, Script: w.model.keep(want.script)})
 	u := authd.User{Address: address, Protocols: want.protocols, Verifiers: want.hashes}
@@ -151,7 +154,8 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 		}
 		j.commands = append(j.commands, "SETQUOTA "+name+" ("+to+")")
 	}
-	j.after = func(*world) {
+	j.after = func(w *world) {
+		delete(w.model.Scripted, address)
 		b.there, b.limit, b.deleted = true, limit, nil
 		k.Pending = false
 	}

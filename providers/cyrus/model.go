@@ -19,6 +19,8 @@ type model struct {
 	// Scripts are the Sieve scripts that are declared of mailboxes, by digests of
 	// them: many users may have the same.
 	Scripts map[string]string `json:"scripts,omitempty"`
+	// Scripted are addresses of mailboxes that were deleted with a script.
+	Scripted map[string]bool `json:"scripted,omitempty"`
 }
 
 // A mark is what is known of one thing.
@@ -49,6 +51,9 @@ func parseModel(text []byte) (*model, error) {
 	}
 	if m.Marks == nil {
 		m.Marks = map[string]*mark{}
+	}
+	if m.Scripted == nil {
+		m.Scripted = map[string]bool{}
 	}
 	if m.Scripts == nil {
 		m.Scripts = map[string]string{}
