@@ -106,6 +106,11 @@ func TestScriptsOfTheFiles(t *testing.T) {
 	change(t, p, providers.Change{Action: providers.Delete, Resource: users[2], Prior: find(t, p, schema.KindMailbox, "u2@example.com")})
 	update("u2", mailbox("u2@example.com", nil))
 	arrives("u2", "the lottery", "INBOX")
+	for range 2 { // with the mail and the script of before
+		change(t, p, providers.Change{Action: providers.Delete, Resource: users[8], Prior: find(t, p, schema.KindMailbox, "u8@example.com")})
+		update("u8", users[8])
+		scriptIs("u8", str(sorting))
+	}
 
 	// What is none is told before anything is done, and refused where it is tried.
 	bad := mailbox("u4@example.com", attrs{"sieve": str("keep;\nfileinto \"x\";\nnonsense")})
