@@ -145,8 +145,13 @@ func (p *Provider) commitTables(ctx context.Context, was, next *world) error {
 		}
 		return p.trial(p.accept(running, false)).Run(ctx, final...)
 	}
-	// What a postmap left that was killed another one cannot open.
-	if err := p.on.Remove(ctx, moves...); err != nil {
+	// What a postmap left that was killed another one cannot open. Berkeley DB makes a
+	// file under another name first, and waits for minutes where there is one.
+	left := slices.Clone(moves)
+	for _, path := range moves {
+		left = append(left, filepath.Join(filepath.Dir(path), "__db."+filepath.Base(path)))
+	}
+	if err := p.on.Remove(ctx, left...); err != nil {
 		return err
 	}
 	if err := p.on.Write(ctx, fresh...); err != nil {

@@ -114,6 +114,7 @@ func TestBackups(t *testing.T) {
 		}
 	}
 	i.apply(t, batch...)
+	i.write("mailform/new/__db.recipients.db", "") // as a postmap leaves it that is killed
 	i.apply(t, create(recipient("bob@example.com"), domain("example.org"), route("bo@example.com", "alias", false, "bob@example.com"),
 		smarthost("smtp.example.com:587", map[string]cty.Value{"recipients": strs("b.example")}), parameter("smtpd_helo_required", "yes"))...)
 	for name, text := range was {
