@@ -212,8 +212,9 @@ at=$("$@") || exit 77
 [ -d "$at/pid" ] && [ -x "$at/pid" ] || exit 77
 [ -e "$at/pid/master.pid" ] || exit 0
 pid=$(tr -d ' ' <"$at/pid/master.pid") || exit 77
-[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = master ] && exit 1
-exit 0`
+[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = master ] || exit 0
+grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" && exit 0 # it has ended, and nobody has taken note
+exit 1`
 
 // unseen is the exit status where that is not to be told.
 const unseen = 77
