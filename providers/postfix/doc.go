@@ -1,9 +1,10 @@
 // Package postfix is the provider of Postfix: it takes mail in, knows who receives
 // some, and hands it to the server beside it that keeps it.
 //
-// mailform has a directory of its own beside main.cf, "mailform", with three maps:
-// the domains, the recipients, the aliases. Each entry has the block that it was
-// made for in a comment before it. main.cf names these maps, before those that it
+// mailform has a directory of its own beside main.cf, "mailform", with its maps: the
+// domains, the recipients and the aliases, and where there is a need for them those whose
+// mail is refused, the ways of mail by recipient and by sender, and the passwords for
+// these. Each entry has the block that it was made for in a comment before it. main.cf names these maps, before those that it
 // names already, and has the parameters that follow from the settings; master.cf
 // has the services that listen. What stood there before is kept in the directory
 // too (ledger.go), and comes back when the last that is ours goes.
