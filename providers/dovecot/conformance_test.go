@@ -131,9 +131,11 @@ func samples(t *testing.T, d *mailtest.DovecotInstance) map[string]providertest.
 	if d.ProgramDir != "" {
 		reference = parameter("mail_temp_dir", "$SET:base_dir/temporary")
 	}
+	certA, keyA := certificate(t, d.ConfigDir, "a")
+	certB, keyB := certificate(t, d.ConfigDir, "b")
 	return map[string]providertest.Sample{
-		schema.KindMailStore: {Good: providertest.With(providertest.With(store(), "tls_certificate", str("/etc/ssl/a.pem")), "tls_key", str("/etc/ssl/a.key")),
-			Changed: attrs{"hostname": str("mx.example.com"), "tls_certificate": str("/etc/ssl/b.pem"), "tls_key": str("/etc/ssl/b.key")},
+		schema.KindMailStore: {Good: providertest.With(providertest.With(store(), "tls_certificate", certA), "tls_key", keyA),
+			Changed: attrs{"hostname": str("mx.example.com"), "tls_certificate": certB, "tls_key": keyB},
 			Odd:     map[string]schema.Resource{"a certificate of its own": store()},
 			Refused: map[string][]cty.Value{"hostname": {str("a\nb"), str("a b")}, "tls_certificate": {str("relative.pem"), str("/a.pem\nssl = no")}, "tls_key": {str("")}}},
 		schema.KindParameter: {

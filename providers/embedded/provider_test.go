@@ -23,7 +23,7 @@ import (
 func TestConformance(t *testing.T) {
 	untried := map[string]string{schema.KindProcess: "there is one in a data directory, with tests of its own",
 		schema.KindLocation: "it moves a store, which the tests of the program do"}
-	for _, kind := range []string{schema.KindParameter, schema.KindMailStore, schema.KindDelivery, schema.KindService, schema.KindRecipient} {
+	for _, kind := range []string{schema.KindParameter, schema.KindMailStore, schema.KindDelivery, schema.KindService, schema.KindRecipient, schema.KindSubmission} {
 		untried[kind] = "it belongs to servers that others brought along"
 	}
 	t.Run("with a running daemon", func(t *testing.T) {
