@@ -52,9 +52,10 @@ func TestWithoutPermission(t *testing.T) {
 		r    schema.Resource
 		file string
 	}{
-		"a map":     {recipient("bob@example.com"), "mailform"},
-		"main.cf":   {parameter("smtpd_helo_required", "yes"), "mailform"},
-		"master.cf": {listener("smtp", strs(i.listens[0]), strs()), "mailform"},
+		"a map": {recipient("bob@example.com"), filepath.Join(i.ConfigDir, "mailform")},
+		// Whether Postfix runs, and so has to read them, he cannot see either.
+		"main.cf":   {parameter("smtpd_helo_required", "yes"), "/pid: "},
+		"master.cf": {listener("smtp", strs(i.listens[0]), strs()), "/pid: "},
 	} {
 		t.Run(what, func(t *testing.T) {
 			var got error
@@ -62,7 +63,7 @@ func TestWithoutPermission(t *testing.T) {
 				got = errors.Join(got, err)
 				return nil
 			})
-			if err = errors.Join(err, got); err == nil || !strings.Contains(strings.ToLower(err.Error()), "permission denied") || !strings.Contains(err.Error(), filepath.Join(i.ConfigDir, tt.file)) {
+			if err = errors.Join(err, got); err == nil || !strings.Contains(strings.ToLower(err.Error()), "permission denied") || !strings.Contains(err.Error(), tt.file) {
 				t.Errorf("it says: %v", err)
 			}
 			if now := i.tree(t); now != before {

@@ -209,7 +209,7 @@ func (p *Provider) daemon() *service.Service {
 const alive = `if [ "$(id -u)" = 0 ]; then "$0" -t -c "$1"; exit $?; fi
 shift
 at=$("$@") || exit 77
-[ -d "$at/pid" ] && [ -x "$at/pid" ] || exit 77
+[ -d "$at/pid" ] && [ -x "$at/pid" ] || { echo "$at/pid: Permission denied" >&2; exit 77; }
 [ -e "$at/pid/master.pid" ] || exit 0
 pid=$(tr -d ' ' <"$at/pid/master.pid") || exit 77
 [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = master ] || exit 0
