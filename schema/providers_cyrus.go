@@ -66,7 +66,7 @@ var cyrusProvider = &BlockType{
 		{Attribute: "mailbox.quota", As: "`SETQUOTA` in whole KiB, rounded up; below 2 TiB"},
 		{Attribute: "mailbox.protocols", As: "what `authd` answers to each of Cyrus's services"},
 		{Attribute: "mailbox.mail", As: "whether `authd` lets the user in; the server that takes mail does the rest"},
-		{Attribute: "mailbox.sieve", As: "the script `mailform` of the user, the active one, by ManageSieve in the user's name"},
+		{Attribute: "mailbox.sieve", As: "no script", Refuses: refuseScript},
 		{Attribute: "mailbox.messages", As: "`STATUS`, asked of those that a plan removes"},
 		{Attribute: "mailbox.bytes", As: "`STATUS`, asked of those that a plan removes"},
 		{Attribute: "listener.owner", As: "`mailform-cyrus/marks.json`"},

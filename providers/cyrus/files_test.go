@@ -195,19 +195,3 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
-
-func FuzzSieveAnswer(f *testing.F) {
-	f.Add("\"mailform\" ACTIVE\r\nOK\r\n")
-	f.Add("{6}\r\nkeep;\n\r\nOK (WARNINGS) \"a \\\"b\"\r\n")
-	f.Add("NO {3}\r\nline\r\n")
-	f.Fuzz(func(_ *testing.T, text string) {
-		a, err := readSieveAnswer(bufio.NewReader(strings.NewReader(text)))
-		if err == nil {
-			for _, l := range a.data {
-				sieveString(l)
-			}
-			_ = isActive(a)
-			_ = a.err()
-		}
-	})
-}

@@ -22,10 +22,6 @@ type job struct {
 	i        int // in the batch
 	commands []string
 	made     bool // the first command makes the mailbox
-	// scripted: the Sieve script of the files has to be put or taken away, which is
-	// script.
-	scripted bool
-	script   string
 	after    func(*world)
 }
 
@@ -71,9 +67,6 @@ func (p *Provider) applyMailboxes(ctx context.Context, r *report) error {
 		return err
 	}
 	stopped := w.work(ctx, s, jobs, r)
-	if stopped == nil {
-		stopped = w.putScripts(ctx, r)
-	}
 	// What is done is marked as done also where the rest was given up.
 	kept := context.WithoutCancel(ctx)
 	err = errors.Join(w.writeUsers(kept), w.writeModel(kept))
@@ -90,9 +83,6 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 		delete(w.users, address)
 		if k := w.model.mark(schema.KindMailbox, address); k != nil {
 			k.Pending = true
-			if k.Script != "" {
-				w.model.Scripted[address] = true
-			}
 		}
 		if w.lookup != nil { // the user has moved into the directory, with his mail
 			j.after = func(w *world) { w.model.drop(schema.KindMailbox, address) }
@@ -110,11 +100,7 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 		return j
 	}
 	want := v.wish.mailbox
-	had := w.model.mark(schema.KindMailbox, address)
-	// A mailbox that comes back may have the script that it had.
-	j.scripted = want.script != "" && w.scripts[address] != want.script || want.script == "" && (had != nil && had.Script != "" || w.model.Scripted[address])
-	j.script = want.script
-	k := w.model.put(c.Resource, w.p.lineage, mark{Pending: true, Quota: want.quota, Protocols: want.protocols, Mail: want.mail, Script: w.model.keep(want.script)})
+	k := w.model.put(c.Resource, w.p.lineage, mark{Pending: true, Quota: want.quota, Protocols: want.protocols, Mail: want.mail})
 	u := authd.User{Address: address, Protocols: want.protocols, Verifiers: want.hashes}
 	if want.mail == disabled {
 		u.Protocols = nil // and nobody else asks for this user
@@ -154,8 +140,7 @@ func (w *world) plan(c providers.Change, v verdict) *job {
 		}
 		j.commands = append(j.commands, "SETQUOTA "+name+" ("+to+")")
 	}
-	j.after = func(w *world) {
-		delete(w.model.Scripted, address)
+	j.after = func(*world) {
 		b.there, b.limit, b.deleted = true, limit, nil
 		k.Pending = false
 	}
@@ -266,20 +251,6 @@ func (w *world) finish(j *job, r *report, err error) {
 			delete(w.users, c.Resource.Key)
 			w.model.drop(schema.KindMailbox, c.Resource.Key)
 		}
-		r.settle(j.i, nil, fmt.Errorf("%s %s: %w", c.Action, c.Resource.Key, err))
-		return
-	}
-	if j.scripted {
-		w.scripted = append(w.scripted, j)
-		return
-	}
-	w.settleJob(j, r, nil)
-}
-
-// settleJob settles one whose mailbox is as it should be.
-func (w *world) settleJob(j *job, r *report, err error) {
-	c := r.batch[j.i]
-	if err != nil {
 		r.settle(j.i, nil, fmt.Errorf("%s %s: %w", c.Action, c.Resource.Key, err))
 		return
 	}

@@ -16,11 +16,6 @@ type model struct {
 	Serial int64 `json:"serial"`
 	// Marks by kind, a blank and the key.
 	Marks map[string]*mark `json:"marks"`
-	// Scripts are the Sieve scripts that are declared of mailboxes, by digests of
-	// them: many users may have the same.
-	Scripts map[string]string `json:"scripts,omitempty"`
-	// Scripted are addresses of mailboxes that were deleted with a script.
-	Scripted map[string]bool `json:"scripted,omitempty"`
 }
 
 // A mark is what is known of one thing.
@@ -34,7 +29,6 @@ type mark struct {
 	Quota     int64    `json:"quota,omitempty"`
 	Protocols []string `json:"protocols,omitempty"`
 	Mail      string   `json:"mail,omitempty"`
-	Script    string   `json:"script,omitempty"` // the name of one of the model's
 	// Of the mail store, in seconds.
 	Retention int64 `json:"retention,omitempty"`
 	// Of a listener.
@@ -52,12 +46,6 @@ func parseModel(text []byte) (*model, error) {
 	if m.Marks == nil {
 		m.Marks = map[string]*mark{}
 	}
-	if m.Scripted == nil {
-		m.Scripted = map[string]bool{}
-	}
-	if m.Scripts == nil {
-		m.Scripts = map[string]string{}
-	}
 	for name, k := range m.Marks {
 		if k == nil {
 			return nil, fmt.Errorf("the mark of %s is null", name)
@@ -66,25 +54,7 @@ func parseModel(text []byte) (*model, error) {
 	return m, nil
 }
 
-// keep has a script be known, and returns its name.
-func (m *model) keep(script string) string {
-	name := digestOf(script)
-	if name != "" {
-		m.Scripts[name] = script
-	}
-	return name
-}
-
 func (m *model) bytes() ([]byte, error) {
-	used := map[string]bool{}
-	for _, k := range m.Marks {
-		used[k.Script] = true
-	}
-	for name := range m.Scripts {
-		if !used[name] {
-			delete(m.Scripts, name)
-		}
-	}
 	text, err := json.MarshalIndent(m, "", " ")
 	return append(text, '\n'), err
 }

@@ -121,13 +121,8 @@ func (w *world) change(c providers.Change, want wish) error {
 		if others := w.model.keys(kind); want.store != nil && len(others) > 0 && !slices.Equal(others, []string{key}) {
 			return fmt.Errorf("one Cyrus keeps the mail of one server, and this one that of %s", others[0])
 		}
-		goes := want.store == nil
-		gone = func(name string) bool {
-			return w.p.isDerived(name) && !strings.HasPrefix(name, servicePrefix) || goes && name == plaintextThere.name
-		}
-		goneService = func(name string) bool {
-			return name == adminService || name == expireEvent || name == startAuthd || goes && name == scriptsService
-		}
+		gone = func(name string) bool { return w.p.isDerived(name) && !strings.HasPrefix(name, servicePrefix) }
+		goneService = func(name string) bool { return name == adminService || name == expireEvent || name == startAuthd }
 		if want.store != nil {
 			options, services = w.p.storeOptions(*want.store, w.options), w.p.storeServices()
 			m.Retention = want.store.retention

@@ -71,8 +71,7 @@ func (p *Provider) Validate(ctx context.Context, wanted []schema.Resource) ([]pr
 			}
 		}
 	}
-	more, err := w.validateScripts(ctx, wanted)
-	return append(problems, more...), err
+	return problems, nil
 }
 
 // onlyComputed reports whether nothing is unknown but what the server decides.

@@ -37,7 +37,6 @@ type aMailbox struct {
 	hashes        []string
 	quota         int64 // bytes
 	protocols     []string
-	script        string // empty: none
 }
 
 // readWish reads what is declared. The error names the attribute that Cyrus cannot
@@ -55,7 +54,7 @@ func (p *Provider) readWish(r schema.Resource) (wish, error) {
 		case a.Computed:
 		case !v.IsWhollyKnown() || v.IsNull() && !a.Optional:
 			return wish{}, lack(a.Name, "it has no value")
-		case a.Optional && !v.IsNull() && a.Name != "sieve":
+		case a.Optional && !v.IsNull():
 			return wish{}, lack(a.Name, "mailform does not make it here")
 		}
 	}
@@ -181,12 +180,6 @@ func readMailbox(r schema.Resource) (*aMailbox, error) {
 	}
 	if m.mail != "enabled" && m.mail != disabled && m.mail != "forward" {
 		return nil, lack("mail", "it is enabled, disabled or forward")
-	}
-	if s := v.GetAttr("sieve"); !s.IsNull() {
-		m.script = s.AsString()
-		if err := checkScript(m.script); err != nil {
-			return nil, err
-		}
 	}
 	var err error
 	m.quota, err = wholeNumber(v, "quota", maxQuota*1024)

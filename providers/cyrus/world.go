@@ -29,10 +29,6 @@ type world struct {
 	judging  bool   // authd
 	at       string // where the mail lies; empty: nothing says it
 	index    string // where its indexes do
-	// scripts are the Sieve scripts of the files that are in force, by address.
-	scripts map[string]string
-	// scripted are the jobs that wait for their scripts.
-	scripted []*job
 	// lookup is where users are found, as authd is told; nil: they are kept here.
 	lookup *schema.Lookup
 
@@ -77,9 +73,7 @@ func (p *Provider) load(ctx context.Context, withBoxes bool) (*world, error) {
 		return nil, err
 	}
 	if withBoxes {
-		if err = w.loadBoxes(ctx); err == nil {
-			err = w.loadScripts(ctx)
-		}
+		err = w.loadBoxes(ctx)
 	}
 	return w, err
 }
@@ -310,7 +304,7 @@ func (w *world) mailbox(address string, m *box, k *mark) map[string]cty.Value {
 	return map[string]cty.Value{
 		"address": cty.StringVal(address), "password_hash": schema.StringList(u.Verifiers), "quota": cty.NumberIntVal(quota),
 		"protocols": schema.StringList(protocols), "mail": cty.StringVal(mail),
-		"sieve": w.script(address, k), "messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
+		"sieve": cty.NullVal(cty.String), "messages": cty.NullVal(cty.Number), "bytes": cty.NullVal(cty.Number),
 	}
 }
 
