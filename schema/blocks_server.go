@@ -53,13 +53,7 @@ var serverBlock = &BlockType{
 		locationBlock("storage", "Where the server that keeps mail has it. Left out: where it is. Another path moves all mail there; see [locations](../operation.md#locations)."),
 		locationBlock("index", "Where the server that keeps mail has its indexes: with Dovecot and Cyrus what they know of each mailbox, with the embedded server the index for searches. Left out: where they are. Another path moves them there; see [locations](../operation.md#locations)."),
 		queueBlock,
-		{Type: "tls", Doc: "A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory.",
-			Attributes: []Attribute{
-				{Name: "certificate", Type: cty.String, Required: true, Form: FormPath,
-					Doc: "PEM file with the certificate and its chain. A relative path starts from the directory of the configuration."},
-				{Name: "key", Type: cty.String, Required: true, Form: FormPath,
-					Doc: "PEM file with the private key."},
-			}},
+		tlsBlock("A certificate from files. Left out: the server makes its own, signed by a CA of its own in its data directory."),
 		inboundBlock,
 		resolverBlock,
 		dnsblBlock,
@@ -106,6 +100,16 @@ var submissionBlock = func() NestedBlock {
 func filtered(b NestedBlock) NestedBlock {
 	b.Attributes = append(b.Attributes, filtersAttribute("Programs that judge the mail which the service takes, in place of those of the server. An empty list: none."))
 	return b
+}
+
+// tlsBlock is where a server has its certificate from.
+func tlsBlock(doc string) NestedBlock {
+	return NestedBlock{Type: "tls", Doc: doc, Attributes: []Attribute{
+		{Name: "certificate", Type: cty.String, Required: true, Form: FormPath,
+			Doc: "PEM file with the certificate and its chain. A relative path starts from the directory of the configuration."},
+		{Name: "key", Type: cty.String, Required: true, Form: FormPath,
+			Doc: "PEM file with the private key."},
+	}}
 }
 
 // locationBlock says where something of a server lies.

@@ -23,13 +23,7 @@ var webBlock = &BlockType{
 			Doc: "Where to listen with TLS. Left out together with `listen`: `[\":443\"]`; otherwise nowhere."},
 	},
 	Blocks: []NestedBlock{
-		{Type: "tls", Doc: "A certificate from files. Other servers ask for a policy only under a name that the certificate has, of an authority that everybody knows. Left out: the server makes one for each name, signed by a CA of its own in its data directory.",
-			Attributes: []Attribute{
-				{Name: "certificate", Type: cty.String, Required: true, Form: FormPath,
-					Doc: "PEM file with the certificate and its chain. A relative path starts from the directory of the configuration."},
-				{Name: "key", Type: cty.String, Required: true, Form: FormPath,
-					Doc: "PEM file with the private key."},
-			}},
+		tlsBlock("A certificate from files. Other servers ask for a policy only under a name that the certificate has, of an authority that everybody knows. Left out: the server makes one for each name, signed by a CA of its own in its data directory."),
 	},
 }
 

@@ -114,15 +114,18 @@ func (e *expander) addDMARC(d *domain) {
 // reportAddress reads the address of a report, with or without mailto:.
 func reportAddress(s string) (schema.Address, error) { return schema.ParseReportAddress(s) }
 
+// parseSelector reads the name of a key or a picture, one label or several.
+func parseSelector(s string) (string, error) {
+	n, err := rdata.ParseName(s)
+	return n.Host(), err
+}
+
 // addDKIM makes the keys of a domain and their records.
 func (e *expander) addDKIM(d *domain) {
 	seen := map[string]value{}
 	for _, s := range d.from("dkim").each("dkim") {
 		v := s.attr("selector")
-		selector, ok := readKey(v, func(s string) (string, error) {
-			n, err := rdata.ParseName(s)
-			return n.Host(), err
-		})
+		selector, ok := readKey(v, parseSelector)
 		if !ok {
 			continue
 		}

@@ -56,10 +56,7 @@ func (e *expander) addBIMI(d *domain) {
 	if !ok {
 		return
 	}
-	selector, ok := readKey(s.attr("selector"), func(s string) (string, error) {
-		n, err := rdata.ParseName(s)
-		return n.Host(), err
-	})
+	selector, ok := readKey(s.attr("selector"), parseSelector)
 	if !ok {
 		return
 	}

@@ -158,10 +158,8 @@ func (d *daemon) follow(ctx context.Context, changes []admin.Change) {
 	zones := map[string]bool{}
 	for _, c := range changes {
 		switch c.Kind {
-		case schema.KindSetting, schema.KindListener, schema.KindWebsite:
+		case schema.KindSetting, schema.KindListener, schema.KindWebsite, schema.KindWebDomain: // all need certificates
 			settings = true
-		case schema.KindWebDomain:
-			settings = true // its names need certificates
 		case schema.KindLookup:
 			lookups = true
 		case schema.KindFilter:
